@@ -89,10 +89,14 @@ func (q *Queue) Backfill(ctx context.Context, p Page) (BackfillResult, error) {
 	return result, nil
 }
 
+// insertBackfill inserts a run, or brings one forward that sleeps. Any other waiting run
+// does the work.
 const insertBackfill = `
 INSERT INTO b24_run (portal, rule, entity, state, added, deleted, count, max_attempts, event_id, first_at, opened_at, due_at, priority)
 VALUES ($1, $2, $3, 'waiting', FALSE, FALSE, 1, $4, $5, $6, $6, $6, 1)
-ON CONFLICT (portal, rule, entity) WHERE state IN ('waiting', 'blocked', 'queued') DO NOTHING
+ON CONFLICT (portal, rule, entity) WHERE state IN ('waiting', 'blocked', 'queued') DO UPDATE SET
+    event_id = excluded.event_id, first_at = excluded.first_at, opened_at = excluded.opened_at, due_at = excluded.due_at
+WHERE b24_run.state = 'waiting' AND b24_run.opened_at > excluded.opened_at AND b24_run.due_at > excluded.due_at
 RETURNING id`
 
 func (q *Queue) backfill(ctx context.Context, t *tx, e Event, routes []Route) (BackfillResult, error) {

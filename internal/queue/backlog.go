@@ -19,13 +19,14 @@ type Backlog struct {
 	Due time.Time
 }
 
-// Backlogs counts the unfinished runs: waiting, blocked, queued, running and
+// Backlogs counts the unfinished runs: waiting, sleeping, blocked, queued, running and
 // parked ones. Its cost depends on their number, not on how many have succeeded.
 func (q *Queue) Backlogs(ctx context.Context) ([]Backlog, error) {
 	rows, err := q.db.read.Query(ctx, `
-SELECT r.portal, r.priority, r.state, COUNT(*), MIN(CASE WHEN `+startable+` THEN r.due_at END) FROM b24_run r
+SELECT r.portal, r.priority, CASE WHEN `+asleep+` THEN 'asleep' ELSE r.state END,
+    COUNT(*), MIN(CASE WHEN NOT `+asleep+` AND `+startable+` THEN r.due_at END) FROM b24_run r
 WHERE r.state IN ('waiting', 'blocked', 'queued', 'running', 'parked')
-GROUP BY r.portal, r.priority, r.state ORDER BY r.portal, r.priority, r.state`)
+GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`, micros(clock()))
 	if err != nil {
 		return nil, fmt.Errorf("count unfinished runs: %w", err)
 	}

@@ -21,6 +21,7 @@ const (
 	OutcomePostponed   Outcome = "postponed"   // by the portal: no attempt
 	OutcomeInterrupted Outcome = "interrupted" // by our shutdown: no attempt
 	OutcomeParked      Outcome = "parked"      // failed for the last time
+	OutcomeDiscarded   Outcome = "discarded"   // there is nothing left to do
 )
 
 // maxErrorText bounds the stored error of an attempt.
@@ -46,10 +47,13 @@ func (q *Queue) judge(r *Run, err error, stopped bool) verdict {
 		v = verdict{text: errorText(err)}
 		p *postponed
 		k *parked
+		g *givenUp
 	)
 	switch {
 	case errors.As(err, &k):
 		v.outcome = OutcomeParked
+	case errors.As(err, &g):
+		v.outcome = OutcomeDiscarded
 	case errors.As(err, &p):
 		v.outcome = OutcomePostponed
 		until := p.until
@@ -127,7 +131,17 @@ func errorText(err error) string {
 func (q *Queue) finish(ctx context.Context, r *Run, result error) {
 	v := q.judge(r, result, ctx.Err() != nil)
 	q.log(ctx, r, v)
-	q.insist(ctx, "store the result of a run", r.ID, entityKey(r.Portal, r.Entity), func(ctx context.Context, t *tx) error {
+	next := r.following(v)
+	if len(next.starts) > 0 {
+		q.insist(ctx, "store the result of a run", r.ID, q.writes.doInOwnTransaction, func(ctx context.Context, t *tx) error {
+			return q.finishWith(ctx, t, r, v, next)
+		})
+		return
+	}
+	do := func(ctx context.Context, run func(context.Context, *tx) error) error {
+		return q.writes.doFor(ctx, entityKey(r.Portal, r.Entity), run)
+	}
+	q.insist(ctx, "store the result of a run", r.ID, do, func(ctx context.Context, t *tx) error {
 		switch mine, err := q.leave(ctx, t, r, v); {
 		case err != nil:
 			return err
@@ -147,7 +161,7 @@ func (q *Queue) log(ctx context.Context, r *Run, v verdict) {
 		level = slog.LevelWarn
 	case OutcomeParked:
 		level = slog.LevelError
-	case OutcomePostponed, OutcomeInterrupted:
+	case OutcomePostponed, OutcomeInterrupted, OutcomeDiscarded:
 		level = slog.LevelInfo
 	case OutcomeSucceeded:
 	}
@@ -179,6 +193,8 @@ func (q *Queue) leave(ctx context.Context, t *tx, r *Run, v verdict) (mine bool,
 		state = Succeeded
 	case OutcomeParked:
 		state = Parked
+	case OutcomeDiscarded:
+		state = Discarded
 	case OutcomeFailed, OutcomePostponed, OutcomeInterrupted:
 		finished = 0
 	}
@@ -216,6 +232,11 @@ func (q *Queue) store(ctx context.Context, t *tx, r *Run, v verdict) error {
 		}
 		if err := r.memory.store(ctx, t); err != nil {
 			return err
+		}
+		if until := r.following(v).wake; !until.IsZero() {
+			if err := q.sleep(ctx, t, r, until); err != nil {
+				return err
+			}
 		}
 	case OutcomeFailed, OutcomePostponed, OutcomeInterrupted:
 		due, err := requeue(ctx, t, r.ID, v.turn)

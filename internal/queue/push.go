@@ -168,7 +168,8 @@ func noteLifecycle(ctx context.Context, t *tx, e Event, r Route) error {
 // due and only waits for another run of its entity; a run that waits for a retry is
 // brought forward; the due time of any other moves with its last event, up to the
 // ceiling after its first. A run of a backfill becomes a live one, as if this were its
-// first event.
+// first event, and so does a run that sleeps: otherwise the ceiling would count from the
+// time for which it waits.
 //
 // Another version of the program blocks and queues runs.
 const upsertRun = `
@@ -186,14 +187,17 @@ ON CONFLICT (portal, rule, entity) WHERE state IN ('waiting', 'blocked', 'queued
     state = CASE
         WHEN b24_run.priority > 0 AND b24_run.state = 'queued' THEN 'waiting'
         ELSE b24_run.state END,
+    first_at = CASE
+        WHEN b24_run.first_at > $8 THEN excluded.first_at
+        ELSE b24_run.first_at END,
     opened_at = CASE
-        WHEN b24_run.attempt > 0 OR b24_run.priority > 0 THEN excluded.opened_at
+        WHEN b24_run.attempt > 0 OR b24_run.priority > 0 OR b24_run.opened_at > $8 THEN excluded.opened_at
         ELSE b24_run.opened_at END,
     due_at = CASE
         WHEN b24_run.state <> 'waiting' THEN b24_run.due_at
         WHEN b24_run.not_before > $8 THEN b24_run.due_at
         WHEN b24_run.attempt > 0 AND b24_run.due_at < excluded.due_at THEN b24_run.due_at
-        WHEN b24_run.attempt > 0 OR b24_run.priority > 0 THEN excluded.due_at
+        WHEN b24_run.attempt > 0 OR b24_run.priority > 0 OR b24_run.opened_at > $8 THEN excluded.due_at
         WHEN b24_run.due_at <= $8 AND EXISTS (
             SELECT 1 FROM b24_run b
             WHERE b.portal = b24_run.portal AND b.entity = b24_run.entity AND b.state = 'running') THEN b24_run.due_at

@@ -29,7 +29,7 @@ const (
 SELECT r.id, r.portal, r.rule, r.entity, r.state, r.priority, r.added`
 
 	selectRest = `, r.count, r.earlier, r.attempt, r.max_attempts,
-    r.first_at, r.due_at, r.not_before, r.started_at, r.finished_at, r.error, r.cause,
+    r.first_at, r.opened_at, r.due_at, r.not_before, r.started_at, r.finished_at, r.error, r.cause,
     e.id, e.code, e.data, e.routes, e.sent_at, e.received_at
 FROM b24_run r JOIN b24_event e ON e.id = r.event_id`
 
@@ -115,17 +115,25 @@ func (q *Queue) infos(ctx context.Context, text string, args ...any) ([]Info, er
 
 func scanInfo(row interface{ Scan(...any) error }) (Info, error) {
 	var (
-		i                                                        Info
-		first, due, notBefore, started, finished, sent, received int64
-		data                                                     string
+		i                                                                Info
+		first, opened, due, notBefore, started, finished, sent, received int64
+		data                                                             string
 	)
 	err := row.Scan(&i.ID, &i.Portal, &i.Rule, &i.Entity, &i.State, &i.Priority, &i.Added, &i.Deleted, &i.Blocked, &i.Count, &i.Earlier, &i.Attempt, &i.MaxAttempts,
-		&first, &due, &notBefore, &started, &finished, &i.Error, &i.Cause,
+		&first, &opened, &due, &notBefore, &started, &finished, &i.Error, &i.Cause,
 		&i.Event.ID, &i.Event.Code, &data, &i.Event.Routes, &sent, &received)
 	if err != nil {
 		return Info{}, err
 	}
 	i.First, i.Due, i.NotBefore = fromMicros(first), fromMicros(due), fromMicros(notBefore)
+	if now := micros(clock()); i.Priority == Backfill && opened > received { // no event has joined it
+		switch {
+		case i.State == Waiting && opened > now && due > now:
+			i.State = Asleep
+		case due >= opened: // otherwise it was repeated before its time
+			i.Woken = fromMicros(opened)
+		}
+	}
 	i.Blocked = i.Blocked && !i.Due.After(clock())
 	i.Started, i.Finished = fromMicros(started), fromMicros(finished)
 	i.Event.Portal, i.Event.Data = i.Portal, json.RawMessage(data)

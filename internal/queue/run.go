@@ -21,6 +21,9 @@ const (
 	Parked    State = "parked"    // failed for the last time: a dead letter
 	Discarded State = "discarded" // given up by a person
 
+	// Asleep is not stored: a waiting run whose rule waits for a time.
+	Asleep State = "asleep"
+
 	// The previous version of the program also stored these. Blocked is a reason of
 	// Waiting now: see Info.Blocked.
 	Blocked State = "blocked"
@@ -45,7 +48,8 @@ type Info struct {
 	MaxAttempts int   // after which it is parked
 	Event       Event // the latest
 
-	First     time.Time // when the first event was received
+	First     time.Time // when the first event was received, or when a sleeping run wakes up
+	Woken     time.Time // the time that the run waited for and that has come; zero if an event has started it
 	Due       time.Time // when it may start
 	NotBefore time.Time // of Postpone and RetryFrom; zero without them
 	Started   time.Time // the last attempt; zero before the first
@@ -74,6 +78,7 @@ type Run struct {
 	memory *Memory
 	mu     sync.Mutex
 	record json.RawMessage
+	next   following
 	atEnd  []func(ctx context.Context, t store.Tx) error
 	cause  string
 }
@@ -177,6 +182,14 @@ type parked struct{ err error }
 
 func (p *parked) Error() string { return p.err.Error() }
 func (p *parked) Unwrap() error { return p.err }
+
+type givenUp struct{ err error }
+
+func (g *givenUp) Error() string { return g.err.Error() }
+func (g *givenUp) Unwrap() error { return g.err }
+
+// GiveUp returns an error that discards the run, because there is nothing left to do.
+func GiveUp(err error) error { return &givenUp{err} }
 
 // Park returns an error that parks the run at once, because another attempt would
 // fail too.

@@ -6,11 +6,11 @@ import (
 )
 
 // pendingRuns selects the unfinished runs of backfills of a portal, of a rule or of
-// all rules. It lists the states like the index of open runs does.
+// all rules, without those that sleep. It lists the states like the index of open runs does.
 const pendingRuns = `
 FROM b24_run
 WHERE portal = $1 AND priority = $2 AND state IN ('waiting', 'blocked', 'queued', 'running', 'parked') AND state <> 'parked'
-    AND ($3 = '' OR rule = $3)`
+    AND NOT (state = 'waiting' AND opened_at > $4 AND due_at > $4) AND ($3 = '' OR rule = $3)`
 
 const countPending = `SELECT COUNT(*)` + pendingRuns
 
@@ -19,14 +19,14 @@ const tallyRuns = `SELECT state, COUNT(*)` + pendingRuns + `
 GROUP BY state
 UNION ALL
 SELECT r.state, COUNT(*) FROM b24_event e CROSS JOIN b24_run r
-WHERE e.id >= $4 AND e.portal = $1 AND e.code = $5
+WHERE e.id >= $5 AND e.portal = $1 AND e.code = $6
     AND r.event_id = e.id AND r.state IN ('succeeded', 'parked', 'discarded') AND ($3 = '' OR r.rule = $3)
 GROUP BY r.state`
 
 // Pending counts the unfinished runs of all backfills of a portal. rule "" counts
 // those of all rules.
 func (q *Queue) Pending(ctx context.Context, portal, rule string) (n int, err error) {
-	if err = q.db.read.QueryRow(ctx, countPending, portal, Backfill, rule).Scan(&n); err != nil {
+	if err = q.db.read.QueryRow(ctx, countPending, portal, Backfill, rule, micros(clock())).Scan(&n); err != nil {
 		return 0, fmt.Errorf("count runs: %w", err)
 	}
 	return n, nil
@@ -37,7 +37,7 @@ func (q *Queue) Pending(ctx context.Context, portal, rule string) (n int, err er
 // code whose event ID is since or higher. An unfinished run that an event of the
 // portal has joined is not counted. rule "" counts those of all rules.
 func (q *Queue) Tally(ctx context.Context, portal, code, rule string, since int64) (map[State]int, error) {
-	rows, err := q.db.read.Query(ctx, tallyRuns, portal, Backfill, rule, since, code)
+	rows, err := q.db.read.Query(ctx, tallyRuns, portal, Backfill, rule, micros(clock()), since, code)
 	if err != nil {
 		return nil, fmt.Errorf("count runs: %w", err)
 	}

@@ -67,10 +67,10 @@ func unlessEnded(ctx context.Context, err error) error {
 
 // insist repeats a write about a run until it succeeds or ctx ends, such as on a
 // full disk.
-func (q *Queue) insist(ctx context.Context, what string, run int64, key string, write func(ctx context.Context, t *tx) error) {
+func (q *Queue) insist(ctx context.Context, what string, run int64, do func(context.Context, func(context.Context, *tx) error) error, write func(ctx context.Context, t *tx) error) {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		err := q.writes.doFor(context.WithoutCancel(ctx), key, write)
-		if err == nil {
+		err := do(context.WithoutCancel(ctx), write)
+		if err == nil || errors.Is(err, errNotOurs) {
 			return
 		}
 		q.options.Log.ErrorContext(ctx, "cannot "+what+", trying again", slog.Int64("run", run), slog.Any("error", err))

@@ -1,0 +1,216 @@
+package queue
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/store"
+)
+
+// CodeStart is the code of the event by which history shows that a run has started
+// another one. Its data is a Starter.
+const CodeStart = "B24RULES.START"
+
+// Starter is the run that has started another one.
+type Starter struct {
+	Run    int64  `json:"run"`
+	Rule   string `json:"rule"`
+	Entity string `json:"entity"`
+}
+
+// Starter returns the run that has started this one last. ok is false if the latest
+// event of the run is another one.
+func (i Info) Starter() (s Starter, ok bool) {
+	return s, i.Event.Code == CodeStart && json.Unmarshal(i.Event.Data, &s) == nil
+}
+
+// A following is what a run leaves behind if it succeeds.
+type following struct {
+	starts []Route
+	wake   time.Time
+}
+
+// Start starts runs for other entities if this one succeeds, in the same transaction.
+// Each has the priority of this one: what a backfill starts is a backfill.
+func (r *Run) Start(routes ...Route) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.next.starts = append(r.next.starts, routes...)
+}
+
+// Sleep plans the next run of the same rule and entity if this one succeeds. If an event
+// has started it already, nothing is planned. The latest call counts.
+func (r *Run) Sleep(until time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.next.wake = until
+}
+
+// following returns what follows the run, its starts in the order of their keys.
+func (r *Run) following(v verdict) following {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if v.outcome != OutcomeSucceeded {
+		return following{}
+	}
+	out := r.next
+	out.starts = slices.Clone(out.starts)
+	slices.SortStableFunc(out.starts, func(a, b Route) int {
+		return cmp.Or(strings.Compare(a.Entity, b.Entity), strings.Compare(a.Rule, b.Rule))
+	})
+	out.starts = slices.CompactFunc(out.starts, func(a, b Route) bool { return a.Entity == b.Entity && a.Rule == b.Rule })
+	return out
+}
+
+// errNotOurs undoes the transaction of a run that was taken from us.
+var errNotOurs = errors.New("another process has taken the run")
+
+// finishWith stores the success of a run and the runs that it starts. It touches many
+// entities, so it goes through them in the order of their keys, and its own entity has
+// its place in that order: no other transaction waits for this one while this one waits
+// for it.
+func (q *Queue) finishWith(ctx context.Context, t *tx, r *Run, v verdict, next following) error {
+	data, err := json.Marshal(Starter{Run: r.ID, Rule: r.Rule, Entity: r.Entity})
+	if err != nil {
+		return err
+	}
+	e := Event{Portal: r.Portal, Code: CodeStart, Data: data, Received: clock()}
+	if err := t.QueryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), len(next.starts), 0, micros(e.Received)).Scan(&e.ID); err != nil {
+		return fmt.Errorf("store the event: %w", err)
+	}
+	ended := false
+	end := func() error {
+		ended = true
+		mine, err := q.leave(ctx, t, r, v)
+		if err == nil && !mine {
+			err = errNotOurs
+		}
+		if err == nil {
+			err = q.store(ctx, t, r, v)
+		}
+		return err
+	}
+	for _, s := range next.starts {
+		if !ended && s.Entity >= r.Entity {
+			if err := end(); err != nil {
+				return err
+			}
+		}
+		if err := q.start(ctx, t, r.Priority, e, s); err != nil {
+			return fmt.Errorf("start rule %s for %s: %w", s.Rule, s.Entity, err)
+		}
+	}
+	if !ended {
+		return end()
+	}
+	return nil
+}
+
+// start starts one run. A waiting run of a backfill stays one if a backfill starts it.
+func (q *Queue) start(ctx context.Context, t *tx, p Priority, e Event, s Route) error {
+	var id int64
+	var due time.Time
+	var err error
+	if p == Backfill {
+		err = t.QueryRow(ctx, insertBackfill, e.Portal, s.Rule, s.Entity, q.attempts(s), e.ID, micros(e.Received)).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) { // it waits already, and does the work
+			return nil
+		}
+	} else {
+		id, due, err = q.join(ctx, t, e, s)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = t.Exec(ctx, insertRunEvent, id, e.ID)
+	t.touch(q, e.Portal, due)
+	return err
+}
+
+// insertSleeper stores a run that sleeps: it waits, and its first event counts as
+// received when it wakes up. Its event is the one of the run before it.
+const insertSleeper = `
+INSERT INTO b24_run (portal, rule, entity, state, added, deleted, count, max_attempts, event_id, first_at, opened_at, due_at, priority)
+VALUES ($1, $2, $3, 'waiting', FALSE, FALSE, 1, $4, $5, $6, $6, $6, 1)
+ON CONFLICT (portal, rule, entity) WHERE state IN ('waiting', 'blocked', 'queued') DO NOTHING
+RETURNING id`
+
+// sleep stores the next run of a run that has succeeded. The sweep deletes no event of
+// a run, however long it sleeps.
+func (q *Queue) sleep(ctx context.Context, t *tx, r *Run, until time.Time) error {
+	var id int64
+	err := t.QueryRow(ctx, insertSleeper, r.Portal, r.Rule, r.Entity, r.MaxAttempts, r.Event.ID, micros(until)).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) { // an event came meanwhile, and its run plans anew
+		return nil
+	}
+	if err == nil {
+		_, err = t.Exec(ctx, insertRunEvent, id, r.Event.ID)
+	}
+	if err != nil {
+		return fmt.Errorf("plan the next run: %w", err)
+	}
+	t.touch(q, r.Portal, until)
+	return nil
+}
+
+// asleep is a condition on a run r: it waits for a time that its rule has planned.
+const asleep = `(r.state = 'waiting' AND r.opened_at > $1 AND r.due_at > $1)`
+
+const selectSleepers = `
+SELECT r.entity FROM b24_run r
+WHERE r.portal = $2 AND r.rule = $3 AND r.state IN ('waiting', 'blocked', 'queued') AND r.entity > $4 AND ` + asleep + `
+ORDER BY r.entity LIMIT $5`
+
+const wakeSleeper = `
+UPDATE b24_run AS r SET first_at = $1, opened_at = $1, due_at = $1
+WHERE r.portal = $2 AND r.rule = $3 AND r.entity = $4 AND r.state IN ('waiting', 'blocked', 'queued') AND ` + asleep
+
+// WakeSleepers makes runs of a rule due that sleep, at most a page of them: those of
+// entities after a name. It returns the last entity, "" when there are no more.
+func (q *Queue) WakeSleepers(ctx context.Context, portal, rule, after string) (last string, err error) {
+	err = q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
+		now := micros(clock())
+		entities, err := texts(t.Query(ctx, selectSleepers, now, portal, rule, after, maxPage))
+		if err != nil {
+			return err
+		}
+		last = ""
+		for _, entity := range entities {
+			last = entity
+			if _, err := t.Exec(ctx, wakeSleeper, now, portal, rule, entity); err != nil {
+				return err
+			}
+		}
+		if last != "" {
+			t.touch(q, portal, time.Time{})
+		}
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("wake the sleeping runs of rule %s: %w", rule, err)
+	}
+	return last, nil
+}
+
+func texts(rows store.Rows, err error) ([]string, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var all []string
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, err
+		}
+		all = append(all, text)
+	}
+	return all, rows.Err()
+}
