@@ -147,7 +147,7 @@ RETURNING id`
 func (q *Queue) sleep(ctx context.Context, t *tx, r *Run, until time.Time) error {
 	var id int64
 	err := t.QueryRow(ctx, insertSleeper, r.Portal, r.Rule, r.Entity, r.MaxAttempts, r.Event.ID, micros(until)).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) { // an event came meanwhile, and its run plans anew
+	if errors.Is(err, sql.ErrNoRows) { // an event came in the meantime, and its run plans again
 		return nil
 	}
 	if err == nil {
