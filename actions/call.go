@@ -31,6 +31,7 @@ The result is the member "result" of the portal's answer.`,
 	Result:   func(*engine.ArgTypes) formula.Type { return formula.Type{Kind: formula.Any} },
 	EffectOf: callEffect,
 	Touches:  callTouches,
+	Methods:  callMethods,
 	Check:    checkCall,
 	Suggest:  map[string]func() []engine.Suggestion{"method": suggestMethods},
 })
@@ -39,6 +40,16 @@ type callArgs struct {
 	Method string         `yaml:"method" validate:"required" doc:"the method's name" example:"crm.timeline.comment.add"`
 	Params map[string]any `yaml:"params" doc:"its parameters" example:"{fields: {ENTITY_ID: =event.id}}"`
 	Effect string         `yaml:"effect" validate:"oneof=read write" doc:"read or write; the default comes from the table of methods"`
+}
+
+// callMethods returns the method that a step calls, if the file says which.
+func callMethods(t *engine.ArgTypes) []string {
+	method, _ := t.Const("method")
+	name, _ := method.(string)
+	if name = strings.ToLower(strings.TrimSpace(name)); name == "" {
+		return nil
+	}
+	return []string{name}
 }
 
 // checkCall finds a wrong method or effect when the file is loaded.

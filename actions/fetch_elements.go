@@ -32,6 +32,9 @@ and ids are numbers, other values are texts. A date has the form 2024-12-31 or
 			"sectionId": {Kind: formula.Int, Maybe: true},
 		}))
 	},
+	Touches: func(*engine.ArgTypes) []engine.Touch {
+		return []engine.Touch{{Kind: engine.TouchElements, Reads: true, Of: "list", ListType: "list_type", Which: "filter"}}
+	},
 })
 
 type fetchElementsArgs struct {

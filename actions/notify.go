@@ -35,6 +35,7 @@ are notified at every edit.`,
 	Run:  notify,
 	// A notification changes nothing that a rule could subscribe to.
 	Touches: func(*engine.ArgTypes) []engine.Touch { return nil },
+	Methods: func(*engine.ArgTypes) []string { return []string{"im.notify.system.add"} },
 	Check:   checkNotify,
 })
 

@@ -65,6 +65,9 @@ type Spec[A any] struct {
 	// Touches returns what a step may read or change, as far as the file says it. Lint
 	// uses it to find cycles and conflicts. Nil means that nothing is known.
 	Touches func(t *ArgTypes) []Touch
+	// Methods returns the REST methods of a step, for checks of a portal's permissions.
+	// Nil means those of the records in Touches: crm.item.* and lists.element.*.
+	Methods func(t *ArgTypes) []string
 	// Says describes a step in a few words, with its arguments in braces:
 	// "reads item {id}". "{owner|items of type @entityTypeId}" becomes the value of
 	// the argument that the file gives, with the words before its @.
@@ -114,7 +117,7 @@ func Define[A any](s Spec[A]) *Action {
 	return &Action{Arguments: args, Spec: Spec[reflect.Value]{
 		Name: s.Name, Doc: s.Doc, Effect: s.Effect, Spread: s.Spread, Ends: s.Ends,
 		Run: called(s.Run), Prefetch: called(s.Prefetch), PrefetchArgs: s.PrefetchArgs, PrefetchNames: s.PrefetchNames,
-		Result: s.Result, Check: s.Check, EffectOf: s.EffectOf, Touches: s.Touches, Says: s.Says, Cost: s.Cost,
+		Result: s.Result, Check: s.Check, EffectOf: s.EffectOf, Touches: s.Touches, Methods: s.Methods, Says: s.Says, Cost: s.Cost,
 		AlsoCalled: s.AlsoCalled, ReadsEntity: s.ReadsEntity, Suggest: s.Suggest,
 	}}
 }

@@ -1,0 +1,250 @@
+// Package doctor examines a portal for what rules need of it. It only reads.
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/describe"
+)
+
+// State is the result of a check.
+type State string
+
+// The results of a check, from good to bad. Unknown means that the check could not be
+// made: nothing is known.
+const (
+	OK      State = "ok"
+	Warning State = "warning"
+	Failed  State = "failed"
+	Unknown State = "unknown"
+)
+
+// Check is one thing that was examined.
+type Check struct {
+	Portal string `json:"portal"`
+	Name   string `json:"check"`
+	State  State  `json:"state"`
+	// Text says what was found, Advice what to do about it.
+	Text   string `json:"text"`
+	Advice string `json:"advice,omitempty"`
+}
+
+// Portal is what Examine needs to know.
+type Portal struct {
+	Name   string
+	Client *bitrix.Client
+	// URL is an address of the portal. Only its scheme and host are used.
+	URL string
+	// Insecure accepts any certificate.
+	Insecure bool
+	// Webhook says that the portal is called by an inbound webhook. The subscriptions of
+	// its events then cannot be read.
+	Webhook bool
+	// Zone is the time zone of the configuration, nil without one.
+	Zone *time.Location
+	// Rules are the rules that run in the portal.
+	Rules []Rule
+	// Latest returns when the latest event with a code arrived, the zero time if none is
+	// stored. A nil Latest means that there is no database yet.
+	Latest func(ctx context.Context, code string) (time.Time, error)
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// Rule is a rule with the inputs of the portal.
+type Rule struct {
+	*engine.Rule
+	Inputs map[string]any
+}
+
+// examination collects the checks of one portal.
+type examination struct {
+	Portal
+	checks []Check
+	needs  map[string]describe.Needs // by rule
+}
+
+// names are the names of the checks, in their order.
+var names = []string{"address", "credentials", "clock", "user", "scopes", "places", "time filter", "events", "rate"}
+
+// Examine makes all checks. After the first failure that concerns the whole portal, the
+// other checks are Unknown.
+func Examine(ctx context.Context, p Portal) []Check {
+	x := &examination{Portal: p, needs: map[string]describe.Needs{}}
+	for _, r := range p.Rules {
+		x.needs[r.ID] = describe.NeedsOf(r.Rule, r.Inputs)
+	}
+	if !x.address(ctx) || !x.credentials(ctx) {
+		asked := len(x.checks)
+		for _, name := range names[asked:] {
+			x.add(name, Unknown, "not checked: the portal cannot be asked", "")
+		}
+		return x.checks
+	}
+	x.user(ctx, "user")
+	x.scopes(ctx, "scopes")
+	x.places(ctx, "places")
+	x.timeFilter(ctx, "time filter")
+	x.events(ctx, "events")
+	x.rate("rate")
+	return x.checks
+}
+
+func (x *examination) add(name string, state State, text, advice string) {
+	x.checks = append(x.checks, Check{Portal: x.Name, Name: name, State: state, Text: text, Advice: advice})
+}
+
+// credentials asks for the portal's time, which needs valid credentials and no
+// permission, and compares the clocks. It reports whether the portal answers.
+func (x *examination) credentials(ctx context.Context) bool {
+	sent := x.Now()
+	at, err := x.Client.Probe(ctx)
+	if err != nil {
+		advice := ""
+		switch bitrix.FaultOf(err) {
+		case bitrix.Unauthorised:
+			advice = x.newCredentials(err)
+		case bitrix.Blocked:
+			advice = "the portal has blocked REST because of too many requests: find the program that sends them, and wait"
+		case bitrix.Unreachable:
+			advice = "the host answers, but not as a portal: check the address in the configuration"
+		case bitrix.NoFault:
+		}
+		x.add("credentials", Failed, err.Error(), advice)
+		return false
+	}
+	x.add("credentials", OK, "the portal accepts them", "")
+	x.clock(sent, x.Now(), at)
+	return true
+}
+
+// newCredentials says what to change after the portal has refused the credentials.
+func (x *examination) newCredentials(err error) string {
+	switch {
+	case bitrix.IsCode(err, "PAYMENT_REQUIRED"):
+		return "the portal's plan has ended or has no REST: the customer must pay"
+	case bitrix.IsCode(err, "PORTAL_DELETED"):
+		return "the portal was deleted: remove it from the configuration"
+	case x.Webhook:
+		return "make a new inbound webhook in the portal and put its URL into the configuration; a webhook ends when its user is dismissed"
+	}
+	return "install the application again in the portal"
+}
+
+// Limits of what is normal.
+const (
+	// maxClockSkew: what changed during a downtime is found by comparing times.
+	maxClockSkew = 30 * time.Second
+	// eventsExpected is how long a subscribed event may be absent.
+	eventsExpected = 30 * 24 * time.Hour
+)
+
+// clock compares our clock and time zone with the portal's. The portal's time is from
+// between sent and received, and whole seconds.
+func (x *examination) clock(sent, received, at time.Time) {
+	lead := sent.Sub(at) - time.Second
+	if behind := at.Sub(received); behind > 0 {
+		lead = -behind
+	}
+	if lead > maxClockSkew || lead < -maxClockSkew {
+		word := "ahead of"
+		if lead < 0 {
+			word = "behind"
+		}
+		x.add("clock", Warning, fmt.Sprintf("the clock of this machine is %s %s the portal's", lead.Abs().Round(time.Second), word), "set the clock: a catch-up compares times")
+		return
+	}
+	_, theirs := at.Zone()
+	if x.Zone != nil {
+		if name, ours := at.In(x.Zone).Zone(); ours != theirs {
+			x.add("clock", Warning, fmt.Sprintf("the portal's time has the offset %s, time_zone %s has %s (%s)", at.Format("-07:00"), x.Zone, at.In(x.Zone).Format("-07:00"), name),
+				"set time_zone of the portal to the zone of its settings")
+			return
+		}
+	}
+	x.add("clock", OK, "the clocks agree, the portal's offset is "+at.Format("-07:00"), "")
+}
+
+// user asks whose credentials these are. A user who is no administrator does not see
+// the entities of other departments, and a rule would take them for deleted.
+// https://apidocs.bitrix24.com/api-reference/common/users/profile.html
+func (x *examination) user(ctx context.Context, name string) {
+	var u struct {
+		ID       bitrix.ID
+		Admin    bool   `json:"ADMIN"`
+		Name     string `json:"NAME"`
+		LastName string `json:"LAST_NAME"`
+	}
+	if err := x.ask(ctx, "profile", &u); err != nil {
+		x.add(name, Unknown, err.Error(), "")
+		return
+	}
+	who := fmt.Sprintf("user %d, %s", u.ID, strings.TrimSpace(u.Name+" "+u.LastName))
+	if !u.Admin {
+		x.add(name, Warning, who+", is not an administrator: what this user may not see looks deleted", "let an administrator make the webhook or install the application")
+		return
+	}
+	x.add(name, OK, who+", is an administrator", "")
+}
+
+// ask calls a method that reads and has no parameters.
+func (x *examination) ask(ctx context.Context, method string, into any) error {
+	a := x.Client.Do(ctx, bitrix.Call{Method: method})[0]
+	if a.Err != nil {
+		return a.Err
+	}
+	if err := json.Unmarshal(a.Result, into); err != nil {
+		return fmt.Errorf("%s: the answer is not what the documentation says: %w", method, err)
+	}
+	return nil
+}
+
+// rate reports refusals of this examination: a few requests are never over the limit,
+// unless somebody else uses it.
+func (x *examination) rate(name string) {
+	s := x.Client.Stats()
+	if s.Refused > 0 {
+		x.add(name, Warning, fmt.Sprintf("%d of %d requests were refused because of the rate limit", s.Refused, s.Requests), "another program at this address uses the portal: set shared: true")
+		return
+	}
+	x.add(name, OK, fmt.Sprintf("none of %d requests was refused", s.Requests), "")
+}
+
+// Worst returns the state that describes all checks: Failed, then Unknown, then
+// Warning.
+func Worst(checks []Check) State {
+	order := []State{OK, Warning, Unknown, Failed}
+	worst := OK
+	for _, c := range checks {
+		if slices.Index(order, c.State) > slices.Index(order, worst) {
+			worst = c.State
+		}
+	}
+	return worst
+}
+
+// plural returns "1 rule" or "2 rules".
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// sortedKeys returns the keys of a map in order.
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
+	keys := make([]K, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,298 @@
+package doctor_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/apptest"
+	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/doctor"
+)
+
+// examine returns the checks of the harness's portal after change.
+func examine(h *apptest.Harness, change func(p *doctor.Portal)) []doctor.Check {
+	h.T.Helper()
+	p := h.Service.DoctorPortal(demo.PortalName, time.Now)
+	if change != nil {
+		change(&p)
+	}
+	return doctor.Examine(h.Context(), p)
+}
+
+// want checks that the checks with a name have a state and that their texts contain
+// the given ones.
+func want(t *testing.T, checks []doctor.Check, name string, state doctor.State, texts ...string) {
+	t.Helper()
+	var seen []string
+	for _, c := range checks {
+		if c.Name != name {
+			continue
+		}
+		seen = append(seen, string(c.State)+": "+c.Text+" -> "+c.Advice)
+		if c.State != state {
+			t.Errorf("%s is %s: %s, want %s", name, c.State, c.Text, state)
+		}
+		if (state == doctor.Failed || state == doctor.Warning) && c.Advice == "" {
+			t.Errorf("%s has no advice: %s", name, c.Text)
+		}
+	}
+	all := strings.Join(seen, "\n")
+	for _, text := range texts {
+		if !strings.Contains(all, text) {
+			t.Errorf("%s: %q, want %q", name, all, text)
+		}
+	}
+	if len(seen) == 0 {
+		t.Errorf("no check %s", name)
+	}
+}
+
+// TestHealthy: a portal from which all events have arrived passes every check.
+func TestHealthy(t *testing.T) {
+	t.Parallel()
+	h := apptest.New(t, apptest.Options{})
+	before := len(h.Portal.History())
+	checks := examine(h, func(p *doctor.Portal) {
+		p.Latest = func(context.Context, string) (time.Time, error) { return time.Now(), nil }
+	})
+	if changes := h.Portal.History()[before:]; len(changes) > 0 {
+		t.Errorf("doctor changed %v", changes)
+	}
+	if doctor.Worst(checks) != doctor.OK {
+		t.Errorf("%+v", checks)
+	}
+	want(t, checks, "scopes", doctor.OK, "crm, lists")
+	want(t, checks, "places", doctor.OK, "4 places", "deals", "smart invoices")
+}
+
+// TestEventsThatArrive follows the advice: after an event of a code the code is not
+// named any more.
+func TestEventsThatArrive(t *testing.T) {
+	t.Parallel()
+	h := apptest.New(t, apptest.Options{})
+	want(t, examine(h, nil), "events", doctor.Warning, "have not arrived yet: ONCRMDEALADD, ONCRMDEALDELETE, ONCRMDEALUPDATE,")
+	h.AddDeal("Roof", demo.Row{Name: "Tiles", Price: "1", Quantity: "1"})
+	checks := examine(h, nil)
+	want(t, checks, "events", doctor.Warning, "have not arrived yet: ONCRMDEALDELETE")
+	want(t, examine(h, func(p *doctor.Portal) {
+		p.Now = func() time.Time { return time.Now().Add(40 * 24 * time.Hour) }
+	}), "events", doctor.Warning, "ONCRMDEALADD for 40 days")
+	want(t, examine(h, func(p *doctor.Portal) {
+		p.Latest = func(context.Context, string) (time.Time, error) { return time.Time{}, errors.New("the database is locked") }
+	}), "events", doctor.Unknown, "the database is locked")
+}
+
+// TestApplicationEvents: the subscriptions of an application can be read.
+func TestApplicationEvents(t *testing.T) {
+	t.Parallel()
+	h := apptest.NewApplication(t, "online", emulator.Config{})
+	h.Until("the events are bound", func() bool {
+		for _, c := range examine(h, nil) {
+			if c.Name == "events" && c.State != doctor.OK {
+				return false
+			}
+		}
+		return true
+	})
+	var bound []struct{ Event, Handler string }
+	h.AsApp("event.get", nil, &bound)
+	for _, b := range bound {
+		if b.Event == "ONCRMDEALDELETE" {
+			h.AsApp("event.unbind", map[string]any{"event": b.Event, "handler": b.Handler}, nil)
+		}
+	}
+	want(t, examine(h, nil), "events", doctor.Failed, "ONCRMDEALDELETE, for deal-shipments, is not bound")
+}
+
+// TestScopes: a missing permission is named with the rule that needs it.
+func TestScopes(t *testing.T) {
+	t.Parallel()
+	h := apptest.New(t, apptest.Options{})
+	only := func(scopes string) func(*doctor.Portal) {
+		return through(h, "scope", `{"result":[`+scopes+`],"time":{}}`)
+	}
+	want(t, examine(h, only(`"crm"`)), "scopes", doctor.Failed, "missing: lists (for deal-shipments)", "inbound webhook")
+	want(t, examine(h, only(`"crm","lists"`)), "scopes", doctor.OK)
+
+	rules := fstest.MapFS{"tell.yaml": {Data: []byte(`version: 1
+rules:
+  tell:
+    on: [ONCRMDEALADD]
+    steps:
+      - notify: {to: 1, message: "Deal {{ event.id }}"}
+        once: =event.id
+      - call: {method: telephony.externalcall.register, params: {}}
+        once: =event.id
+`)}}
+	h = apptest.New(t, apptest.Options{Rules: rules, Inputs: map[string]map[string]string{}})
+	want(t, examine(h, only(`"crm","lists"`)), "scopes", doctor.Failed, "im (for tell)", "telephony (for tell)")
+}
+
+// TestPlaces: a list, a type and a field that the portal does not have are named, and a
+// right that is missing.
+func TestPlaces(t *testing.T) {
+	t.Parallel()
+	inputs := demo.ShippedInputs()
+	inputs["deal-shipments"]["list"] = "4711"
+	inputs["invoice-total"]["helper_type"] = "1999"
+	h := apptest.New(t, apptest.Options{Inputs: inputs})
+	want(t, examine(h, nil), "places", doctor.Failed, "list 4711, for deal-shipments", "items of type 1999, for invoice-total", "correct the input")
+
+	inputs = demo.ShippedInputs()
+	inputs["invoice-total"]["total_field"] = "ufCrm5Totla"
+	h = apptest.New(t, apptest.Options{Inputs: inputs})
+	want(t, examine(h, nil), "places", doctor.Failed, `has no field "ufCrm5Totla" (did you mean "ufCrm5Total"?), which invoice-total writes`)
+
+	h = apptest.New(t, apptest.Options{})
+	if err := h.Portal.SetFaults(emulator.Fault{Method: "lists.element.get", Kind: emulator.FaultRefuse, Code: "ACCESS_DENIED"}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, examine(h, nil), "places", doctor.Failed, "for deal-shipments: access denied", "give the user of the credentials the right")
+}
+
+// through returns a client of the harness's portal whose answers of one method are
+// replaced.
+func through(h *apptest.Harness, method, answer string) func(p *doctor.Portal) {
+	h.T.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/"+method) {
+			_, _ = w.Write([]byte(answer))
+			return
+		}
+		h.Portal.ServeHTTP(w, r)
+	}))
+	h.T.Cleanup(server.Close)
+	client, err := bitrix.NewClient(bitrix.Config{Webhook: bitrix.Secret(server.URL + h.Portal.WebhookPath()), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	h.T.Cleanup(client.Close)
+	return func(p *doctor.Portal) { p.Client, p.URL = client, server.URL }
+}
+
+// TestUserAndClock: a user without rights and a clock that is wrong are warnings.
+func TestUserAndClock(t *testing.T) {
+	t.Parallel()
+	h := apptest.New(t, apptest.Options{})
+	want(t, examine(h, through(h, "profile", `{"result":{"ID":"7","ADMIN":false,"NAME":"Eve","LAST_NAME":"Low"},"time":{}}`)),
+		"user", doctor.Warning, "user 7, Eve Low, is not an administrator")
+	want(t, examine(h, through(h, "profile", `{"result":"nobody","time":{}}`)), "user", doctor.Unknown, "profile")
+
+	for _, tt := range []struct {
+		shift time.Duration
+		text  string
+	}{{2 * time.Minute, "ahead of the portal's"}, {-2 * time.Minute, "behind the portal's"}} {
+		want(t, examine(h, func(p *doctor.Portal) {
+			p.Now = func() time.Time { return time.Now().Add(tt.shift) }
+		}), "clock", doctor.Warning, tt.text)
+	}
+	zone, err := time.LoadLocation("Asia/Omsk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, examine(h, func(p *doctor.Portal) { p.Zone = zone }), "clock", doctor.Warning, "offset +03:00, time_zone Asia/Omsk has +06:00")
+}
+
+// TestTimeFilter: a filter that is ignored, or that finds nothing, would spoil each
+// catch-up.
+func TestTimeFilter(t *testing.T) {
+	t.Parallel()
+	h := apptest.New(t, apptest.Options{})
+	want(t, examine(h, through(h, "crm.item.list", `{"result":{"items":[{"id":1}]},"total":1,"time":{}}`)), "time filter", doctor.Failed, "ignores the filter")
+	want(t, examine(h, through(h, "crm.item.list", `{"result":{},"time":{}}`)), "time filter", doctor.Unknown, "type 2")
+}
+
+// TestCredentials: after a refusal nothing else is claimed.
+func TestCredentials(t *testing.T) {
+	t.Parallel()
+	h := apptest.New(t, apptest.Options{})
+	for _, tt := range []struct {
+		fault  emulator.Fault
+		advice string
+	}{
+		{emulator.Fault{Kind: emulator.FaultRefuse, Code: "INVALID_CREDENTIALS"}, "make a new inbound webhook"},
+		{emulator.Fault{Kind: emulator.FaultRefuse, Code: "PAYMENT_REQUIRED"}, "the customer must pay"},
+		{emulator.Fault{Kind: emulator.FaultRefuse, Code: "OVERLOAD_LIMIT"}, "too many requests"},
+	} {
+		if err := h.Portal.SetFaults(tt.fault); err != nil {
+			t.Fatal(err)
+		}
+		checks := examine(h, nil)
+		want(t, checks, "credentials", doctor.Failed, tt.fault.Code, tt.advice)
+		for _, name := range []string{"clock", "user", "scopes", "places", "time filter", "events", "rate"} {
+			want(t, checks, name, doctor.Unknown)
+		}
+		if doctor.Worst(checks) != doctor.Failed {
+			t.Errorf("the worst of %v is %s", checks, doctor.Worst(checks))
+		}
+	}
+	if err := h.Portal.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	want(t, examine(h, nil), "credentials", doctor.OK)
+	if err := h.StopPortal(); err != nil {
+		t.Fatal(err)
+	}
+	checks := examine(h, nil)
+	want(t, checks, "address", doctor.Failed, "connection refused", "firewall")
+	want(t, checks, "credentials", doctor.Unknown)
+	want(t, examine(h, func(p *doctor.Portal) { p.URL = "http://no-such-host.invalid/" }), "address", doctor.Failed, "no-such-host.invalid")
+}
+
+// TestCertificate: a certificate that ends soon is a warning, one without a trusted signature
+// a failure.
+func TestCertificate(t *testing.T) {
+	t.Parallel()
+	h := apptest.New(t, apptest.Options{})
+	for _, tt := range []struct {
+		valid    time.Duration
+		insecure bool
+		state    doctor.State
+		text     string
+	}{
+		{90 * 24 * time.Hour, true, doctor.OK, "its certificate is valid until"},
+		{5 * 24 * time.Hour, true, doctor.Warning, "must renew the certificate"},
+		{90 * 24 * time.Hour, false, doctor.Failed, "cannot be trusted"},
+	} {
+		server := httptest.NewUnstartedServer(h.Portal)
+		server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate(t, tt.valid)}}
+		server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+		server.StartTLS()
+		want(t, examine(h, func(p *doctor.Portal) { p.URL, p.Insecure = server.URL, tt.insecure }), "address", tt.state, tt.text)
+		server.Close()
+	}
+	plain := httptest.NewServer(h.Portal)
+	defer plain.Close()
+	want(t, examine(h, func(p *doctor.Portal) { p.URL = "https" + strings.TrimPrefix(plain.URL, "http") }), "address", doctor.Failed, "does not speak TLS")
+}
+
+// certificate returns a certificate for loopback without a trusted signature.
+func certificate(t *testing.T, valid time.Duration) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(valid), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}

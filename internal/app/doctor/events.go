@@ -1,0 +1,87 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// events checks that the events of the rules arrive. The subscriptions of an
+// application can be read. Those of an outbound webhook cannot (WRONG_AUTH_TYPE), so
+// the check looks when the latest event of each code arrived.
+// https://apidocs.bitrix24.com/api-reference/events/event-get.html
+func (x *examination) events(ctx context.Context, name string) {
+	required := map[string][]string{} // code -> rules
+	for _, r := range x.Rules {
+		for _, t := range r.Triggers {
+			if !slices.Contains(required[t.Code], r.ID) {
+				required[t.Code] = append(required[t.Code], r.ID)
+			}
+		}
+	}
+	if len(required) == 0 {
+		x.add(name, OK, "no rule needs an event", "")
+		return
+	}
+	if !x.Webhook {
+		x.subscribed(ctx, name, required)
+		return
+	}
+	x.arrived(ctx, name, required)
+}
+
+// subscribed checks the subscriptions of the application.
+func (x *examination) subscribed(ctx context.Context, name string, required map[string][]string) {
+	all, err := x.Client.Subscriptions(ctx)
+	if err != nil {
+		x.add(name, Unknown, err.Error(), "")
+		return
+	}
+	bad := 0
+	for _, code := range sortedKeys(required) {
+		bound := false
+		for _, s := range all {
+			// The event of a smart process may be bound with its type: ONCRMDYNAMICITEMADD_1038.
+			bound = bound || s.Event == code || strings.HasPrefix(s.Event, code+"_")
+		}
+		if !bound {
+			bad++
+			x.add(name, Failed, fmt.Sprintf("%s, for %s, is not bound", code, strings.Join(required[code], ", ")), "serve binds events when it starts and after an installation: look at its log")
+		}
+	}
+	if bad == 0 {
+		x.add(name, OK, "all are bound: "+strings.Join(sortedKeys(required), ", "), "")
+	}
+}
+
+// arrived checks when events arrived.
+func (x *examination) arrived(ctx context.Context, name string, required map[string][]string) {
+	if x.Latest == nil {
+		x.add(name, Unknown, "serve has not run yet, so no event can have arrived", "start serve and change an entity")
+		return
+	}
+	var never, old []string
+	for _, code := range sortedKeys(required) {
+		at, err := x.Latest(ctx, code)
+		switch {
+		case err != nil:
+			x.add(name, Unknown, err.Error(), "")
+			return
+		case at.IsZero():
+			never = append(never, code)
+		case x.Now().Sub(at) > eventsExpected:
+			old = append(old, fmt.Sprintf("%s for %d days", code, int(x.Now().Sub(at).Hours()/24)))
+		}
+	}
+	const advice = "tick the events in the outbound webhook, check its handler address and the application token, then change an entity"
+	if len(never) > 0 {
+		x.add(name, Warning, "have not arrived yet: "+strings.Join(never, ", "), advice)
+	}
+	if len(old) > 0 {
+		x.add(name, Warning, "have not arrived: "+strings.Join(old, ", "), advice)
+	}
+	if len(never)+len(old) == 0 {
+		x.add(name, OK, "all arrive: "+strings.Join(sortedKeys(required), ", "), "")
+	}
+}

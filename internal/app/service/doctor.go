@@ -1,0 +1,48 @@
+package service
+
+import (
+	"context"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/app/doctor"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// DoctorPortal returns what package doctor needs to examine a portal of the
+// configuration with the current rules.
+func (s *Service) DoctorPortal(name string, now func() time.Time) doctor.Portal {
+	p := s.portals[name]
+	out := doctor.Portal{Name: name, Client: p.Client, Webhook: p.app == nil, Zone: p.Zone, Now: now, Latest: s.latestEvent(name)}
+	for _, c := range s.config.Portals {
+		if c.Name != name {
+			continue
+		}
+		out.URL, out.Insecure = c.Webhook.Reveal(), c.Insecure
+		if c.OAuth != nil {
+			out.URL = c.OAuth.Portal
+		}
+	}
+	for _, set := range s.rules.Current().sets {
+		inputs, ok := set.inputs[name]
+		if !ok {
+			continue
+		}
+		for _, r := range set.set.Rules {
+			if servesPortal(r, name) {
+				out.Rules = append(out.Rules, doctor.Rule{Rule: r, Inputs: inputs})
+			}
+		}
+	}
+	return out
+}
+
+// latestEvent returns when the latest event of a portal with a code arrived.
+func (s *Service) latestEvent(portal string) func(context.Context, string) (time.Time, error) {
+	return func(ctx context.Context, code string) (time.Time, error) {
+		events, err := s.queue.FindEvents(ctx, queue.EventFilter{Portal: portal, Code: code, Limit: 1})
+		if err != nil || len(events) == 0 {
+			return time.Time{}, err
+		}
+		return events[0].Received, nil
+	}
+}
