@@ -94,7 +94,9 @@ func TestEventsThatArrive(t *testing.T) {
 		p.Now = func() time.Time { return time.Now().Add(40 * 24 * time.Hour) }
 	}), "events", doctor.Warning, "ONCRMDEALADD for 40 days")
 	want(t, examine(h, func(p *doctor.Portal) {
-		p.Latest = func(context.Context, string) (time.Time, error) { return time.Time{}, errors.New("the database is locked") }
+		p.Latest = func(context.Context, string) (time.Time, error) {
+			return time.Time{}, errors.New("the database is locked")
+		}
 	}), "events", doctor.Unknown, "the database is locked")
 }
 
