@@ -50,7 +50,7 @@ func runDoctor(ctx context.Context, env environment, path, portal, format string
 	if err != nil {
 		return err
 	}
-	if err := checkPortal(c, portal, false); err != nil {
+	if err := checkPortal(c, portal); err != nil {
 		return err
 	}
 	s, err := service.New(ctx, service.Options{Config: c, Rules: rules, Log: warnings(env)})
