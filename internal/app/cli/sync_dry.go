@@ -22,16 +22,37 @@ func (s *syncing) dryRun(ctx context.Context, env environment, a *service.Servic
 	if err != nil {
 		return err
 	}
-	p := a.Portal(s.portal)
-	if err := countAll(ctx, p.Later(), &job); err != nil {
+	out := report.DrySync{Portal: s.portal, Rule: s.rule, Plans: []report.Plan{}}
+	err = s.eachPlan(ctx, env, a, t, &job, func(_, _ int, one report.Plan) error {
+		out.Count(one)
+		return s.printPlan(env.Out, one)
+	})
+	if err != nil {
 		return err
 	}
-	out := report.DrySync{Portal: s.portal, Rule: s.rule, Plans: []report.Plan{}}
+	out.Entities, out.Gone = job.Seen, job.Orphans
+	if err := report.WriteDrySync(env.Out, s.format, out); err != nil {
+		return err
+	}
+	if out.Failed > 0 || s.exitCode && out.Changed > 0 {
+		return errFindings
+	}
+	return nil
+}
+
+// eachPlan dry-runs the rule for each entity of a job and calls do with its type, its id
+// and its plan.
+func (s *syncing) eachPlan(ctx context.Context, env environment, a *service.Service, t service.Target, job *catchup.Job, do func(typ, id int, p report.Plan) error) error {
+	p := a.Portal(s.portal)
+	if err := countAll(ctx, p.Later(), job); err != nil {
+		return err
+	}
 	reader := catchup.NewReader(p.Later())
 	lineAt := time.Now().Add(lineEvery)
 	for more := true; more; {
 		var typ int
 		var ids []int
+		var err error
 		if typ, ids, more, err = job.Next(ctx, reader); err != nil {
 			return err
 		}
@@ -39,9 +60,8 @@ func (s *syncing) dryRun(ctx context.Context, env environment, a *service.Servic
 		if err != nil {
 			return err
 		}
-		for _, one := range plans {
-			out.Count(one)
-			if err := s.printPlan(env.Out, one); err != nil {
+		for i, one := range plans {
+			if err := do(typ, ids[i], one); err != nil {
 				return err
 			}
 		}
@@ -49,13 +69,6 @@ func (s *syncing) dryRun(ctx context.Context, env environment, a *service.Servic
 			env.say("%d/%d", job.Seen, max(job.Seen, job.Total))
 			lineAt = now.Add(lineEvery)
 		}
-	}
-	out.Entities, out.Gone = job.Seen, job.Orphans
-	if err := report.WriteDrySync(env.Out, s.format, out); err != nil {
-		return err
-	}
-	if out.Failed > 0 {
-		return errFindings
 	}
 	return nil
 }

@@ -22,16 +22,8 @@ func (s *Service) DoctorPortal(name string, now func() time.Time) doctor.Portal 
 			out.URL = c.OAuth.Portal
 		}
 	}
-	for _, set := range s.rules.Current().sets {
-		inputs, ok := set.inputs[name]
-		if !ok {
-			continue
-		}
-		for _, r := range set.set.Rules {
-			if servesPortal(r, name) {
-				out.Rules = append(out.Rules, doctor.Rule{Rule: r, Inputs: inputs})
-			}
-		}
+	for _, t := range RulesOf(s.rules.Current(), name) {
+		out.Rules = append(out.Rules, doctor.Rule{Rule: t.Rule, Inputs: t.Inputs})
 	}
 	return out
 }
