@@ -46,7 +46,11 @@ usage error, 3 doctor could not run.`,
 func runDoctor(ctx context.Context, env environment, path, portal, format string) error {
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	c, rules, err := prepare(env, path)
+	c, err := loadConfig(env, path)
+	if err != nil {
+		return err
+	}
+	rules, gen, err := loadRules(env, c)
 	if err != nil {
 		return err
 	}
@@ -59,6 +63,14 @@ func runDoctor(ctx context.Context, env environment, path, portal, format string
 	}
 	defer s.Close()
 	checks := []doctor.Check{}
+	for _, f := range gen.Findings() {
+		checks = append(checks, doctor.Check{Portal: "all", Name: "rules", State: doctor.Failed, Text: f.String(), Advice: "correct it: the portals are checked for the other rules"})
+	}
+	if format == "text" {
+		if err := writeChecks(env.Out, checks); err != nil {
+			return err
+		}
+	}
 	for _, name := range portalNames(c, portal) {
 		found := doctor.Examine(ctx, s.DoctorPortal(name, time.Now))
 		if format == "text" {

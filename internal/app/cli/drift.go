@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 )
@@ -59,7 +61,11 @@ func (d *drifting) run(ctx context.Context, env environment, args []string) erro
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
-	c, rules, err := prepare(env, d.config)
+	c, err := loadConfig(env, d.config)
+	if err != nil {
+		return err
+	}
+	rules, gen, err := loadRules(env, c)
 	if err != nil {
 		return err
 	}
@@ -76,7 +82,7 @@ func (d *drifting) run(ctx context.Context, env environment, args []string) erro
 		return err
 	}
 	defer a.Close()
-	found, err := d.compare(ctx, env, c, a, rules.Current())
+	found, err := d.compare(ctx, env, c, a, gen)
 	if err != nil {
 		return err
 	}
@@ -88,8 +94,11 @@ func (d *drifting) run(ctx context.Context, env environment, args []string) erro
 	switch {
 	case err != nil:
 		return err
+	case len(gen.Findings()) > 0:
+		_ = printFindings(env, gen.Findings()) // the error below says more
+		return errors.New("not everything was compared: rule sets have findings")
 	case !found.Complete():
-		return fmt.Errorf("not everything was compared")
+		return errors.New("not everything was compared")
 	case found.Differs():
 		return errFindings
 	}
@@ -97,13 +106,14 @@ func (d *drifting) run(ctx context.Context, env environment, args []string) erro
 }
 
 // compare compares all rules, or the named one, in all portals, or the named one.
-func (d *drifting) compare(ctx context.Context, env environment, c *config.Config, a *service.Service, gen *service.Generation) (report.Drift, error) {
+func (d *drifting) compare(ctx context.Context, env environment, c *config.Config, a *service.Service, gen *fleet.Generation) (report.Drift, error) {
 	out := report.Drift{Rules: []report.RuleDrift{}}
 	for _, portal := range portalNames(c, d.portal) {
-		for _, t := range service.RulesOf(gen, portal) {
-			if d.rule != "" && t.Rule.ID != d.rule {
+		for rule, inputs := range gen.Rules(portal) {
+			if d.rule != "" && rule.ID != d.rule {
 				continue
 			}
+			t := service.Target{Rule: rule, Inputs: inputs}
 			r := report.RuleDrift{Portal: portal, Rule: t.Rule.ID, Plans: []report.Plan{}}
 			s := &syncing{single: single{portal: portal, rule: t.Rule.ID, dry: true, redactor: c.Redactor}, format: d.format}
 			if err := s.fit(t.Rule); err != nil {

@@ -22,8 +22,8 @@ func (s *Service) DoctorPortal(name string, now func() time.Time) doctor.Portal 
 			out.URL = c.OAuth.Portal
 		}
 	}
-	for _, t := range RulesOf(s.rules.Current(), name) {
-		out.Rules = append(out.Rules, doctor.Rule{Rule: t.Rule, Inputs: t.Inputs})
+	for r, inputs := range s.rules.Current().Rules(name) {
+		out.Rules = append(out.Rules, doctor.Rule{Rule: r, Inputs: inputs})
 	}
 	return out
 }

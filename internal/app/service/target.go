@@ -26,30 +26,18 @@ type Target struct {
 	Event  engine.Event
 }
 
-<<<<<<< HEAD
 // TargetsOf returns the rules of a portal that match events of an entity. If rule is
 // not "", it returns only the rule with this id, and fails if the portal does not have
 // it or if it does not match.
 func TargetsOf(gen *fleet.Generation, portal, rule string, entity engine.Entity, deleted bool) ([]Target, error) {
-=======
-// RulesOf returns the rules that run in a portal, without an entity.
-func RulesOf(gen *Generation, portal string) []Target {
->>>>>>> c98ba0c (drift: where portals differ from what the rules would write, with an exit code; sync --dry-run --exit-code)
 	var out []Target
 	for r, inputs := range gen.Rules(portal) {
 		if rule != "" && rule != r.ID {
 			continue
 		}
-<<<<<<< HEAD
 		code, ok := matchingCode(r, entity, deleted)
 		if !ok && rule == "" {
 			continue
-=======
-		for _, r := range set.set.Rules {
-			if servesPortal(r, portal) {
-				out = append(out, Target{Rule: r, Inputs: inputs})
-			}
->>>>>>> c98ba0c (drift: where portals differ from what the rules would write, with an exit code; sync --dry-run --exit-code)
 		}
 		if !ok {
 			return nil, fmt.Errorf("rule %s has no event about %s, only %s", r.ID, entity, eventList(r))
@@ -61,34 +49,6 @@ func RulesOf(gen *Generation, portal string) []Target {
 		out = append(out, Target{Rule: r, Inputs: inputs, Entity: entity, Event: engine.Event{
 			Code: code, Data: map[string]any{"FIELDS": data}, Time: time.Now().Truncate(time.Second),
 		}})
-	}
-	return out
-}
-
-// TargetsOf returns the rules of a portal that match events of an entity. If rule is
-// not "", it returns only the rule with this id, and fails if the portal does not have
-// it or if it does not match.
-func TargetsOf(gen *Generation, portal, rule string, entity engine.Entity, deleted bool) ([]Target, error) {
-	var out []Target
-	for _, t := range RulesOf(gen, portal) {
-		if rule != "" && rule != t.Rule.ID {
-			continue
-		}
-		code, ok := matchingCode(t.Rule, entity, deleted)
-		if !ok && rule == "" {
-			continue
-		}
-		if !ok {
-			return nil, fmt.Errorf("rule %s has no event about %s, only %s", t.Rule.ID, entity, eventList(t.Rule))
-		}
-		data := map[string]any{"ID": entity.ID}
-		if entity.Kind == "item" {
-			data["ENTITY_TYPE_ID"] = fmt.Sprint(entity.TypeID)
-		}
-		t.Entity, t.Event = entity, engine.Event{
-			Code: code, Data: map[string]any{"FIELDS": data}, Time: time.Now().Truncate(time.Second),
-		}
-		out = append(out, t)
 	}
 	if len(out) == 0 && rule != "" {
 		return nil, gen.CheckRule(rule, portal)
