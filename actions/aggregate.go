@@ -3,6 +3,7 @@ package actions
 import (
 	"context"
 	"maps"
+	"slices"
 
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
@@ -24,8 +25,22 @@ appear. Without by, all rows are one group, even if there are no rows.`,
 		if _, taken := c.Types().Type("compute").Fields["key"]; taken {
 			c.Errorf("compute", "bad-name", "key is reserved for the value of by")
 		}
+		checkGroupRows(c)
 	},
 })
+
+// checkGroupRows warns of a value of a group that reads all rows and nothing of the group.
+func checkGroupRows(c *engine.StepCheck) {
+	all := c.Reads("rows")
+	if !c.Types().Given("by") || len(all) != 1 || all[0] == engine.NameInputs || all[0] == engine.NameVars {
+		return
+	}
+	c.EachName("compute", func(n engine.NamedArg) {
+		if reads := n.Reads(); slices.Contains(reads, all[0]) && !slices.Contains(reads, engine.NameGroup) {
+			n.WarnValuef("row-shadow", "%s has the rows of all groups, so each group gets the same value", all[0]).Hint = "write group.rows for the rows of the group"
+		}
+	})
+}
 
 type aggregateArgs struct {
 	Rows    []any           `yaml:"rows" validate:"required" doc:"the rows to group" example:"=rows"`

@@ -7,6 +7,7 @@ import (
 	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -114,11 +115,32 @@ func checkFetchItems(c *engine.StepCheck) {
 
 func checkUpsertElement(c *engine.StepCheck) {
 	checkElementName(c)
+	checkElementValues(c, "fields")
 	if c.Types().Given("key") && !dependsOnRun(c, "key") && c.DependsOnEvent("fields") {
 		c.Warnf("key", "constant-key", "the key is the same in every run, so all runs write the same element").Hint = "use event.id in it"
 		return
 	}
 	checkRepeatedKey(c, "element")
+}
+
+// checkElementValues warns of properties in the shape of lists.element.add, which has
+// records where a rule has values.
+func checkElementValues(c *engine.StepCheck, arg string) {
+	c.EachName(arg, func(n engine.NamedArg) {
+		t := n.Type()
+		if t.Kind == formula.List && t.Elem != nil {
+			t = *t.Elem
+		}
+		if t.Kind != formula.Record || t.Open {
+			return
+		}
+		for name := range t.Fields {
+			if strings.EqualFold(name, "TEXT") || strings.HasPrefix(name, "file") { // HTML, a file
+				return
+			}
+		}
+		n.WarnValuef("field-type", "%s takes a value or a list of values, this is a record", n.Name).Hint = "write the value alone, without n0 or VALUE"
+	})
 }
 
 // checkElementName warns when the fields have no NAME, which every element needs.
@@ -147,6 +169,41 @@ func checkScopeOfRun(c *engine.StepCheck, does string) {
 	if scope := t.Type("scope"); t.Given("scope") && (len(scope.Fields) > 0 || scope.Open) && !dependsOnRun(c, "scope") {
 		c.Warnf("scope", "scope-of-all", "the scope is the same in every run, so the run of one entity %s", does).Hint = "add the entity, such as {DEAL: =event.id}"
 	}
+}
+
+// checkScopeOfEntity warns of a scope that several entities share although each has rows
+// of its own: the run of one would delete what the run of another made.
+func checkScopeOfEntity(c *engine.StepCheck) {
+	events := c.Rule().EventTypes()
+	if len(events) != 1 || events[0] == 0 {
+		return
+	}
+	own, shared := map[string]bool{engine.NameEvent + ".id": true}, ""
+	var of schemas.Field
+	distinct := false
+	c.EachName("scope", func(n engine.NamedArg) {
+		if _, constant := n.Const(); constant {
+			return
+		}
+		name, field, isPath := strings.Cut(n.Source(), ".")
+		step := c.StepBefore(name)
+		if !isPath || step == nil || step.Types == nil || constType(step.Types) != events[0] {
+			distinct = distinct || !slices.Contains([]string{engine.NameInputs, engine.NameVars}, name)
+			return
+		}
+		own[name+".id"] = true
+		f, known := schemas.ItemField(events[0], field)
+		if !known || f.HoldsID() == 0 || f.Multiple {
+			distinct = true
+			return
+		}
+		shared, of = n.Source(), f
+	})
+	if distinct || shared == "" || !slices.ContainsFunc(c.ReadFor("rows"), func(p string) bool { return own[p] }) {
+		return
+	}
+	f := c.Warnf("scope", "key-not-unique", "several entities have the same %s and share this scope, but the rows are those of one: each run would delete what the others made", shared)
+	f.Hint = "add the entity to the scope, such as {DEAL: =event.id}, or fetch the rows of all that share " + of.Name
 }
 
 // dependsOnRun reports whether an argument reads anything except inputs and vars.

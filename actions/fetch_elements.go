@@ -2,11 +2,13 @@ package actions
 
 import (
 	"context"
+	"regexp"
 
 	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 // FetchElements reads elements of a universal list.
@@ -23,19 +25,42 @@ Each element has id, code, name and sectionId, its other system fields by their
 names, and each property under its code (PROPERTY_101 if it has no code). Numbers
 and ids are numbers, other values are texts. A date has the form 2024-12-31 or
 2024-12-31 23:59:59. A multiple property is a list. An empty property is nil.`,
-	Says: "reads the elements of list {list}{ where @filter}",
-	Cost: engine.Cost{Least: engine.Pages("elements"), Typical: engine.Pages("elements"), Worst: engine.Pages("elements")},
-	Run:  fetchElements,
-	Result: func(*engine.ArgTypes) formula.Type {
-		return formula.ListOf(formula.OpenRecord(map[string]formula.Type{
-			"id": {Kind: formula.Int}, "code": {Kind: formula.String}, "name": {Kind: formula.String},
-			"sectionId": {Kind: formula.Int, Maybe: true},
-		}))
-	},
+	Says:   "reads the elements of list {list}{ where @filter}",
+	Cost:   engine.Cost{Least: engine.Pages("elements"), Typical: engine.Pages("elements"), Worst: engine.Pages("elements")},
+	Run:    fetchElements,
+	Result: func(*engine.ArgTypes) formula.Type { return formula.ListOf(elementType()) },
 	Touches: func(*engine.ArgTypes) []engine.Touch {
 		return []engine.Touch{{Kind: engine.TouchElements, Reads: true, Of: "list", ListType: "list_type", Which: "filter"}}
 	},
 })
+
+// elementType is the type of an element. Its properties are only known to the portal.
+func elementType() formula.Type {
+	t := formula.OpenRecord(map[string]formula.Type{
+		"id": {Kind: formula.Int}, "code": {Kind: formula.String}, "name": {Kind: formula.String},
+		"sectionId": {Kind: formula.Int, Maybe: true},
+	})
+	t.Domain = &formula.Domain{NoField: neverInElement}
+	return t
+}
+
+// shownNames are system fields of elements with their names in the result.
+var shownNames = map[string]string{"ID": "id", "CODE": "code", "NAME": "name", "IBLOCK_SECTION_ID": "sectionId"}
+
+// propertyNumber finds the number of a property in a name such as property_101.
+var propertyNumber = regexp.MustCompile(`(?i)^property_?(\d+)(_value|_enum_id)?$`)
+
+// neverInElement says why no element has a field, and how the result calls it.
+func neverInElement(name string) (why, hint diag.Phrase) {
+	right := shownNames[name]
+	if m := propertyNumber.FindStringSubmatch(name); m != nil && name != "PROPERTY_"+m[1] {
+		right = "PROPERTY_" + m[1]
+	}
+	if right == "" {
+		return why, hint
+	}
+	return diag.Phrasef("an element has no field %s", name), diag.Phrasef("write %s", right)
+}
 
 type fetchElementsArgs struct {
 	List     int           `yaml:"list" validate:"required,min=1" doc:"the list's IBLOCK_ID" example:"=inputs.list"`

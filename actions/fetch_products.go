@@ -55,9 +55,17 @@ type fetchProductsArgs struct {
 func productRowType() formula.Type {
 	fields := map[string]formula.Type{"key": {Kind: formula.String}}
 	for _, f := range schemas.ProductRowFields() {
-		fields[f.Name] = formula.Type{Kind: rowKind(f), Maybe: f.Maybe}
+		fields[f.Name] = formula.Type{Kind: rowKind(f), Maybe: f.Maybe, Domain: partOfPrice[f.Name]}
 	}
 	return formula.RecordOf(fields)
+}
+
+// partOfPrice says what the prices of a row include.
+//
+// Source: https://apidocs.bitrix24.com/api-reference/crm/universal/product-rows/crm-item-productrow-fields.html
+var partOfPrice = map[string]*formula.Domain{
+	"price": {Part: formula.FinalPrice}, "priceAccount": {Part: formula.FinalPrice}, "priceExclusive": {Part: formula.NetPrice},
+	"discountSum": {Part: formula.Discount}, "discountRate": {Part: formula.Discount}, "taxRate": {Part: formula.Tax},
 }
 
 // rowKind is schemaKind, with true and false for the flags of a row.

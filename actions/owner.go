@@ -2,12 +2,14 @@ package actions
 
 import (
 	"context"
+	"strings"
 
 	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/num"
+	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/schemas"
 )
 
@@ -70,7 +72,32 @@ func itemType(t *engine.ArgTypes) formula.Type {
 	for _, f := range schemas.ItemFields(typ) {
 		fields[f.Name] = schemaType(typ, f)
 	}
-	return formula.OpenRecord(fields)
+	item := formula.OpenRecord(fields)
+	item.Domain = &formula.Domain{Code: "unknown-item-field", NoField: func(name string) (why, hint diag.Phrase) { return neverItemField(typ, name) }}
+	return item
+}
+
+// neverItemField says why items of a type never have a field, and how the portal calls
+// it. The reason is empty when the field is possible.
+func neverItemField(typ int, name string) (why, hint diag.Phrase) {
+	right := schemas.CustomFieldName(typ, name, true)
+	if right == "" && len(schemas.ItemFields(typ)) > 0 {
+		right = renamedFields[name]
+	}
+	if right == "" && strings.HasPrefix(strings.ToUpper(name), "PROPERTY_") {
+		return diag.Phrasef("%s of %s is always missing, because only elements of lists have properties", name, typeName(typ)), hint
+	}
+	if right == "" {
+		return why, hint
+	}
+	return diag.Phrasef("%s of %s is always missing, because the portal calls the field %s", name, typeName(typ), right), diag.Phrasef("write %s", right)
+}
+
+// renamedFields are names of the old methods with the names that crm.item.* has for them.
+// Names that differ only by their letters are found as misspelled.
+var renamedFields = map[string]string{
+	"statusId": "stageId", "STATUS_ID": "stageId", "dateCreate": "createdTime", "DATE_CREATE": "createdTime",
+	"dateModify": "updatedTime", "DATE_MODIFY": "updatedTime",
 }
 
 // schemaType is the type of a field's value in the result of record, for items of a

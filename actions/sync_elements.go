@@ -65,9 +65,13 @@ func syncResultType(*engine.ArgTypes) formula.Type {
 func checkSyncElements(c *engine.StepCheck) {
 	checkScope(c)
 	checkScopeOfRun(c, "would delete the elements of all other entities")
+	checkScopeOfEntity(c)
 	checkRepeatedScope(c)
 	checkRowKey(c)
 	checkElementName(c)
+	checkElementValues(c, "fields")
+	checkElementValues(c, "scope")
+	checkElementValues(c, "match")
 	checkDeleteLimit(c)
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 
@@ -112,6 +113,29 @@ func (s *StepCheck) DependsOnEvent(arg string) bool {
 	return out
 }
 
+// StepBefore returns the step with an id before this one in the rule, or nil.
+func (s *StepCheck) StepBefore(id string) *Step { return s.origins().Fetched[id] }
+
+// ReadFor returns the paths that an argument depends on by one step: those that its
+// formulas read, and those that the arguments of the steps read whose results it reads.
+func (s *StepCheck) ReadFor(arg string) []string {
+	a := s.step.Types.Arg(arg)
+	if a == nil {
+		return nil
+	}
+	var out []string
+	o := s.origins()
+	a.EachValue(func(v *Value) {
+		v.Paths(func(p string) {
+			out = append(out, p)
+			if before := o.Fetched[PathPrefix(p, 1)]; before != nil {
+				before.EachValue(func(v *Value) { v.Paths(func(p string) { out = append(out, p) }) })
+			}
+		})
+	})
+	return out
+}
+
 // origins reads the names of the steps before this one.
 func (s *StepCheck) origins() *Origins {
 	o := newOrigins()
@@ -152,6 +176,20 @@ type NamedArg struct {
 // Type returns the type of the value.
 func (n NamedArg) Type() formula.Type { return n.entry.Value.Type }
 
+// Source returns the formula of the value without the "=", "" when it is no formula.
+func (n NamedArg) Source() string {
+	if f := n.entry.Value.Formula; f != nil {
+		return strings.TrimSpace(f.Source())
+	}
+	return ""
+}
+
+// Reads returns the names that the formulas of the value read.
+func (n NamedArg) Reads() (names []string) {
+	n.entry.Value.Reads(func(name string) { names = append(names, name) })
+	return names
+}
+
 // Const returns the value if it is the same in every run.
 func (n NamedArg) Const() (any, bool) { return n.entry.Value.Const() }
 
@@ -168,6 +206,11 @@ func (n NamedArg) WarnValuef(code, format string, args ...any) *Finding {
 // EachName calls f for each entry of an argument whose name is known.
 func (s *StepCheck) EachName(arg string, f func(n NamedArg)) {
 	entries, _ := s.step.Types.Part(arg)
+	if a := s.step.Types.Arg(arg); a != nil {
+		for _, n := range a.Names {
+			f(NamedArg{Name: n.Name, report: s.report, entry: &FieldEntry{Key: n.Value, Value: n.Value}})
+		}
+	}
 	for _, e := range entries {
 		if x, ok := s.rule.Fixed(e.Key, nil); ok {
 			if name, err := formula.ToText(x); err == nil {

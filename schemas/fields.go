@@ -86,6 +86,25 @@ func ItemFieldName(entityTypeID int, stored string) string {
 	return stored
 }
 
+// oldNames are the fields whose names in crm.deal.* and the like are not StoredName.
+var oldNames = map[string]string{
+	"createdTime": "DATE_CREATE", "updatedTime": "DATE_MODIFY", "createdBy": "CREATED_BY_ID", "updatedBy": "MODIFY_BY_ID",
+	"movedBy": "MOVED_BY_ID", "isMyCompany": "IS_MY_COMPANY", "mycompanyId": "MYCOMPANY_ID", "xmlId": "ORIGIN_XML_ID",
+}
+
+// OldName is the name of a field in crm.deal.* and the like.
+func OldName(entityTypeID int, name string) string {
+	switch {
+	case entityTypeID == TypeLead && name == "stageId":
+		return "STATUS_ID"
+	case entityTypeID == TypeQuote && name == "stageId":
+		return "STATUS_ID"
+	case oldNames[name] != "":
+		return oldNames[name]
+	}
+	return StoredName(name)
+}
+
 // StoredName is the upper-case name of a field: STAGE_ID for stageId.
 func StoredName(name string) string {
 	var b strings.Builder

@@ -108,5 +108,17 @@ func (m Method) Params() []string {
 	return entityParams[end]
 }
 
+// wrappers are the members of the result that hold what a reading method is asked for.
+var wrappers = map[string]string{
+	"crm.item.get": "item", "crm.item.list": "items", "crm.item.fields": "fields",
+	"crm.item.productrow.get": "productRow", "crm.item.productrow.list": "productRows",
+	"crm.type.get": "type", "crm.type.list": "types", "crm.category.get": "category", "crm.category.list": "categories",
+	"tasks.task.get": "task", "tasks.task.list": "tasks",
+}
+
+// Wrapper returns the only member of the result of a reading method, "" when the result
+// is another one or the table does not have it.
+func (m Method) Wrapper() string { return wrappers[strings.ToLower(m.Name)] }
+
 // ExactNames reports whether the method knows its parameters in one spelling only.
 func (m Method) ExactNames() bool { return itemParams[strings.ToLower(m.Name)] != nil }

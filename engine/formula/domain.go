@@ -30,9 +30,28 @@ type Domain struct {
 	// ExcludesPart is Excludes for a part of the value: of a text that contains,
 	// starts with or ends with it, or is in order before or after it.
 	ExcludesPart func(part string) (why, hint diag.Phrase)
+	// NoField returns why an open record, or a value of any kind, never has a field that
+	// is not listed, and what to write instead. An empty reason means that the field is
+	// possible. nil means any field.
+	NoField func(name string) (why, hint diag.Phrase)
+	// Part says which part of a price a number is.
+	Part PricePart
 	// Date says whether a text is a day or a moment when date reads it.
 	Date datetime.Sort
 }
+
+// PricePart says which part of a price a number is, so that a discount or a tax which is in a
+// price already is not taken off or added again.
+type PricePart uint8
+
+// The parts of a price.
+const (
+	NoPart     PricePart = iota
+	FinalPrice           // includes the discount and the tax
+	NetPrice             // includes the discount and no tax
+	Discount             // a sum or a rate
+	Tax                  // a rate
+)
 
 // Range is the range of a whole number, both ends included. Max is math.MaxInt64
 // if the number has no upper end.

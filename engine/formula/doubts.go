@@ -1,6 +1,7 @@
 package formula
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"slices"
@@ -242,6 +243,20 @@ func (c *checker) danglingCommas() {
 			c.add(Problem{From: tokens[i-1].From, To: tokens[i].To, Code: codeSyntax, Message: "an argument is missing after the comma"})
 		}
 	}
+}
+
+// doubtNoField warns of a field that a value never has.
+func (c *checker) doubtNoField(at loc, t Type, name string) bool {
+	if t.Domain == nil || t.Domain.NoField == nil {
+		return false
+	}
+	why, hint := t.Domain.NoField(name)
+	if why.Empty() {
+		return false
+	}
+	from, to := c.source.span(at)
+	c.doubt(Problem{From: from, To: to, Code: cmp.Or(t.Domain.Code, codeDoubtful), Message: "%s", Args: []any{why}, Hint: hint.String()})
+	return true
 }
 
 // doubtField notes a field of an open record that is nearly a known one. The

@@ -257,15 +257,17 @@ func (c *checker) field(x *ast.MemberNode, base ast.Node, t Type, name *ast.Stri
 	var field Type
 	switch t.Kind {
 	case Any:
+		c.doubtNoField(at, t, name.Value)
 	case Record:
 		known, ok := t.Fields[name.Value]
 		switch {
 		case !ok && !t.Open && !c.absentField(x, name.Value):
 			c.unknownField(at, t, name.Value)
-		case !ok && t.Open:
+		case !ok && t.Open && !c.doubtNoField(at, t, name.Value):
 			c.doubtField(at, t, name.Value)
 		}
 		field = known
+		c.notePart(x, known)
 	case List:
 		hint := fmt.Sprintf("write map(list, .%s) for those of all elements, or list[0].%s", name.Value, name.Value)
 		if _, ok := t.elem().Fields[name.Value]; !ok {

@@ -282,6 +282,7 @@ func (c *checker) arithmetic(x *ast.BinaryNode, left, right ast.Node, lt, rt Typ
 	if x.Operator == "/" || x.Operator == "%" {
 		c.doubtZero(x.Right)
 	}
+	c.doubtPrice(x)
 	result := Type{Kind: Number}
 	if lt.Kind == Int && rt.Kind == Int && x.Operator != "/" && x.Operator != "**" && x.Operator != "^" {
 		result.Kind = Int

@@ -61,27 +61,10 @@ func (f *flow) field(path string) (readField, bool) {
 	return readField{}, false
 }
 
-// reviewPaths warns of fields that the portal has under another name.
+// reviewPaths warns of event data that no event of the rule carries.
 func (c *reviewer) reviewPaths(f *flow, v *engine.Value) {
-	v.Paths(func(p string) {
-		r, ok := f.field(p)
-		if right := schemas.CustomFieldName(r.typ, r.name, true); ok && right != "" {
-			c.warnf(v.Node, "unknown-item-field", "%s is always missing, because the portal calls the custom field %s", p, right).Hintf("write %s", right)
-			return
-		}
-		if right := renamed[r.name]; ok && right != "" {
-			if _, own := schemas.ItemField(r.typ, r.name); !own && len(schemas.ItemFields(r.typ)) > 0 {
-				c.warnf(v.Node, "unknown-item-field", "%s is always missing, because %s has no field %s", p, typeWord(r.typ), r.name).Hintf("write %s", right)
-			}
-			return
-		}
-		c.eventData(f.rule, v, p)
-	})
+	v.Paths(func(p string) { c.eventData(f.rule, v, p) })
 }
-
-// renamed are names of the old methods with the names that crm.item.* has for them.
-// Names that differ only by their letters are found as misspelled.
-var renamed = map[string]string{"statusId": "stageId", "STATUS_ID": "stageId", "dateCreate": "createdTime", "DATE_CREATE": "createdTime", "dateModify": "updatedTime", "DATE_MODIFY": "updatedTime"}
 
 // eventData warns of data that no event of the rule carries.
 func (c *reviewer) eventData(r *engine.Rule, v *engine.Value, path string) {
