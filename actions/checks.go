@@ -82,6 +82,7 @@ func checkUpsertItem(c *engine.StepCheck) {
 		c.Warnf("key", "constant-key", "the key is the same in every run, so all runs write the same item").Hint = "use event.id in it"
 		return
 	}
+	checkKeyFields(c)
 	checkRepeatedKey(c, "item")
 }
 
@@ -288,6 +289,12 @@ func callTouches(t *engine.ArgTypes) []engine.Touch {
 	default:
 		o, _ := schemas.LookupOwner(parts[1])
 		touch.Type, touch.StoredNames = o.ID, true
+		params, _ := t.Part("params")
+		for _, p := range params { // these methods know their parameters in any case
+			if name, _ := p.Key.Literal.(string); strings.EqualFold(name, "fields") {
+				touch.Fields = "params." + name
+			}
+		}
 	}
 	switch code := schemas.EventOf(name); {
 	case touch.Type != 0:

@@ -41,20 +41,20 @@ More items than limit are an error. The result is never cut off.`,
 
 // selectedType is the type of an item with only the fields of select and of the
 // filter. The values are as the portal sends them.
-func selectedType(t *engine.ArgTypes) formula.Type {
-	fields := map[string]formula.Type{"id": {Kind: formula.Int}}
+func selectedType(types *engine.ArgTypes) formula.Type {
+	fields := map[string]formula.Type{"id": {Kind: formula.Int, Domain: engine.IDDomain(constType(types))}}
 	open := formula.OpenRecord(fields)
-	names, constant := t.Const("select")
+	names, constant := types.Const("select")
 	list, isList := names.([]any)
-	filter := t.Type("filter")
-	if !constant || !isList || t.Given("filter") && filter.Open {
+	filter := types.Type("filter")
+	if !constant || !isList || types.Given("filter") && filter.Open {
 		return open
 	}
 	for name := range filter.Fields {
 		_, name = plan.SplitOperator(name)
 		list = append(list, name)
 	}
-	known, _, _ := documented(t)
+	known, _, _ := documented(types)
 	for _, x := range list {
 		name, _ := x.(string)
 		at := slices.IndexFunc(known, func(f schemas.Field) bool { return f.Name == name || schemas.StoredName(f.Name) == name })
@@ -65,7 +65,11 @@ func selectedType(t *engine.ArgTypes) formula.Type {
 			return open // only the portal knows the name of the field in its answer
 		}
 		if name != "id" {
-			fields[name] = formula.Type{Kind: formula.Any}
+			t := formula.Type{Kind: formula.Any}
+			if at >= 0 && !known[at].Multiple { // a field that is missing in an item is nil
+				t.Domain = fieldDomain(constType(types), known[at])
+			}
+			fields[name] = t
 		}
 	}
 	return formula.RecordOf(fields)

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/datetime"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/internal/diag"
@@ -21,13 +22,34 @@ func fieldDomain(typ int, f schemas.Field) *formula.Domain {
 			Excludes:     func(text string) (why, hint diag.Phrase) { return neverDate(f, text) },
 			ExcludesPart: func(part string) (why, hint diag.Phrase) { return neverInDate(f, part) },
 		}
+	case f.HoldsID() != 0:
+		return engine.IDDomain(f.HoldsID())
+	case f.Name == "id":
+		return engine.IDDomain(typ)
 	case schemaKind(f.Type) == formula.String:
 		return &formula.Domain{
-			Code:     "never-equal",
-			Excludes: func(text string) (why, hint diag.Phrase) { return neverValue(typ, f, text) },
+			Code:         "never-equal",
+			Words:        wordFields[f.Name] || f.Type == "crm_status" || f.Type == "crm_currency" || f.Type == "boolean",
+			ExcludesPart: func(part string) (why, hint diag.Phrase) { return neverInStage(f, part) },
+			Excludes:     func(text string) (why, hint diag.Phrase) { return neverValue(typ, f, text) },
 		}
 	}
 	return nil
+}
+
+// wordFields are fields whose texts are written by people for people.
+var wordFields = map[string]bool{
+	"title": true, "comments": true, "name": true, "lastName": true, "secondName": true, "companyTitle": true, "post": true,
+	"content": true, "terms": true, "statusDescription": true, "bankingDetails": true,
+}
+
+// neverInStage: ids of stages have no small letters.
+func neverInStage(f schemas.Field, part string) (why, hint diag.Phrase) {
+	upper := strings.ToUpper(part)
+	if f.Name != "stageId" && f.Name != "previousStageId" || upper == part || !isASCII(part) {
+		return why, hint
+	}
+	return diag.Phrasef("ids of stages have capital letters, never %q", part), diag.Phrasef("write %q", upper)
 }
 
 // neverDate: crm.item.* gives dates and times in RFC 3339, a date with the midnight of

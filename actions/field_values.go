@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 
+	"golang.org/x/text/currency"
+
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -106,9 +108,18 @@ func neverStatus(f schemas.Field, text string) (why, hint diag.Phrase) {
 	return diag.Phrasef("%s is the id of an entry, never its name %q", f.Name, text), diag.Phrasef("crm.status.list shows the ids of the entries")
 }
 
+// oldCurrencies are codes that people still write, with the current ones.
+var oldCurrencies = map[string]string{"RUR": "RUB", "BYR": "BYN"}
+
 // neverCurrency: a currency is its code of three letters.
 func neverCurrency(f schemas.Field, text string) (why, hint diag.Phrase) {
 	if currencyID.MatchString(text) {
+		if now := oldCurrencies[text]; now != "" {
+			return diag.Phrasef("%s is no longer a currency", text), diag.Phrasef("write %q", now)
+		}
+		if _, err := currency.ParseISO(text); err != nil {
+			return diag.Phrasef("%s is a code of ISO 4217, never %q", f.Name, text), diag.Phrasef("RUB, USD, EUR")
+		}
 		return why, hint
 	}
 	why = diag.Phrasef("%s is a code of three capital letters, never %q", f.Name, text)

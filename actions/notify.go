@@ -12,6 +12,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/num"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // Notify sends a notification in the portal's messenger.
@@ -53,6 +54,9 @@ func checkNotify(c *engine.StepCheck) {
 	t := c.Types().Type("to")
 	if t.Kind == formula.List && t.Elem != nil {
 		t = *t.Elem
+	}
+	if d := t.Domain; d != nil && d.IDOf != 0 && d.IDOf != schemas.TypeUser {
+		c.Warnf("to", "wrong-id", "to takes ids of users, and this is the id of %s", d.IDName)
 	}
 	switch t.Kind {
 	case formula.Any, formula.Int, formula.Number:

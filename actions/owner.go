@@ -2,6 +2,7 @@ package actions
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/b24rules/b24rules/actions/internal/plan"
@@ -67,8 +68,8 @@ func constType(t *engine.ArgTypes) int {
 
 // itemType is the type of an item as far as it is known without a portal.
 func itemType(t *engine.ArgTypes) formula.Type {
-	fields := map[string]formula.Type{"id": {Kind: formula.Int}}
 	typ := constType(t)
+	fields := map[string]formula.Type{"id": {Kind: formula.Int, Domain: engine.IDDomain(typ)}}
 	for _, f := range schemas.ItemFields(typ) {
 		fields[f.Name] = schemaType(typ, f)
 	}
@@ -88,9 +89,38 @@ func neverItemField(typ int, name string) (why, hint diag.Phrase) {
 		return diag.Phrasef("%s of %s is always missing, because only elements of lists have properties", name, typeName(typ)), hint
 	}
 	if right == "" {
-		return why, hint
+		fields := schemas.ItemFields(typ)
+		names := make([]string, len(fields))
+		for i, f := range fields {
+			names[i] = f.Name
+		}
+		if len(fields) == 0 || ofPortal(name) || name == "" || slices.Contains(undocumented, name) || diag.Closest(name, names) != "" {
+			return why, hint // a name that is nearly right is reported as misspelled
+		}
+		return diag.Phrasef("%s has no documented field %q, and names of custom fields start with ufCrm", typeName(typ), name), meantField(name)
 	}
 	return diag.Phrasef("%s of %s is always missing, because the portal calls the field %s", name, typeName(typ), right), diag.Phrasef("write %s", right)
+}
+
+// undocumented are fields that portals answer and that the documentation does not list.
+var undocumented = []string{
+	"contacts", "companies", "products", "productRows", "lastCommunicationTime", "fullName", "shortName", "hasProducts", "receivedAmount",
+	"isWork", "isConvert", "isLose", "isWon", "dateCreateShort", "dateModifyShort", "begindateShort", "closedateShort", "eventDateShort",
+	"opportunityAccount", "taxValueAccount", "accountCurrencyId", "exchRate", "locationId", "originVersion", "faceId", "leadId", "requisiteId",
+}
+
+// meantField is a hint for words that people use for fields of items.
+func meantField(name string) (hint diag.Phrase) {
+	words := map[string]string{
+		"amount": "opportunity", "sum": "opportunity", "price": "opportunity", "total": "opportunity", "currency": "currencyId",
+		"name": "title", "stage": "stageId", "status": "stageId", "company": "companyId", "contact": "contactId", "responsible": "assignedById",
+		"responsibleid": "assignedById", "manager": "assignedById", "created": "createdTime", "updated": "updatedTime", "category": "categoryId",
+		"phone": "fm", "email": "fm", "comment": "comments", "description": "comments",
+	}
+	if right := words[strings.ToLower(name)]; right != "" {
+		return diag.Phrasef("write %s", right)
+	}
+	return hint
 }
 
 // renamedFields are names of the old methods with the names that crm.item.* has for them.

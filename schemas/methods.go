@@ -87,6 +87,16 @@ var itemParams = map[string][]string{
 	"crm.item.productrow.set": {"ownerType", "ownerId", "productRows"},
 }
 
+// otherParams are the parameters of some methods that have none in common with others.
+var otherParams = map[string][]string{
+	"crm.timeline.comment.add": {"fields"}, "crm.timeline.comment.update": {"id", "fields", "ownerTypeId", "ownerId"},
+	"crm.activity.add": {"fields"}, "crm.activity.update": {"id", "fields"}, "crm.activity.todo.add": {"ownerTypeId", "ownerId", "deadline", "title", "description", "responsibleId", "parentActivityId", "pingOffsets", "colorId"},
+	"tasks.task.add": {"fields", "params"}, "tasks.task.update": {"taskId", "fields", "params"}, "tasks.task.get": {"taskId", "select", "params"},
+	"im.notify.personal.add": {"USER_ID", "MESSAGE", "MESSAGE_OUT", "TAG", "SUB_TAG", "ATTACH"}, "im.notify.system.add": {"USER_ID", "MESSAGE", "MESSAGE_OUT", "TAG", "SUB_TAG", "ATTACH"},
+	"lists.element.add":    {"IBLOCK_TYPE_ID", "IBLOCK_ID", "IBLOCK_CODE", "ELEMENT_CODE", "FIELDS", "LIST_ELEMENT_URL", "SOCNET_GROUP_ID", "IBLOCK_SECTION_ID"},
+	"lists.element.update": {"IBLOCK_TYPE_ID", "IBLOCK_ID", "IBLOCK_CODE", "ELEMENT_ID", "ELEMENT_CODE", "FIELDS", "SOCNET_GROUP_ID"},
+}
+
 // entityParams are the parameters of the methods of one entity, by the end of the name.
 var entityParams = map[string][]string{
 	"add": {"fields", "params"}, "update": {"id", "fields", "params"}, "get": {"id"}, "delete": {"id"}, "list": {"order", "filter", "select", "start"},
@@ -98,6 +108,9 @@ var entityParams = map[string][]string{
 func (m Method) Params() []string {
 	name := strings.ToLower(m.Name)
 	if names := itemParams[name]; names != nil {
+		return names
+	}
+	if names := otherParams[name]; names != nil {
 		return names
 	}
 	rest, ok := strings.CutPrefix(name, "crm.")

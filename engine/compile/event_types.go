@@ -2,10 +2,13 @@ package compile
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 // absent maps fields of event that people expect from other engines to hints. It never
@@ -82,6 +85,9 @@ func eventData(triggers []engine.Trigger) formula.Type {
 			inner[f] = text(n)
 		}
 		keys["FIELDS"] = formula.OpenRecord(inner)
+		fields := keys["FIELDS"]
+		fields.Domain = noSuchData(triggers, inner, "FIELDS has ")
+		keys["FIELDS"] = fields
 		if withFields < len(triggers) {
 			keys["FIELDS"] = keys["FIELDS"].Optional()
 		}
@@ -92,5 +98,21 @@ func eventData(triggers []engine.Trigger) formula.Type {
 			keys[d] = formula.Type{Kind: formula.Any}
 		}
 	}
-	return formula.OpenRecord(keys)
+	all := formula.OpenRecord(keys)
+	all.Domain = noSuchData(triggers, keys, "the data has ")
+	return all
+}
+
+// noSuchData is the domain of a part of event.data in events of the CRM, which carry
+// nothing but ids. It is nil when another event is among them.
+func noSuchData(triggers []engine.Trigger, keys map[string]formula.Type, has string) *formula.Domain {
+	for _, t := range triggers {
+		if len(t.Fields) == 0 || t.Entity == "" {
+			return nil
+		}
+	}
+	names := strings.Join(slices.Sorted(maps.Keys(keys)), ", ")
+	return &formula.Domain{Code: "no-such-data", NoField: func(name string) (why, hint diag.Phrase) {
+		return diag.Phrasef("the event does not carry %s: %s%s", name, has, names), diag.Phrasef("read the entity in a step")
+	}}
 }

@@ -243,6 +243,9 @@ func (c *ruleCompiler) ruleNames(r *engine.Rule, vars formula.Type) *known {
 			typeID.Maybe = true
 		}
 	}
+	if types := r.EventTypes(); len(types) == 1 && types[0] > 0 {
+		id.Domain = engine.IDDomain(types[0])
+	}
 	k := &known{
 		implied: map[string]formula.Facts{},
 		types:   map[string]formula.Type{}, guards: map[string][]string{}, later: elsewhere(r, c.set.Actions),

@@ -34,6 +34,12 @@ type Domain struct {
 	// is not listed, and what to write instead. An empty reason means that the field is
 	// possible. nil means any field.
 	NoField func(name string) (why, hint diag.Phrase)
+	// IDOf is the type of the records whose id a number is, 0 when that is not known. Ids
+	// of two types are never meant to be equal. IDName names one such record.
+	IDOf   int
+	IDName string
+	// Words says that a text is meant for people and holds no number.
+	Words bool
 	// Part says which part of a price a number is.
 	Part PricePart
 	// Date says whether a text is a day or a moment when date reads it.
@@ -141,6 +147,10 @@ type operand struct {
 // doubtComparison warns of a comparison with a literal that the domain of the other
 // side does not have.
 func (c *checker) doubtComparison(x *ast.BinaryNode, left, right operand) {
+	if a, b := left.typ.Domain, right.typ.Domain; a != nil && b != nil && a.IDOf != b.IDOf && a.IDOf != 0 && b.IDOf != 0 {
+		c.doubtOf(x, "wrong-id", "", "the id of %s is compared with that of %s", a.IDName, b.IDName)
+		return
+	}
 	op := x.Operator
 	if c.doubtSide(x, op, left, right) {
 		return
@@ -183,6 +193,11 @@ type verdict struct {
 // verdict returns what the domain of a value says about its comparison with a literal.
 func (c *checker) verdict(op string, value, other operand) (v verdict, known bool) {
 	d := value.typ.Domain
+	if literal, isConst := isConstant(other.lowered); isConst && value.typ.Kind == Int && (op == "==" || op == "!=") {
+		if n, isNum := literal.(num.Num); isNum && !n.IsInt() {
+			return verdict{code: codeConstant, outcome: op == "!=", why: diag.Phrasef("%s is a whole number", c.excerpt(value.node))}, true
+		}
+	}
 	if d == nil {
 		return v, false
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/parser/lexer"
 
+	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -172,7 +173,7 @@ func (s *surveyor) binaryOutcome(x *ast.BinaryNode) (v, known bool) {
 		if lk && l == short || rk && r == short {
 			return short, true
 		}
-		if s.opposite(x, op) {
+		if s.opposite(x, op) || s.disjoint(x, op) {
 			return short, true
 		}
 		return r, lk && rk
@@ -209,6 +210,95 @@ func (s *surveyor) opposite(x *ast.BinaryNode, op string) bool {
 	}
 	same, known := s.literals(canonical(s.source, l.Right), "==", canonical(s.source, r.Right))
 	return known && !same
+}
+
+// comparison is one of a value with a number.
+type comparison struct {
+	value, op string
+	n         num.Num
+}
+
+// comparisons returns the comparisons with numbers that an operator joins.
+func (s *surveyor) comparisons(n ast.Node, join string) (out []comparison) {
+	x, ok := n.(*ast.BinaryNode)
+	if !ok {
+		return nil
+	}
+	if operatorName(x.Operator) == join {
+		return append(s.comparisons(x.Left, join), s.comparisons(x.Right, join)...)
+	}
+	if negated[x.Operator] == "" {
+		return nil
+	}
+	if v, isNum := numberLiteral(x.Right); isNum {
+		return []comparison{{canonical(s.source, x.Left), x.Operator, v}}
+	}
+	if v, isNum := numberLiteral(x.Left); isNum {
+		return []comparison{{canonical(s.source, x.Right), cmp.Or(swapped[x.Operator], x.Operator), v}}
+	}
+	return nil
+}
+
+// disjoint finds x > 5 && x < 3, which is never true, and x > 3 || x < 5, which always is.
+func (s *surveyor) disjoint(x *ast.BinaryNode, op string) bool {
+	if s.visits > maxNodes {
+		return false
+	}
+	right := s.comparisons(x.Right, op)
+	for _, a := range s.comparisons(x.Left, op) {
+		for _, b := range right {
+			if a.value == b.value && a.always(b, op) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// always reports whether two comparisons of one value, joined by && or ||, have the same
+// outcome for all numbers: those around and between the two limits.
+func (a comparison) always(b comparison, op string) bool {
+	middle, err := a.n.Add(b.n)
+	if err == nil {
+		middle, err = middle.Mul(num.MustParse("0.5"))
+	}
+	if err != nil {
+		return false
+	}
+	points := []num.Num{middle, a.n, b.n}
+	for _, limit := range []num.Num{a.n, b.n} {
+		for _, step := range []int64{1, -1} {
+			point, err := limit.Add(num.FromInt(step))
+			if err != nil {
+				return false
+			}
+			points = append(points, point)
+		}
+	}
+	return !slices.ContainsFunc(points, func(v num.Num) bool {
+		if op == "&&" {
+			return a.holds(v) && b.holds(v)
+		}
+		return !a.holds(v) && !b.holds(v)
+	})
+}
+
+// holds reports whether the comparison is true for a number.
+func (a comparison) holds(v num.Num) bool {
+	order := v.Cmp(a.n)
+	switch a.op {
+	case "==":
+		return order == 0
+	case "!=":
+		return order != 0
+	case "<":
+		return order < 0
+	case "<=":
+		return order <= 0
+	case ">":
+		return order > 0
+	}
+	return order >= 0
 }
 
 func isLiteral(n ast.Node) bool {

@@ -56,7 +56,7 @@ func TestDoubts(t *testing.T) {
 		{"-1 < count(rows, .price > 1)", `0-28 constant-condition: this condition is always true, because count(rows, .price > 1) is at least 0`},
 		{"len(rows) == -1 || x > 1", `0-15 constant-condition: this condition is always false, because len(rows) is at least 0`},
 		{"len(rows) > 0 || len(rows) >= 1 || len(rows) == 0", ``},
-		{"-len(rows) < 0 || len(rows) - 3 < 0 || sum(rows, len(deal.stageId)) > 5", ``},
+		{"-len(rows) < 0 || len(rows) - 3 < 0 || sum(rows, .price + len(deal.stageId)) > 5", ``},
 		{"weekdayOf(time) == 0", `0-20 constant-condition: this condition is always false, because weekdayOf(time) is from 1 to 7`},
 		{"weekdayOf(time) in [0, 6]", `20-21 constant-condition: weekdayOf(time) is never this value, because weekdayOf(time) is from 1 to 7`},
 		{"monthOf(time) in [12, 1, 2] && hourOf(time) < 24 && hourOf(time) >= 0", ``},

@@ -59,6 +59,7 @@ func (c *checker) builtinNode(x *ast.BuiltinNode) (ast.Node, Type) {
 	case "map":
 		c.shares = true
 		n, t := c.body(loopScope{list: x.Arguments[0], elem: elem}, body)
+		c.doubtSame(x, body)
 		return builtin(x.Location(), "map", list, predicate(n)), ListOf(t)
 	case "groupBy":
 		return c.groupBy(x, list, elem, body)
@@ -147,6 +148,7 @@ func (c *checker) sum(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.Nod
 	if body != nil {
 		var n ast.Node
 		n, t = c.body(loopScope{list: x.Arguments[0], elem: elem}, body)
+		c.doubtSame(x, body)
 		list = builtin(at, "map", list, predicate(n))
 		what = body
 	}
@@ -170,6 +172,7 @@ func (c *checker) groupBy(x *ast.BuiltinNode, list ast.Node, elem Type, body ast
 	c.shares = true
 	at := x.Location()
 	key, kt := c.body(loopScope{list: x.Arguments[0], elem: elem}, body)
+	c.doubtSame(x, body)
 	pairs := builtin(at, "map", list, predicate(pairOf(key)))
 	group := RecordOf(map[string]Type{"key": kt, "items": SizedList(elem, 1)})
 	return call(at, binary(groupFn), machineNode(), pairs), ListOf(bounded(group))
@@ -184,6 +187,7 @@ func pairOf(key ast.Node) ast.Node {
 func (c *checker) sortBy(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.Node) (ast.Node, Type) {
 	at := x.Location()
 	key, kt := c.body(loopScope{list: x.Arguments[0], elem: elem}, body)
+	c.doubtSame(x, body)
 	c.wantOrdered(body, kt, x.Name)
 	order := ast.Node(&ast.StringNode{Value: "asc"})
 	if len(x.Arguments) > 2 {

@@ -1,6 +1,8 @@
 package formula
 
 import (
+	"slices"
+
 	"github.com/expr-lang/expr/ast"
 )
 
@@ -50,6 +52,27 @@ func (c *checker) doubtUnused(x *ast.BuiltinNode, body ast.Node) {
 		return
 	}
 	c.doubtOf(body, codeShadow, "write .name for a field of the element, or # for the element", "the condition of %s does not read the element, so it is the same for all", x.Name)
+}
+
+// doubtSame warns of a value that is the same for all elements of a list, although it is
+// no literal.
+func (c *checker) doubtSame(x *ast.BuiltinNode, body ast.Node) {
+	if body == nil || c.visits > maxNodes || readsElement(body) || !readsName(body) {
+		return
+	}
+	from, to := c.extent(body)
+	if slices.ContainsFunc(c.doubts, func(p Problem) bool { return p.Code == codeShadow && from <= p.From && p.To <= to }) {
+		return // a loop inside has the same mistake
+	}
+	c.doubtOf(body, codeShadow, "write .name for a field of the element, or # for the element", "the value in %s does not read the element, so it is the same for all", x.Name)
+}
+
+// readsName reports whether an expression reads a name.
+func readsName(n ast.Node) bool {
+	if _, isName := n.(*ast.IdentifierNode); isName {
+		return true
+	}
+	return slices.ContainsFunc(children(n), func(child ast.Node) bool { return child != nil && readsName(child) })
 }
 
 // readsElement reports whether an expression reads the element of the loop around it. A

@@ -1,12 +1,14 @@
 package lint
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -14,7 +16,6 @@ import (
 // reviewReads warns of values that a step reads and that are not what the author means:
 // a field under another name, the id of another entity, an id that may be 0.
 func (c *reviewer) reviewReads(f *flow, s *engine.Step) {
-	s.EachValue(func(v *engine.Value) { c.reviewPaths(f, v) })
 	for _, t := range s.Touches() {
 		if t.Kind != engine.TouchItems {
 			continue
@@ -23,7 +24,9 @@ func (c *reviewer) reviewReads(f *flow, s *engine.Step) {
 		e.resolve(nil)
 		entries, value := s.Types.Part(t.Which)
 		if entries == nil {
-			c.otherID(f, value, e.typ, diag.Phrasef("the step"))
+			if pathOf(value) != engine.NameEvent+".id" { // the actions check it
+				c.otherID(f, value, e.typ, diag.Phrasef("the step"))
+			}
 			c.zeroID(f, s, value, diag.Phrasef("the step then fails"))
 		}
 		for _, x := range slices.Concat(entries, e.entries(t.Fields)) {
@@ -61,25 +64,6 @@ func (f *flow) field(path string) (readField, bool) {
 	return readField{}, false
 }
 
-// reviewPaths warns of event data that no event of the rule carries.
-func (c *reviewer) reviewPaths(f *flow, v *engine.Value) {
-	v.Paths(func(p string) { c.eventData(f.rule, v, p) })
-}
-
-// eventData warns of data that no event of the rule carries.
-func (c *reviewer) eventData(r *engine.Rule, v *engine.Value, path string) {
-	name, ok := strings.CutPrefix(path, "event.data.FIELDS.")
-	if !ok || len(r.Triggers) == 0 {
-		return
-	}
-	for _, t := range r.Triggers {
-		if len(t.Fields) == 0 || t.Entity == "" || slices.Contains(t.Fields, name) {
-			return
-		}
-	}
-	c.warnf(v.Node, "no-such-data", "the event carries %s, and not %s", strings.Join(r.Triggers[0].Fields, ", "), name).Hint = "read the entity in a step"
-}
-
 // onePath is the source of a formula that is one path, perhaps with a number instead.
 var onePath = regexp.MustCompile(`^([\pL\pN_]+(?:\.[\pL\pN_]+)+)(\s*\?\?\s*[0-9]+)?$`)
 
@@ -98,21 +82,21 @@ func pathOf(v *engine.Value) string {
 // otherID warns of an id of another kind of entity. what names the place that takes ids
 // of the type.
 func (c *reviewer) otherID(f *flow, v *engine.Value, typ int, what diag.Phrase) {
-	path := pathOf(v)
-	r, ok := f.field(path)
-	if !ok || typ == 0 {
+	if v == nil || typ == 0 {
 		return
 	}
-	holds := r.typ
-	if r.name != "id" {
-		field, _ := schemas.ItemField(r.typ, r.name)
-		if holds = field.HoldsID(); field.Multiple {
-			return
-		}
+	for _, e := range v.List {
+		c.otherID(f, e, typ, what)
 	}
-	if holds != 0 && holds != typ {
-		c.warnf(v.Node, "wrong-id", "%s takes the id of %s, and %s is the id of %s", what, typeWord(typ), path, typeWord(holds))
+	t := v.Type
+	if t.Kind == formula.List && t.Elem != nil && v.Formula != nil {
+		t = *t.Elem
 	}
+	if t.Domain == nil || t.Domain.IDOf == 0 || t.Domain.IDOf == typ {
+		return
+	}
+	name := cmp.Or(pathOf(v), "this")
+	c.warnf(v.Node, "wrong-id", "%s takes the id of %s, and %s is the id of %s", what, typeWord(typ), name, typeWord(t.Domain.IDOf))
 }
 
 // zeroID warns of an id that is 0 when the entity has none, if no condition asks for it.
@@ -163,15 +147,9 @@ func (f *flow) asksAbove(s *engine.Step, path string) bool {
 }
 
 // typeWord names one item of a type in a message.
-func typeWord(typ int) diag.Phrase {
-	o := schemas.OwnerByType(typ)
-	switch {
-	case typ == schemas.TypeUser:
-		return diag.Phrasef("a user")
-	case typ == 0:
-		return diag.Phrasef("an item")
-	case typ >= schemas.FirstDynamicType || o.Name == "":
-		return diag.Phrasef("an item of type %d", typ)
+func typeWord(typ int) string {
+	if typ == 0 {
+		return "an item"
 	}
-	return diag.Phrase{Format: "a " + strings.ReplaceAll(o.Name, "_", " ")}
+	return engine.TypeWord(typ)
 }
