@@ -106,10 +106,8 @@ func eventData(triggers []engine.Trigger) formula.Type {
 // noSuchData is the domain of a part of event.data in events of the CRM, which carry
 // nothing but ids. It is nil when another event is among them.
 func noSuchData(triggers []engine.Trigger, keys map[string]formula.Type, has string) *formula.Domain {
-	for _, t := range triggers {
-		if len(t.Fields) == 0 || t.Entity == "" {
-			return nil
-		}
+	if len(triggers) == 0 || slices.ContainsFunc(triggers, func(t engine.Trigger) bool { return len(t.Fields) == 0 || t.Entity == "" }) {
+		return nil
 	}
 	names := strings.Join(slices.Sorted(maps.Keys(keys)), ", ")
 	return &formula.Domain{Code: "no-such-data", NoField: func(name string) (why, hint diag.Phrase) {
