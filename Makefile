@@ -61,14 +61,14 @@ staticcheck: ## run staticcheck
 	$(TOOL) staticcheck ./...
 
 .PHONY: gen
-gen: notices ## write the generated files: schemas/*.json, docs/actions.md, docs/configuration.md, THIRD_PARTY_NOTICES.md
-	go test ./docs -run '^TestGenerated$$' -count=1 -update
+gen: notices ## write the generated files: schemas/*.json, docs/actions.md, docs/configuration.md, docs/slips.md, THIRD_PARTY_NOTICES.md
+	go test ./docs -run '^(TestGenerated|TestSlips)$$' -count=1 -update
 	go test ./internal/app/config -run '^TestConfigManual$$' -count=1 -update
 	go test ./internal/app/cli -run '^TestGeneratedSchemas$$' -count=1 -update-schemas
 
 .PHONY: gen-check
 gen-check: ## fail when a generated file is not current
-	go test ./docs -run '^TestGenerated$$' -count=1
+	go test ./docs -run '^(TestGenerated|TestSlips)$$' -count=1
 	go test ./internal/app/config -run '^TestConfigManual$$' -count=1
 	go test ./internal/app/cli -run '^TestGeneratedSchemas$$' -count=1
 	@go run ./internal/notices | diff THIRD_PARTY_NOTICES.md - > /dev/null || { echo "THIRD_PARTY_NOTICES.md is not current: run make notices"; exit 1; }

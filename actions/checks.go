@@ -172,8 +172,8 @@ func checkScopeOfRun(c *engine.StepCheck, does string) {
 	}
 }
 
-// checkScopeOfEntity warns of a scope that several entities share although each has rows
-// of its own: the run of one would delete what the run of another made.
+// checkScopeOfEntity warns of a scope that several entities share although each has its own
+// rows: the run of one would delete what the run of another made.
 func checkScopeOfEntity(c *engine.StepCheck) {
 	events := c.Rule().EventTypes()
 	if len(events) != 1 || events[0] == 0 {
