@@ -20,8 +20,9 @@ var schemaFiles embed.FS
 // program has already changed.
 var ErrNewer = errors.New("the database was made by a newer version of the program")
 
-// migrate updates the tables. If it refuses a newer version, it has changed nothing.
-func migrate(ctx context.Context, db backend, dir string) error {
+// migrate updates the tables. If it refuses a newer version, it has changed nothing. It
+// calls before with the old and the new version if it is to change existing tables.
+func migrate(ctx context.Context, db backend, dir string, before func(from, to int) error) error {
 	files, err := fs.Glob(schemaFiles, dir+"/*.sql")
 	if err != nil {
 		return fmt.Errorf("schema: %w", err)
@@ -32,6 +33,11 @@ func migrate(ctx context.Context, db backend, dir string) error {
 	}
 	if version > len(files) {
 		return fmt.Errorf("schema version %d, this program knows up to %d: %w; run that version, or restore a backup", version, len(files), ErrNewer)
+	}
+	if version > 0 && version < len(files) {
+		if err := before(version, len(files)); err != nil {
+			return fmt.Errorf("schema version %d, before version %d: %w", version, len(files), err)
+		}
 	}
 	for n := version + 1; n <= len(files); n++ {
 		if err := apply(ctx, db, n, files[n-1]); err != nil {

@@ -166,7 +166,7 @@ const migrationLock = 0x62323472756c6573
 
 // migrate lets one process migrate at a time. The next ones find the tables
 // migrated.
-func (db *postgresDB) migrate(ctx context.Context, _ *slog.Logger) error {
+func (db *postgresDB) migrate(ctx context.Context, log *slog.Logger) error {
 	conn, err := db.pool.Acquire(ctx)
 	if err != nil {
 		return err
@@ -176,7 +176,11 @@ func (db *postgresDB) migrate(ctx context.Context, _ *slog.Logger) error {
 		return fmt.Errorf("wait for other processes that migrate: %w", err)
 	}
 	defer func() { _, _ = conn.Exec(ctx, `SELECT pg_advisory_unlock($1)`, int64(migrationLock)) }() // the end of the connection unlocks too
-	return migrate(ctx, db, "schema/postgres")
+	return migrate(ctx, db, "schema/postgres", func(from, to int) error {
+		log.InfoContext(ctx, "the tables of the database change: processes of the previous version continue, but only a copy that pg_dump has made before can be opened by that version again",
+			slog.Int("from", from), slog.Int("to", to))
+		return nil
+	})
 }
 
 // leases implements backend: each portal has a lease.

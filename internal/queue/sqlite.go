@@ -166,9 +166,18 @@ func (db *sqliteDB) watch(ctx context.Context, log *slog.Logger, received func(n
 
 // migrate repeats a migration that failed: of several processes that migrate at the
 // same time, SQLite lets one write and refuses the others.
-func (db *sqliteDB) migrate(ctx context.Context, _ *slog.Logger) (err error) {
+func (db *sqliteDB) migrate(ctx context.Context, log *slog.Logger) (err error) {
+	copied := false
+	before := func(from, to int) error {
+		if copied {
+			return nil
+		}
+		err := db.copyBefore(ctx, log, from, to)
+		copied = err == nil
+		return err
+	}
 	for range 10 {
-		if err = migrate(ctx, db, "schema/sqlite"); err == nil || errors.Is(err, ErrNewer) {
+		if err = migrate(ctx, db, "schema/sqlite", before); err == nil || errors.Is(err, ErrNewer) || errors.Is(err, store.ErrNoRoom) {
 			return err
 		}
 		if pause(ctx, rand.N(100*time.Millisecond)) != nil {
@@ -176,6 +185,30 @@ func (db *sqliteDB) migrate(ctx context.Context, _ *slog.Logger) (err error) {
 		}
 	}
 	return err
+}
+
+// copyBefore copies the database before its tables change, because the version of the
+// program that made them refuses the new ones.
+func (db *sqliteDB) copyBefore(ctx context.Context, log *slog.Logger, from, to int) error {
+	path := fmt.Sprintf("%s.v%d-%s.bak", db.path, from, time.Now().Format("20060102-150405"))
+	if err := store.CopySQLite(ctx, db.write, path); err != nil {
+		return fmt.Errorf("cannot copy the database, so nothing was changed: %w", err)
+	}
+	if version, err := copiedVersion(ctx, path); err != nil || version != from { // another process has changed the tables since, and made its copy before
+		return errors.Join(err, os.Remove(path))
+	}
+	log.InfoContext(ctx, "the tables of the database change: to go back to the previous version, replace the database with this copy",
+		slog.String("copy", path), slog.Int("from", from), slog.Int("to", to))
+	return nil
+}
+
+func copiedVersion(ctx context.Context, path string) (version int, err error) {
+	db, err := sql.Open("sqlite", sqliteURI(path, "mode=ro"))
+	if err != nil {
+		return 0, err
+	}
+	err = db.QueryRowContext(ctx, `SELECT MAX(version) FROM b24_migration`).Scan(&version)
+	return version, errors.Join(err, db.Close())
 }
 
 // lost implements backend: SQLite has no connection to lose.

@@ -65,7 +65,38 @@ func TestUpgradeOfAFileWithRiver(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	checkUpgrade(t, open(t, path, queue.Options{}))
+	var log lockedBuffer
+	checkUpgrade(t, open(t, path, queue.Options{Log: slog.New(slog.NewTextHandler(&log, nil))}))
+	checkCopy(t, path, log.String())
+}
+
+// checkCopy: before the tables of a file change, it is copied once, and the copy is as
+// the old version left it.
+func checkCopy(t *testing.T, path, log string) {
+	t.Helper()
+	closeQueue(t, open(t, path, queue.Options{}))
+	copies, err := filepath.Glob(path + ".v*.bak")
+	if err != nil || len(copies) != 1 {
+		t.Fatalf("copies: %v, %v", copies, err)
+	}
+	if strings.Count(log, copies[0]) != 1 {
+		t.Errorf("the log does not name the copy once:\n%s", log)
+	}
+	if info, err := os.Stat(copies[0]); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the copy has mode %v, %v, want it private", info.Mode(), err)
+	}
+	db, err := sql.Open("sqlite", copies[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	var check string
+	var version, runs, queued int
+	err = db.QueryRow(`SELECT (SELECT integrity_check FROM pragma_integrity_check), (SELECT MAX(version) FROM b24_migration),
+    (SELECT COUNT(*) FROM b24_run), (SELECT COUNT(*) FROM b24_run WHERE state IN ('queued', 'blocked', 'running'))`).Scan(&check, &version, &runs, &queued)
+	if err != nil || check != "ok" || version != 2 || runs != 9 || queued != 4 {
+		t.Errorf("the copy: %s, version %d, %d runs, %d of them not over, %v", check, version, runs, queued, err)
+	}
 }
 
 func TestUpgradeOfPostgreSQLWithRiver(t *testing.T) {
