@@ -33,7 +33,6 @@ var bigTypes = map[string]string{
 	"engine/num.Num":                "a number type, as math/big.Rat: a method for each operation",
 	"internal/app/apptest.Harness":  "a running program for tests: a method for each thing that a test does to it",
 	"internal/app/config.reader":    "one reader of one file: a method for each section of the configuration",
-	"internal/queue.Queue":          "one queue: its methods store, claim, end, read and repair runs; to be cut by these uses",
 }
 
 // parsePackage reads the files of a package without its tests.

@@ -105,7 +105,7 @@ WHERE state IN ('waiting', 'running') AND due_at <= $1 ORDER BY due_at, id`
 // look starts the jobs that are due and stops those that were cancelled.
 func (r *Runner) look(ctx context.Context, only string, workers *sync.WaitGroup) error {
 	before := r.claims()
-	due, err := store.All(ctx, r.table.db, func(row store.Row) (d dueJob, err error) {
+	due, err := store.All(ctx, r.table.db, "", func(row store.Row) (d dueJob, err error) {
 		err = row.Scan(&d.id, &d.portal, &d.kind, &d.claim)
 		return d, err
 	}, selectDue, store.Micros(time.Now()))

@@ -194,12 +194,8 @@ func (t *Table) List(ctx context.Context, f Filter) ([]Job, error) {
 		where = append(where, "state IN ('waiting', 'running')")
 	}
 	args = append(args, cmp.Or(f.Limit, 1000))
-	all, err := store.All(ctx, t.db, scan,
+	return store.All(ctx, t.db, "read jobs", scan,
 		`SELECT `+columns+` FROM b24_job WHERE `+strings.Join(where, " AND ")+fmt.Sprintf(` ORDER BY id DESC LIMIT $%d`, len(args)), args...)
-	if err != nil {
-		return nil, fmt.Errorf("read jobs: %w", err)
-	}
-	return all, nil
 }
 
 func scan(row store.Row) (Job, error) {

@@ -71,42 +71,26 @@ func (h *Holder) renew(ctx context.Context, leaving bool) error {
 }
 
 func readLeases(ctx context.Context, t store.Tx, to map[string]leaseRow) error {
-	found, err := t.Query(ctx, selectLeases)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = found.Close() }()
-	for found.Next() {
-		var (
-			portal string
-			row    leaseRow
-		)
-		if err := found.Scan(&portal, &row.owner, &row.token, &row.heartbeat); err != nil {
-			return err
-		}
+	_, err := store.All(ctx, t, "", func(r store.Row) (portal string, err error) {
+		var row leaseRow
+		err = r.Scan(&portal, &row.owner, &row.token, &row.heartbeat)
 		to[portal] = row
-	}
-	return found.Err()
+		return portal, err
+	}, selectLeases)
+	return err
 }
 
 func readWorkers(ctx context.Context, t store.Tx, to map[string]workerRow) error {
-	found, err := t.Query(ctx, selectWorkers)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = found.Close() }()
-	for found.Next() {
-		var (
-			id, portals string
-			one         workerRow
-		)
-		if err := found.Scan(&id, &one.info, &one.heartbeat, &portals); err != nil {
-			return err
+	_, err := store.All(ctx, t, "", func(row store.Row) (id string, err error) {
+		var one workerRow
+		var portals string
+		if err := row.Scan(&id, &one.info, &one.heartbeat, &portals); err != nil {
+			return id, err
 		}
 		if portals != "" {
 			var names []string
 			if err := json.Unmarshal([]byte(portals), &names); err != nil {
-				return fmt.Errorf("portals of worker %s: %w", id, err)
+				return id, fmt.Errorf("portals of worker %s: %w", id, err)
 			}
 			one.only = map[string]bool{}
 			for _, name := range names {
@@ -114,8 +98,9 @@ func readWorkers(ctx context.Context, t store.Tx, to map[string]workerRow) error
 			}
 		}
 		to[id] = one
-	}
-	return found.Err()
+		return id, nil
+	}, selectWorkers)
+	return err
 }
 
 // observe notes since when each row has been unchanged.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // Action is what happened to a run besides its attempts.
@@ -42,33 +44,21 @@ func noteAct(ctx context.Context, t *tx, run int64, action Action, who string, j
 }
 
 // Acts returns the actions on a run, oldest first.
-func (q *Queue) Acts(ctx context.Context, run int64) ([]Act, error) {
-	rows, err := q.db.read.Query(ctx, `SELECT action, who, joined, done_at FROM b24_run_act WHERE run_id = $1 ORDER BY id`, run)
-	if err != nil {
-		return nil, fmt.Errorf("actions on run %d: %w", run, err)
-	}
-	defer func() { _ = rows.Close() }()
-	var all []Act
-	for rows.Next() {
+func (q History) Acts(ctx context.Context, run int64) ([]Act, error) {
+	return store.All(ctx, q.db.read, fmt.Sprint("actions on run ", run), func(row store.Row) (Act, error) {
 		var (
 			a  Act
 			at int64
 		)
-		if err := rows.Scan(&a.Action, &a.Who, &a.Joined, &at); err != nil {
-			return nil, fmt.Errorf("actions on run %d: %w", run, err)
-		}
+		err := row.Scan(&a.Action, &a.Who, &a.Joined, &at)
 		a.At = fromMicros(at)
-		all = append(all, a)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("actions on run %d: %w", run, err)
-	}
-	return all, nil
+		return a, err
+	}, `SELECT action, who, joined, done_at FROM b24_run_act WHERE run_id = $1 ORDER BY id`, run)
 }
 
 // JoinedTo returns the run that a run has joined. ok is false if it has joined none, or
 // if the history of that run has been deleted.
-func (q *Queue) JoinedTo(ctx context.Context, run int64) (into int64, ok bool, err error) {
+func (q History) JoinedTo(ctx context.Context, run int64) (into int64, ok bool, err error) {
 	err = q.db.read.QueryRow(ctx, selectJoined, run).Scan(&into)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, false, nil

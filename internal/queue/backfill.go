@@ -64,7 +64,7 @@ type BackfillResult struct {
 // returns nil only after they are on disk. When the rule and entity of a route
 // have a pending run, that run does not change. A later event joins a waiting run
 // and makes it a live one.
-func (q *Queue) Backfill(ctx context.Context, p Page) (BackfillResult, error) {
+func (q Input) Backfill(ctx context.Context, p Page) (BackfillResult, error) {
 	e := Event{Portal: p.Portal, Code: p.Code, Data: p.Data, Received: clock()}
 	if e.Data == nil {
 		e.Data = json.RawMessage("null")
@@ -99,7 +99,7 @@ ON CONFLICT (portal, rule, entity) WHERE state IN ('waiting', 'blocked', 'queued
 WHERE b24_run.state = 'waiting' AND b24_run.opened_at > excluded.opened_at AND b24_run.due_at > excluded.due_at
 RETURNING id`
 
-func (q *Queue) backfill(ctx context.Context, t *tx, e Event, routes []Route) (BackfillResult, error) {
+func (q Input) backfill(ctx context.Context, t *tx, e Event, routes []Route) (BackfillResult, error) {
 	if len(routes) == 0 {
 		return BackfillResult{}, nil
 	}
@@ -127,6 +127,6 @@ func (q *Queue) backfill(ctx context.Context, t *tx, e Event, routes []Route) (B
 		result.Event = 0
 		return result, err
 	}
-	t.touch(q, e.Portal, time.Time{})
+	t.touch(q.base, e.Portal, time.Time{})
 	return result, nil
 }

@@ -2,8 +2,9 @@ package queue
 
 import (
 	"context"
-	"fmt"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // CauseCount is how many runs of a rule in a portal have failed because of one cause.
@@ -22,27 +23,15 @@ SELECT r.cause, r.portal, r.rule, COUNT(*), MIN(r.finished_at), MAX(r.finished_a
 )
 
 // Causes counts the runs that f selects by cause, portal and rule.
-func (q *Queue) Causes(ctx context.Context, f Filter) ([]CauseCount, error) {
+func (q History) Causes(ctx context.Context, f Filter) ([]CauseCount, error) {
 	where, args := f.conditions()
-	rows, err := q.db.read.Query(ctx, countCauses+where+groupCauses, args...)
-	if err != nil {
-		return nil, fmt.Errorf("count causes: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var all []CauseCount
-	for rows.Next() {
+	return store.All(ctx, q.db.read, "count causes", func(row store.Row) (CauseCount, error) {
 		var (
 			c           CauseCount
 			first, last int64
 		)
-		if err := rows.Scan(&c.Cause, &c.Portal, &c.Rule, &c.Runs, &first, &last, &c.Newest); err != nil {
-			return nil, fmt.Errorf("count causes: %w", err)
-		}
+		err := row.Scan(&c.Cause, &c.Portal, &c.Rule, &c.Runs, &first, &last, &c.Newest)
 		c.First, c.Last = fromMicros(first), fromMicros(last)
-		all = append(all, c)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("count causes: %w", err)
-	}
-	return all, nil
+		return c, err
+	}, countCauses+where+groupCauses, args...)
 }

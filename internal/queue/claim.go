@@ -144,7 +144,7 @@ func (c *claims) claim(ctx context.Context, t *tx, q *Queue, now time.Time) erro
 		if limit <= 0 {
 			continue // the end of a run makes room, and changes the portal
 		}
-		due, err := scanInfos(t.Query(ctx, text+t.skipLocked("r"), s.portal, micros(now), limit))
+		due, err := store.All(ctx, t, "", scanInfo, text+t.skipLocked("r"), s.portal, micros(now), limit)
 		if err != nil {
 			return err
 		}
@@ -198,7 +198,7 @@ func (c *claims) take(ctx context.Context, t *tx, q *Queue, due []Info, now time
 
 // adopt finds the runs of a claim whose commit was not certain.
 func (c *claims) adopt(ctx context.Context, t *tx, q *Queue) error {
-	found, err := scanInfos(t.Query(ctx, selectClaimed, c.s.portal, c.s.number))
+	found, err := store.All(ctx, t, "", scanInfo, selectClaimed, c.s.portal, c.s.number)
 	if err != nil {
 		return err
 	}
@@ -285,20 +285,4 @@ func (p *pool) release(uncertain bool) {
 		p.running.Done()
 	}
 	p.claimed = nil
-}
-
-func scanInfos(rows store.Rows, err error) ([]Info, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var all []Info
-	for rows.Next() {
-		info, err := scanInfo(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, info)
-	}
-	return all, rows.Err()
 }

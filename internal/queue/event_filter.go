@@ -21,7 +21,7 @@ type EventFilter struct {
 
 // FindEvents returns the events that f selects, newest first, including those without a
 // rule.
-func (q *Queue) FindEvents(ctx context.Context, f EventFilter) ([]Event, error) {
+func (q History) FindEvents(ctx context.Context, f EventFilter) ([]Event, error) {
 	var all []string
 	var args []any
 	add := func(given bool, condition string, value any) {

@@ -39,7 +39,7 @@ type verdict struct {
 
 // judge turns the result of an attempt into a verdict. stopped: our shutdown or
 // the loss of a lease has cancelled it.
-func (q *Queue) judge(r *Run, err error, stopped bool) verdict {
+func (q finisher) judge(r *Run, err error, stopped bool) verdict {
 	if err == nil {
 		return verdict{outcome: OutcomeSucceeded}
 	}
@@ -83,7 +83,7 @@ func (q *Queue) judge(r *Run, err error, stopped bool) verdict {
 // safeAfter returns when an interrupted run may start again, and the time before
 // which not even a new event starts it: the portal may still be processing its
 // last request.
-func (q *Queue) safeAfter() (due, notBefore time.Time) {
+func (q finisher) safeAfter() (due, notBefore time.Time) {
 	due = clock().Add(q.options.Settle)
 	if q.options.Settle > 0 {
 		notBefore = due
@@ -93,7 +93,7 @@ func (q *Queue) safeAfter() (due, notBefore time.Time) {
 
 // backoff is the wait after a failed attempt: exponential, with full jitter so
 // that runs that failed together do not come back together.
-func (q *Queue) backoff(attempt int) time.Duration {
+func (q finisher) backoff(attempt int) time.Duration {
 	limit := q.options.RetryFirst
 	for n := 1; n < attempt && limit < q.options.RetryMax; n++ {
 		limit *= 2
@@ -128,7 +128,7 @@ func errorText(err error) string {
 // finish stores the result of an attempt. While the database refuses it (a full
 // disk), finish tries again, because the result is stored nowhere else. If a
 // shutdown ends it too early, the run is repeated after the next start.
-func (q *Queue) finish(ctx context.Context, r *Run, result error) {
+func (q finisher) finish(ctx context.Context, r *Run, result error) {
 	v := q.judge(r, result, ctx.Err() != nil)
 	q.log(ctx, r, v)
 	next := r.following(v)
@@ -154,7 +154,7 @@ func (q *Queue) finish(ctx context.Context, r *Run, result error) {
 	})
 }
 
-func (q *Queue) log(ctx context.Context, r *Run, v verdict) {
+func (q finisher) log(ctx context.Context, r *Run, v verdict) {
 	level := slog.LevelDebug
 	switch v.outcome {
 	case OutcomeFailed:
@@ -186,7 +186,7 @@ WHERE id = $1 AND claim = $2 AND state = 'running'`
 )
 
 // leave ends our claim of a run. mine is false when we have none.
-func (q *Queue) leave(ctx context.Context, t *tx, r *Run, v verdict) (mine bool, err error) {
+func (q finisher) leave(ctx context.Context, t *tx, r *Run, v verdict) (mine bool, err error) {
 	state, finished := Running, micros(clock()) // requeue sets the rest
 	switch v.outcome {
 	case OutcomeSucceeded:
@@ -208,7 +208,7 @@ func (q *Queue) leave(ctx context.Context, t *tx, r *Run, v verdict) (mine bool,
 	return n > 0, err
 }
 
-func (q *Queue) store(ctx context.Context, t *tx, r *Run, v verdict) error {
+func (q finisher) store(ctx context.Context, t *tx, r *Run, v verdict) error {
 	r.mu.Lock()
 	record, atEnd := string(r.record), r.atEnd
 	r.mu.Unlock()
@@ -243,10 +243,10 @@ func (q *Queue) store(ctx context.Context, t *tx, r *Run, v verdict) error {
 		if err != nil {
 			return err
 		}
-		t.touch(q, r.Portal, due)
+		t.touch(q.base, r.Portal, due)
 	case OutcomeParked:
 	}
-	t.touch(q, r.Portal, time.Time{}) // the entity is free
+	t.touch(q.base, r.Portal, time.Time{}) // the entity is free
 	return nil
 }
 

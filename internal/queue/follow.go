@@ -76,7 +76,7 @@ var errNotOurs = errors.New("another process has taken the run")
 // entities, so it goes through them in the order of their keys, and its own entity has
 // its place in that order: no other transaction waits for this one while this one waits
 // for it.
-func (q *Queue) finishWith(ctx context.Context, t *tx, r *Run, v verdict, next following) error {
+func (q finisher) finishWith(ctx context.Context, t *tx, r *Run, v verdict, next following) error {
 	data, err := json.Marshal(Starter{Run: r.ID, Rule: r.Rule, Entity: r.Entity})
 	if err != nil {
 		return err
@@ -114,23 +114,23 @@ func (q *Queue) finishWith(ctx context.Context, t *tx, r *Run, v verdict, next f
 }
 
 // start starts one run. A waiting run of a backfill stays one if a backfill starts it.
-func (q *Queue) start(ctx context.Context, t *tx, p Priority, e Event, s Route) error {
+func (q finisher) start(ctx context.Context, t *tx, p Priority, e Event, s Route) error {
 	var id int64
 	var due time.Time
 	var err error
 	if p == Backfill {
-		err = t.QueryRow(ctx, insertBackfill, e.Portal, s.Rule, s.Entity, q.attempts(s), e.ID, micros(e.Received)).Scan(&id)
+		err = t.QueryRow(ctx, insertBackfill, e.Portal, s.Rule, s.Entity, Input(q).attempts(s), e.ID, micros(e.Received)).Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) { // it waits already, and does the work
 			return nil
 		}
 	} else {
-		id, due, err = q.join(ctx, t, e, s)
+		id, due, err = Input(q).join(ctx, t, e, s)
 	}
 	if err != nil {
 		return err
 	}
 	_, err = t.Exec(ctx, insertRunEvent, id, e.ID)
-	t.touch(q, e.Portal, due)
+	t.touch(q.base, e.Portal, due)
 	return err
 }
 
@@ -144,7 +144,7 @@ RETURNING id`
 
 // sleep stores the next run of a run that has succeeded. The sweep deletes no event of
 // a run, however long it sleeps.
-func (q *Queue) sleep(ctx context.Context, t *tx, r *Run, until time.Time) error {
+func (q finisher) sleep(ctx context.Context, t *tx, r *Run, until time.Time) error {
 	var id int64
 	err := t.QueryRow(ctx, insertSleeper, r.Portal, r.Rule, r.Entity, r.MaxAttempts, r.Event.ID, micros(until)).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) { // an event came in the meantime, and its run plans again
@@ -156,7 +156,7 @@ func (q *Queue) sleep(ctx context.Context, t *tx, r *Run, until time.Time) error
 	if err != nil {
 		return fmt.Errorf("plan the next run: %w", err)
 	}
-	t.touch(q, r.Portal, until)
+	t.touch(q.base, r.Portal, until)
 	return nil
 }
 
@@ -174,7 +174,7 @@ WHERE r.portal = $2 AND r.rule = $3 AND r.entity = $4 AND r.state IN ('waiting',
 
 // WakeSleepers makes runs of a rule due that sleep, at most a page of them: those of
 // entities after a name. It returns the last entity, "" when there are no more.
-func (q *Queue) WakeSleepers(ctx context.Context, portal, rule, after string) (last string, err error) {
+func (q Input) WakeSleepers(ctx context.Context, portal, rule, after string) (last string, err error) {
 	err = q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
 		now := micros(clock())
 		entities, err := texts(t.Query(ctx, selectSleepers, now, portal, rule, after, maxPage))
@@ -189,7 +189,7 @@ func (q *Queue) WakeSleepers(ctx context.Context, portal, rule, after string) (l
 			}
 		}
 		if last != "" {
-			t.touch(q, portal, time.Time{})
+			t.touch(q.base, portal, time.Time{})
 		}
 		return nil
 	})

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // Hold keeps runs from starting because of a fault. Events are still stored and join
@@ -54,7 +56,7 @@ WHERE portal = $1 AND ($2 = '' OR rule = $2) AND state = 'waiting' AND attempt >
 
 // SetHold replaces the hold of the same portal and rule. Runs that
 // have started end as usual.
-func (q *Queue) SetHold(ctx context.Context, h Hold) error {
+func (q HoldTable) SetHold(ctx context.Context, h Hold) error {
 	err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
 		if _, err := t.Exec(ctx, setHold, h.Portal, h.Rule, h.Cause, h.Reason, micros(h.Since), micros(h.Probe), h.Pass); err != nil {
 			return err
@@ -70,13 +72,13 @@ func (q *Queue) SetHold(ctx context.Context, h Hold) error {
 
 // EndHold removes the hold of a portal and a rule, if there is one. Runs that it covered
 // and that wait for a retry are due now: they may have failed because of the same fault.
-func (q *Queue) EndHold(ctx context.Context, portal, rule string) error {
+func (q HoldTable) EndHold(ctx context.Context, portal, rule string) error {
 	err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
 		n, err := t.Exec(ctx, `DELETE FROM b24_hold WHERE portal = $1 AND rule = $2`, portal, rule)
 		if err == nil && n > 0 {
 			_, err = t.Exec(ctx, bringForward, portal, rule, micros(clock()))
 		}
-		t.touchAll(q) // runs that are due later need a timer, too
+		t.touchAll(q.base) // runs that are due later need a timer, too
 		return err
 	})
 	if err != nil {
@@ -88,7 +90,7 @@ func (q *Queue) EndHold(ctx context.Context, portal, rule string) error {
 // ProbeNow asks the worker to look now whether the faults behind the holds of a portal
 // and a rule are over. An empty portal means all portals, an empty rule all holds. It
 // returns how many holds there are.
-func (q *Queue) ProbeNow(ctx context.Context, portal, rule string) (holds int, err error) {
+func (q HoldTable) ProbeNow(ctx context.Context, portal, rule string) (holds int, err error) {
 	err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
 		n, err := t.Exec(ctx, `UPDATE b24_hold SET probe_at = 0 WHERE ($1 = '' OR portal = $1) AND ($2 = '' OR rule = $2)`, portal, rule)
 		holds = int(n)
@@ -101,28 +103,16 @@ func (q *Queue) ProbeNow(ctx context.Context, portal, rule string) (holds int, e
 }
 
 // HoldList returns all holds, sorted by portal and rule.
-func (q *Queue) HoldList(ctx context.Context) ([]Hold, error) {
-	rows, err := q.db.read.Query(ctx, `SELECT portal, rule, cause, reason, since, probe_at, pass FROM b24_hold ORDER BY portal, rule`)
-	if err != nil {
-		return nil, fmt.Errorf("read holds: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var all []Hold
-	for rows.Next() {
+func (q HoldTable) HoldList(ctx context.Context) ([]Hold, error) {
+	return store.All(ctx, q.db.read, "read holds", func(row store.Row) (Hold, error) {
 		var (
 			h            Hold
 			since, probe int64
 		)
-		if err := rows.Scan(&h.Portal, &h.Rule, &h.Cause, &h.Reason, &since, &probe, &h.Pass); err != nil {
-			return nil, fmt.Errorf("read holds: %w", err)
-		}
+		err := row.Scan(&h.Portal, &h.Rule, &h.Cause, &h.Reason, &since, &probe, &h.Pass)
 		h.Since, h.Probe = fromMicros(since), fromMicros(probe)
-		all = append(all, h)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read holds: %w", err)
-	}
-	return all, nil
+		return h, err
+	}, `SELECT portal, rule, cause, reason, since, probe_at, pass FROM b24_hold ORDER BY portal, rule`)
 }
 
 const (
@@ -140,7 +130,7 @@ ORDER BY r.error <> '', r.priority, r.due_at, r.id LIMIT 1`
 
 // LetThrough lets one waiting run of a held rule start, the hold's Pass, and sets when
 // the worker looks again. run is 0 when none waits; then the hold does not change.
-func (q *Queue) LetThrough(ctx context.Context, portal, rule string, probe time.Time) (run int64, err error) {
+func (q HoldTable) LetThrough(ctx context.Context, portal, rule string, probe time.Time) (run int64, err error) {
 	err = q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
 		now := clock()
 		run = 0
@@ -157,7 +147,7 @@ func (q *Queue) LetThrough(ctx context.Context, portal, rule string, probe time.
 		if _, err := t.Exec(ctx, setPass, portal, rule, run, micros(probe)); err != nil {
 			return err
 		}
-		t.touch(q, portal, time.Time{})
+		t.touch(q.base, portal, time.Time{})
 		return nil
 	})
 	if err != nil {

@@ -231,6 +231,38 @@ func TestWorkersComeAndGo(t *testing.T) {
 	}
 }
 
+// The process that becomes the leader takes nothing away from those that work portals.
+func TestTheLeaderTakesNoRuns(t *testing.T) {
+	dsn := newPostgres(t)
+	first := openDSN(t, dsn, queue.Options{Lease: time.Second, Portals: []string{"acme"}})
+	begun, end := make(chan bool, 10), make(chan bool)
+	work(t, first, func(context.Context, *queue.Run) error {
+		begun <- true
+		<-end
+		return nil
+	})
+	push(t, first, "0", queue.Route{Rule: "r", Entity: "deal:1"})
+	<-begun
+	leader := openDSN(t, dsn, queue.Options{Lease: time.Second, Portals: []string{""}})
+	work(t, leader, func(context.Context, *queue.Run) error { return nil })
+	for leader.Holds("") != nil {
+		if err := wait(t.Context(), 10*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all := runs(t, first, queue.Filter{}); len(all) != 1 || all[0].State != queue.Running {
+		t.Errorf("after the leader's start: %+v", all)
+	}
+	if first.Holds("") == nil || leader.Holds("acme") == nil {
+		t.Error("a process holds a lease that it may not have")
+	}
+	close(end)
+	waitIdle(t, first)
+	if all := runs(t, first, queue.Filter{}); all[0].Attempt != 1 || len(begun) > 0 {
+		t.Errorf("the run was executed again: %+v", all)
+	}
+}
+
 // wait waits for a time or for the end of a context.
 func wait(ctx context.Context, d time.Duration) error {
 	select {

@@ -77,7 +77,7 @@ func (q *Queue) Lock(ctx context.Context) error {
 		return nil
 	}
 	err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-		t.touchAll(q)
+		t.touchAll(q.base)
 		return q.recover(ctx, t, "")
 	})
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // Pause keeps runs from starting. Events are still stored and join runs, and the
@@ -41,7 +43,7 @@ WHERE state = 'queued' AND ($1 = '' OR portal = $1) AND ($2 = '' OR rule = $2)`
 // Pause stops runs of a rule in a portal from starting. An empty rule means all
 // rules of the portal, an empty portal the rule in all portals; one of them is
 // required. Running runs end as usual. A second Pause only changes the reason.
-func (q *Queue) Pause(ctx context.Context, portal, rule, reason string) error {
+func (q HoldTable) Pause(ctx context.Context, portal, rule, reason string) error {
 	if portal == "" && rule == "" {
 		return errors.New("pause: neither a portal nor a rule")
 	}
@@ -55,7 +57,7 @@ func (q *Queue) Pause(ctx context.Context, portal, rule, reason string) error {
 		if _, err := t.Exec(ctx, unblockPortal, portal); err != nil {
 			return err
 		}
-		t.touchAll(q)
+		t.touchAll(q.base)
 		return nil
 	})
 	if err != nil {
@@ -66,11 +68,11 @@ func (q *Queue) Pause(ctx context.Context, portal, rule, reason string) error {
 
 // Resume ends the pause that was set with the same portal and rule. It reports
 // whether there was one.
-func (q *Queue) Resume(ctx context.Context, portal, rule string) (was bool, err error) {
+func (q HoldTable) Resume(ctx context.Context, portal, rule string) (was bool, err error) {
 	err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
 		n, err := t.Exec(ctx, `DELETE FROM b24_pause WHERE portal = $1 AND rule = $2`, portal, rule)
 		was = n > 0
-		t.touchAll(q)
+		t.touchAll(q.base)
 		return err
 	})
 	if err != nil {
@@ -80,26 +82,14 @@ func (q *Queue) Resume(ctx context.Context, portal, rule string) (was bool, err 
 }
 
 // Pauses returns all pauses, sorted by portal and rule.
-func (q *Queue) Pauses(ctx context.Context) ([]Pause, error) {
-	rows, err := q.db.read.Query(ctx, `SELECT portal, rule, reason, paused_at FROM b24_pause ORDER BY portal, rule`)
-	if err != nil {
-		return nil, fmt.Errorf("read pauses: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var all []Pause
-	for rows.Next() {
+func (q HoldTable) Pauses(ctx context.Context) ([]Pause, error) {
+	return store.All(ctx, q.db.read, "read pauses", func(row store.Row) (Pause, error) {
 		var (
 			p  Pause
 			at int64
 		)
-		if err := rows.Scan(&p.Portal, &p.Rule, &p.Reason, &at); err != nil {
-			return nil, fmt.Errorf("read pauses: %w", err)
-		}
+		err := row.Scan(&p.Portal, &p.Rule, &p.Reason, &at)
 		p.Since = fromMicros(at)
-		all = append(all, p)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read pauses: %w", err)
-	}
-	return all, nil
+		return p, err
+	}, `SELECT portal, rule, reason, paused_at FROM b24_pause ORDER BY portal, rule`)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/lease"
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 const (
@@ -126,23 +127,13 @@ const selectPortals = `SELECT DISTINCT portal FROM b24_run WHERE state = 'waitin
 
 // waitingPortals returns the portals that have waiting runs.
 func (q *Queue) waitingPortals(ctx context.Context) (map[string]bool, error) {
-	rows, err := q.db.read.Query(ctx, selectPortals)
-	if err != nil {
-		return nil, fmt.Errorf("portals with runs: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
 	all := map[string]bool{}
-	for rows.Next() {
-		var portal string
-		if err := rows.Scan(&portal); err != nil {
-			return nil, fmt.Errorf("portals with runs: %w", err)
-		}
+	_, err := store.All(ctx, q.db.read, "portals with runs", func(row store.Row) (portal string, err error) {
+		err = row.Scan(&portal)
 		all[portal] = true
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("portals with runs: %w", err)
-	}
-	return all, nil
+		return portal, err
+	}, selectPortals)
+	return all, err
 }
 
 // start executes a claimed run.

@@ -55,7 +55,7 @@ const tombstoneRetention = 30 * 24 * time.Hour
 // Push stores an event and the runs that its routes ask for, and returns nil only
 // after they are on disk. Pushes that wait at the same time share one transaction.
 // An event without routes is stored too, so that history shows it.
-func (q *Queue) Push(ctx context.Context, e Event, routes []Route) error {
+func (q Input) Push(ctx context.Context, e Event, routes []Route) error {
 	if err := checkPush(e, routes); err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ const insertRunEvent = `
 INSERT INTO b24_run_event (run_id, event_id) VALUES ($1, $2)
 ON CONFLICT (run_id, event_id) DO NOTHING`
 
-func (q *Queue) push(ctx context.Context, t *tx, e Event, routes []Route) error {
+func (q Input) push(ctx context.Context, t *tx, e Event, routes []Route) error {
 	if err := t.QueryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), len(routes), micros(e.Sent), micros(e.Received), strings.Join(e.Missing, " ")).Scan(&e.ID); err != nil {
 		return fmt.Errorf("store the event: %w", err)
 	}
@@ -115,7 +115,7 @@ func (q *Queue) push(ctx context.Context, t *tx, e Event, routes []Route) error 
 }
 
 // joinAll stores the runs of a stored event, or lets it join those that wait.
-func (q *Queue) joinAll(ctx context.Context, t *tx, e Event, routes []Route) error {
+func (q Input) joinAll(ctx context.Context, t *tx, e Event, routes []Route) error {
 	for _, r := range routes {
 		if err := noteLifecycle(ctx, t, e, r); err != nil {
 			return fmt.Errorf("note that %s was added or deleted: %w", r.Entity, err)
@@ -127,7 +127,7 @@ func (q *Queue) joinAll(ctx context.Context, t *tx, e Event, routes []Route) err
 		if _, err := t.Exec(ctx, insertRunEvent, id, e.ID); err != nil {
 			return fmt.Errorf("store a run of rule %s for %s: %w", r.Rule, r.Entity, err)
 		}
-		t.touch(q, e.Portal, due)
+		t.touch(q.base, e.Portal, due)
 	}
 	return nil
 }
@@ -205,7 +205,7 @@ ON CONFLICT (portal, rule, entity) WHERE state IN ('waiting', 'blocked', 'queued
         ELSE excluded.due_at END
 RETURNING id, due_at`
 
-func (q *Queue) join(ctx context.Context, t *tx, e Event, r Route) (id int64, due time.Time, err error) {
+func (q Input) join(ctx context.Context, t *tx, e Event, r Route) (id int64, due time.Time, err error) {
 	ceiling := r.Ceiling
 	if ceiling == 0 {
 		ceiling = 10 * r.Debounce
@@ -216,4 +216,4 @@ func (q *Queue) join(ctx context.Context, t *tx, e Event, r Route) (id int64, du
 	return id, fromMicros(at), err
 }
 
-func (q *Queue) attempts(r Route) int { return cmp.Or(r.Attempts, q.options.Attempts) }
+func (q Input) attempts(r Route) int { return cmp.Or(r.Attempts, q.options.Attempts) }

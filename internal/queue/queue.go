@@ -121,18 +121,42 @@ func (o Options) check() error {
 	return nil
 }
 
-// Queue is an open database of events and runs. All methods are safe for
-// concurrent use.
+// Queue is an open database of events and runs. Its methods store events and execute
+// runs; those of its parts read and change the database. All are safe for concurrent use.
 type Queue struct {
+	*base
+	Input
+	History
+	Repairs
+	HoldTable
+	NoteTable
+	Retention
+	finisher
+
+	working atomic.Bool
+	pinged  atomic.Pointer[time.Time] // the last time that Ping could write
+}
+
+// base is what the parts of a queue share.
+type base struct {
 	options Options
 	db      *database
 	writes  *committer
-	working atomic.Bool
-	touched touched
-	changes broadcast
 	leases  *lease.Set
-	pinged  atomic.Pointer[time.Time] // the last time that Ping could write
+	touched touched
+	changes broadcast // sent after each change of a run or hold
 }
+
+// The parts of a queue.
+type (
+	Input     struct{ *base } // stores events and the runs that they ask for
+	History   struct{ *base } // reads events and runs
+	Repairs   struct{ *base } // replays and discards runs
+	HoldTable struct{ *base } // keeps runs from starting, because of a fault or a person
+	NoteTable struct{ *base } // small values that belong to no run
+	Retention struct{ *base } // deletes what has been kept long enough
+	finisher  struct{ *base } // stores the results of runs
+)
 
 // Open opens the database that dsn names ("sqlite:PATH" or "postgres://..."), and
 // creates or upgrades it. Any number of processes may have it open to push, read
@@ -149,7 +173,10 @@ func Open(ctx context.Context, dsn string, options Options) (*Queue, error) {
 	if err := db.migrate(ctx, options.Log); err != nil {
 		return nil, errors.Join(fmt.Errorf("database %s: %w", db, err), db.close())
 	}
-	return &Queue{options: options, db: db, writes: newCommitter(db.backend), touched: newTouched(), leases: lease.NewSet(!db.leases())}, nil
+	b := &base{options: options, db: db, writes: newCommitter(db.backend), touched: newTouched(), leases: lease.NewSet(!db.leases())}
+	return &Queue{
+		base: b, Input: Input{b}, History: History{b}, Repairs: Repairs{b}, HoldTable: HoldTable{b}, NoteTable: NoteTable{b}, Retention: Retention{b}, finisher: finisher{b},
+	}, nil
 }
 
 // Leases returns the leases of the portals that this process works.
@@ -235,7 +262,7 @@ func (t *touched) take() (portals map[string]bool, all bool) {
 
 // touch announces after the commit that runs of a portal have changed, and lets the
 // end of the transaction claim them. due is when a run is due; zero means now.
-func (t *tx) touch(q *Queue, portal string, due time.Time) {
+func (t *tx) touch(q *base, portal string, due time.Time) {
 	if q.leases.Of(portal) == nil {
 		t.announce(portal)
 	}
@@ -249,7 +276,7 @@ func (t *tx) touch(q *Queue, portal string, due time.Time) {
 }
 
 // touchAll is touch for all portals.
-func (t *tx) touchAll(q *Queue) {
+func (t *tx) touchAll(q *base) {
 	t.announce("")
 	t.afterCommit(func() {
 		q.touched.addAll()

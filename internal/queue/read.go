@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // Filter selects runs. A zero field selects all.
@@ -40,7 +42,7 @@ FROM b24_run r JOIN b24_event e ON e.id = r.event_id`
 )
 
 // Runs returns the runs that f selects, newest first.
-func (q *Queue) Runs(ctx context.Context, f Filter) ([]Info, error) {
+func (q History) Runs(ctx context.Context, f Filter) ([]Info, error) {
 	where, args := f.conditions()
 	args = append(args, cmp.Or(f.Limit, 100))
 	return q.infos(ctx, selectInfo+where+fmt.Sprintf(" ORDER BY r.id DESC LIMIT $%d", len(args)), args...)
@@ -93,27 +95,11 @@ func (f Filter) conditions() (where string, args []any) {
 	return " WHERE " + strings.Join(all, " AND "), args
 }
 
-func (q *Queue) infos(ctx context.Context, text string, args ...any) ([]Info, error) {
-	rows, err := q.db.read.Query(ctx, text, args...)
-	if err != nil {
-		return nil, fmt.Errorf("read runs: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var all []Info
-	for rows.Next() {
-		info, err := scanInfo(rows)
-		if err != nil {
-			return nil, fmt.Errorf("read runs: %w", err)
-		}
-		all = append(all, info)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read runs: %w", err)
-	}
-	return all, nil
+func (q History) infos(ctx context.Context, text string, args ...any) ([]Info, error) {
+	return store.All(ctx, q.db.read, "read runs", scanInfo, text, args...)
 }
 
-func scanInfo(row interface{ Scan(...any) error }) (Info, error) {
+func scanInfo(row store.Row) (Info, error) {
 	var (
 		i                                                                Info
 		first, opened, due, notBefore, started, finished, sent, received int64
@@ -152,76 +138,52 @@ type Attempt struct {
 
 // Attempts returns the attempts of a run, oldest first. Of postponed attempts only
 // the last is stored.
-func (q *Queue) Attempts(ctx context.Context, run int64) ([]Attempt, error) {
-	rows, err := q.db.read.Query(ctx, `
-SELECT number, outcome, error, record, started_at, finished_at
-FROM b24_attempt WHERE run_id = $1 ORDER BY id`, run)
-	if err != nil {
-		return nil, fmt.Errorf("attempts of run %d: %w", run, err)
-	}
-	defer func() { _ = rows.Close() }()
-	var all []Attempt
-	for rows.Next() {
+func (q History) Attempts(ctx context.Context, run int64) ([]Attempt, error) {
+	return store.All(ctx, q.db.read, fmt.Sprint("attempts of run ", run), func(row store.Row) (Attempt, error) {
 		var (
 			a                 Attempt
 			record            string
 			started, finished int64
 		)
-		if err := rows.Scan(&a.Number, &a.Outcome, &a.Error, &record, &started, &finished); err != nil {
-			return nil, fmt.Errorf("attempts of run %d: %w", run, err)
-		}
+		err := row.Scan(&a.Number, &a.Outcome, &a.Error, &record, &started, &finished)
 		if record != "" {
 			a.Record = json.RawMessage(record)
 		}
 		a.Started, a.Finished = fromMicros(started), fromMicros(finished)
-		all = append(all, a)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("attempts of run %d: %w", run, err)
-	}
-	return all, nil
+		return a, err
+	}, `
+SELECT number, outcome, error, record, started_at, finished_at
+FROM b24_attempt WHERE run_id = $1 ORDER BY id`, run)
 }
 
 const selectEvent = `SELECT e.id, e.portal, e.code, e.data, e.routes, e.sent_at, e.received_at, e.missing FROM b24_event e`
 
 // Events returns the events of a run, in the order of their arrival.
-func (q *Queue) Events(ctx context.Context, run int64) ([]Event, error) {
+func (q History) Events(ctx context.Context, run int64) ([]Event, error) {
 	return q.events(ctx, selectEvent+` JOIN b24_run_event re ON re.event_id = e.id WHERE re.run_id = $1 ORDER BY e.id`, run)
 }
 
 // LatestEvents returns up to limit events of all portals, newest first, including
 // those without a rule. before, if not 0, is the ID that all of them are below, for
 // the next page.
-func (q *Queue) LatestEvents(ctx context.Context, before int64, limit int) ([]Event, error) {
+func (q History) LatestEvents(ctx context.Context, before int64, limit int) ([]Event, error) {
 	if before == 0 {
 		before = math.MaxInt64
 	}
 	return q.events(ctx, selectEvent+` WHERE e.id < $1 ORDER BY e.id DESC LIMIT $2`, before, limit)
 }
 
-func (q *Queue) events(ctx context.Context, text string, args ...any) ([]Event, error) {
-	rows, err := q.db.read.Query(ctx, text, args...)
-	if err != nil {
-		return nil, fmt.Errorf("read events: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var all []Event
-	for rows.Next() {
+func (q History) events(ctx context.Context, text string, args ...any) ([]Event, error) {
+	return store.All(ctx, q.db.read, "read events", func(row store.Row) (Event, error) {
 		var (
 			e              Event
 			data, missing  string
 			sent, received int64
 		)
-		if err := rows.Scan(&e.ID, &e.Portal, &e.Code, &data, &e.Routes, &sent, &received, &missing); err != nil {
-			return nil, fmt.Errorf("read events: %w", err)
-		}
+		err := row.Scan(&e.ID, &e.Portal, &e.Code, &data, &e.Routes, &sent, &received, &missing)
 		e.Data, e.Sent, e.Received, e.Missing = json.RawMessage(data), fromMicros(sent), fromMicros(received), strings.Fields(missing)
-		all = append(all, e)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read events: %w", err)
-	}
-	return all, nil
+		return e, err
+	}, text, args...)
 }
 
 // Stats are counts of the stored events and runs.
@@ -234,10 +196,10 @@ type Stats struct {
 }
 
 // Stats counts the stored events and runs.
-func (q *Queue) Stats(ctx context.Context) (Stats, error) {
-	s := Stats{Runs: map[State]int{}, Commits: q.writes.commits.Load()}
+func (q History) Stats(ctx context.Context) (Stats, error) {
+	s := Stats{Commits: q.writes.commits.Load()}
 	var err error
-	if s.Paused, err = q.Pauses(ctx); err != nil {
+	if s.Paused, err = HoldTable(q).Pauses(ctx); err != nil {
 		return Stats{}, err
 	}
 	err = q.db.read.QueryRow(ctx, `
@@ -245,22 +207,8 @@ SELECT (SELECT COUNT(*) FROM b24_event), (SELECT COUNT(*) FROM b24_event WHERE r
 	if err != nil {
 		return Stats{}, fmt.Errorf("count events: %w", err)
 	}
-	rows, err := q.db.read.Query(ctx, `SELECT state, COUNT(*) FROM b24_run GROUP BY state`)
-	if err != nil {
-		return Stats{}, fmt.Errorf("count runs: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var (
-			state State
-			n     int
-		)
-		if err := rows.Scan(&state, &n); err != nil {
-			return Stats{}, fmt.Errorf("count runs: %w", err)
-		}
-		s.Runs[state] = n
-	}
-	return s, rows.Err()
+	s.Runs, err = q.countStates(ctx, `SELECT state, COUNT(*) FROM b24_run GROUP BY state`)
+	return s, err
 }
 
 // pingNote is what Ping writes.

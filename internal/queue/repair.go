@@ -21,7 +21,7 @@ WHERE id = $1 AND state IN ('waiting', 'blocked', 'queued', 'parked')`
 // Discard gives up a run that is parked or has not started, and deletes its done
 // marks. For a run that is running or over it returns ErrState. who is the person who
 // does it, for Acts.
-func (q *Queue) Discard(ctx context.Context, run int64, who string) error {
+func (q Repairs) Discard(ctx context.Context, run int64, who string) error {
 	err := q.repair(ctx, run, func(ctx context.Context, t *tx, _ Info) error {
 		if err := affects(t.Exec(ctx, discardRun, run, micros(clock()))); err != nil {
 			return err
@@ -40,7 +40,7 @@ func (q *Queue) Discard(ctx context.Context, run int64, who string) error {
 // Replay makes a parked or discarded run wait again, from its first step, due at
 // once. It keeps its number, and its attempts are counted on. For a run in another
 // state it returns ErrState. who is the person who does it, for Acts.
-func (q *Queue) Replay(ctx context.Context, run int64, who string) error {
+func (q Repairs) Replay(ctx context.Context, run int64, who string) error {
 	err := q.repair(ctx, run, func(ctx context.Context, t *tx, i Info) error {
 		if i.State != Parked && i.State != Discarded {
 			return fmt.Errorf("%w: it is %s, must be parked or discarded", ErrState, i.State)
@@ -63,7 +63,7 @@ const repairPage = 100
 // ReplayAll replays the runs that the filter selects, and returns how many. Without
 // States it selects parked and discarded ones. Limit bounds the number; 0 means
 // all. Runs that are in another state by then are skipped.
-func (q *Queue) ReplayAll(ctx context.Context, f Filter, who string) (int, error) {
+func (q Repairs) ReplayAll(ctx context.Context, f Filter, who string) (int, error) {
 	if len(f.States) == 0 {
 		f.States = []State{Parked, Discarded}
 	}
@@ -73,18 +73,18 @@ func (q *Queue) ReplayAll(ctx context.Context, f Filter, who string) (int, error
 // DiscardAll discards the runs that the filter selects, and returns how many.
 // Without States it selects parked ones. Limit bounds the number; 0 means all.
 // Runs that are running or over are skipped.
-func (q *Queue) DiscardAll(ctx context.Context, f Filter, who string) (int, error) {
+func (q Repairs) DiscardAll(ctx context.Context, f Filter, who string) (int, error) {
 	if len(f.States) == 0 {
 		f.States = []State{Parked}
 	}
 	return q.repairAll(ctx, f, func(ctx context.Context, run int64) error { return q.Discard(ctx, run, who) })
 }
 
-func (q *Queue) repairAll(ctx context.Context, f Filter, repair func(context.Context, int64) error) (n int, err error) {
+func (q Repairs) repairAll(ctx context.Context, f Filter, repair func(context.Context, int64) error) (n int, err error) {
 	limit := f.Limit
 	f.Limit = repairPage
 	for {
-		page, err := q.Runs(ctx, f)
+		page, err := History(q).Runs(ctx, f)
 		if err != nil || len(page) == 0 {
 			return n, err
 		}
@@ -104,7 +104,7 @@ func (q *Queue) repairAll(ctx context.Context, f Filter, repair func(context.Con
 }
 
 // repair changes a run, and unblocks the runs of its entity.
-func (q *Queue) repair(ctx context.Context, run int64, change func(ctx context.Context, t *tx, i Info) error) error {
+func (q Repairs) repair(ctx context.Context, run int64, change func(ctx context.Context, t *tx, i Info) error) error {
 	return q.writes.do(ctx, func(ctx context.Context, t *tx) error {
 		i, err := scanInfo(t.QueryRow(ctx, selectInfo+` WHERE r.id = $1`+t.forUpdate("r"), run))
 		if errors.Is(err, sql.ErrNoRows) {
@@ -116,7 +116,7 @@ func (q *Queue) repair(ctx context.Context, run int64, change func(ctx context.C
 		if err := change(ctx, t, i); err != nil {
 			return err
 		}
-		t.touch(q, i.Portal, time.Time{})
+		t.touch(q.base, i.Portal, time.Time{})
 		return unblock(ctx, t, i.Portal, i.Entity)
 	})
 }

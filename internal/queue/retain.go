@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 const (
@@ -39,7 +41,7 @@ AND NOT EXISTS (SELECT 1 FROM b24_run_event WHERE event_id = $1)`
 )
 
 // Retain deletes the runs, events and tombstones whose retention is over.
-func (q *Queue) Retain(ctx context.Context) error {
+func (q Retention) Retain(ctx context.Context) error {
 	now := clock()
 	err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
 		_, err := t.Exec(ctx, sweepTombstones, micros(now.Add(-tombstoneRetention)))
@@ -68,7 +70,7 @@ func (q *Queue) Retain(ctx context.Context) error {
 	return nil
 }
 
-func (q *Queue) sweepRuns(ctx context.Context, state State, before time.Time) error {
+func (q Retention) sweepRuns(ctx context.Context, state State, before time.Time) error {
 	for {
 		var n int64
 		err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) (err error) {
@@ -85,7 +87,7 @@ func (q *Queue) sweepRuns(ctx context.Context, state State, before time.Time) er
 }
 
 // sweepEvents deletes old events without a run.
-func (q *Queue) sweepEvents(ctx context.Context, before time.Time) error {
+func (q Retention) sweepEvents(ctx context.Context, before time.Time) error {
 	for last := (oldEvent{}); ; {
 		old, err := q.oldEvents(ctx, before, last)
 		if err != nil || len(old) == 0 {
@@ -112,21 +114,12 @@ func (q *Queue) sweepEvents(ctx context.Context, before time.Time) error {
 type oldEvent struct{ id, received int64 }
 
 // oldEvents returns the next events after last that are older than a time.
-func (q *Queue) oldEvents(ctx context.Context, before time.Time, last oldEvent) ([]oldEvent, error) {
-	rows, err := q.db.read.Query(ctx, selectOldEvents, micros(before), last.received, last.id, sweepBatch)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var all []oldEvent
-	for rows.Next() {
+func (q Retention) oldEvents(ctx context.Context, before time.Time, last oldEvent) ([]oldEvent, error) {
+	return store.All(ctx, q.db.read, "", func(row store.Row) (oldEvent, error) {
 		var e oldEvent
-		if err := rows.Scan(&e.id, &e.received); err != nil {
-			return nil, err
-		}
-		all = append(all, e)
-	}
-	return all, rows.Err()
+		err := row.Scan(&e.id, &e.received)
+		return e, err
+	}, selectOldEvents, micros(before), last.received, last.id, sweepBatch)
 }
 
 // pause waits, or returns why ctx has ended.

@@ -64,8 +64,8 @@ type Info struct {
 func (i Info) Number() int { return i.Earlier + i.Attempt }
 
 // newRun returns a run of a claim with this number.
-func (q *Queue) newRun(i Info, claim int64) *Run {
-	return &Run{Info: i, q: q, claim: claim, memory: q.Memory(i.Portal, i.Rule, i.Entity)}
+func (q *base) newRun(i Info, claim int64) *Run {
+	return &Run{Info: i, q: q, claim: claim, memory: History{q}.Memory(i.Portal, i.Rule, i.Entity)}
 }
 
 // Run is a running run. Its methods may be called until the function passed to Work
@@ -73,7 +73,7 @@ func (q *Queue) newRun(i Info, claim int64) *Run {
 type Run struct {
 	Info
 
-	q      *Queue
+	q      *base
 	claim  int64 // the number of our claim: while the row has it, the run is ours
 	memory *Memory
 	mu     sync.Mutex

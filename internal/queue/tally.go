@@ -3,6 +3,8 @@ package queue
 import (
 	"context"
 	"fmt"
+
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // pendingRuns selects the unfinished runs of backfills of a portal, of a rule or of
@@ -25,7 +27,7 @@ GROUP BY r.state`
 
 // Pending counts the unfinished runs of all backfills of a portal. rule "" counts
 // those of all rules.
-func (q *Queue) Pending(ctx context.Context, portal, rule string) (n int, err error) {
+func (q History) Pending(ctx context.Context, portal, rule string) (n int, err error) {
 	if err = q.db.read.QueryRow(ctx, countPending, portal, Backfill, rule, micros(clock())).Scan(&n); err != nil {
 		return 0, fmt.Errorf("count runs: %w", err)
 	}
@@ -36,25 +38,18 @@ func (q *Queue) Pending(ctx context.Context, portal, rule string) (n int, err er
 // backfills (a later backfill joins them), and the ended runs of pages with this
 // code whose event ID is since or higher. An unfinished run that an event of the
 // portal has joined is not counted. rule "" counts those of all rules.
-func (q *Queue) Tally(ctx context.Context, portal, code, rule string, since int64) (map[State]int, error) {
-	rows, err := q.db.read.Query(ctx, tallyRuns, portal, Backfill, rule, micros(clock()), since, code)
-	if err != nil {
-		return nil, fmt.Errorf("count runs: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	out := map[State]int{}
-	for rows.Next() {
-		var (
-			state State
-			n     int
-		)
-		if err := rows.Scan(&state, &n); err != nil {
-			return nil, fmt.Errorf("count runs: %w", err)
-		}
-		out[state] = n
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("count runs: %w", err)
-	}
-	return out, nil
+func (q History) Tally(ctx context.Context, portal, code, rule string, since int64) (map[State]int, error) {
+	return q.countStates(ctx, tallyRuns, portal, Backfill, rule, micros(clock()), since, code)
+}
+
+// countStates reads rows of a state and a number of runs.
+func (q History) countStates(ctx context.Context, text string, args ...any) (map[State]int, error) {
+	counts := map[State]int{}
+	_, err := store.All(ctx, q.db.read, "count runs", func(row store.Row) (state State, err error) {
+		var n int
+		err = row.Scan(&state, &n)
+		counts[state] = n
+		return state, err
+	}, text, args...)
+	return counts, err
 }

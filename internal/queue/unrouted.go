@@ -37,7 +37,7 @@ type UnroutedEvents struct {
 }
 
 // Unrouted counts the events that rule sets have not seen, by portal and rule sets.
-func (q *Queue) Unrouted(ctx context.Context) ([]UnroutedEvents, error) {
+func (q History) Unrouted(ctx context.Context) ([]UnroutedEvents, error) {
 	rows, err := q.db.read.Query(ctx, countUnrouted)
 	if err != nil {
 		return nil, fmt.Errorf("count unrouted events: %w", err)
@@ -67,7 +67,7 @@ func (q *Queue) Unrouted(ctx context.Context) ([]UnroutedEvents, error) {
 // that run now, and the others. Both are stored in one transaction, so a crash
 // neither loses an event nor routes it twice. It returns how many events had a rule
 // set that runs now.
-func (q *Queue) RouteAgain(ctx context.Context, portal string, route func(e Event) (routes []Route, missing []string, err error)) (seen int, err error) {
+func (q Input) RouteAgain(ctx context.Context, portal string, route func(e Event) (routes []Route, missing []string, err error)) (seen int, err error) {
 	for last := int64(0); ; {
 		var next int64
 		var n int
@@ -90,7 +90,7 @@ func (q *Queue) RouteAgain(ctx context.Context, portal string, route func(e Even
 
 // routeAgain routes a batch of events after last. next is the id of its last event, 0
 // if no further events follow.
-func (q *Queue) routeAgain(ctx context.Context, t *tx, portal string, last int64, route func(e Event) ([]Route, []string, error)) (next int64, seen int, err error) {
+func (q Input) routeAgain(ctx context.Context, t *tx, portal string, last int64, route func(e Event) ([]Route, []string, error)) (next int64, seen int, err error) {
 	events, err := selectUnroutedEvents(ctx, t, portal, last)
 	if err != nil {
 		return 0, 0, err

@@ -26,7 +26,7 @@ const (
 //
 // change may take time, such as for a request to a server: UpdateNote holds a claim
 // then, and no transaction.
-func (q *Queue) UpdateNote(ctx context.Context, name string, change func(ctx context.Context, old string) (string, error)) error {
+func (q NoteTable) UpdateNote(ctx context.Context, name string, change func(ctx context.Context, old string) (string, error)) error {
 	if name == "" {
 		return errors.New("note: the name is empty")
 	}
@@ -64,7 +64,7 @@ INSERT INTO b24_note (name, value, set_at) VALUES ($1, $2, $3)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at
 WHERE b24_note.set_at < $4 OR b24_note.value = excluded.value` // ours: it is repeated after a lost connection
 
-func (q *Queue) claimNote(ctx context.Context, name, id string) (mine bool, err error) {
+func (q NoteTable) claimNote(ctx context.Context, name, id string) (mine bool, err error) {
 	err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
 		now := clock()
 		n, err := t.Exec(ctx, takeClaim, claimOf(name), id, micros(now), micros(now.Add(-noteClaimTimeout)))
@@ -85,7 +85,7 @@ WHERE b24_note.value = $4 OR b24_note.value = excluded.value`
 // endClaim stores a changed note, if store is true, and releases the claim. If the
 // claim was too old, another process may have taken it: then the value of that
 // process stays.
-func (q *Queue) endClaim(ctx context.Context, name, id, old, value string, store bool) error {
+func (q NoteTable) endClaim(ctx context.Context, name, id, old, value string, store bool) error {
 	err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
 		if store {
 			n, err := t.Exec(ctx, changeNote, name, value, micros(clock()), old)

@@ -67,7 +67,7 @@ func unlessEnded(ctx context.Context, err error) error {
 
 // insist repeats a write about a run until it succeeds or ctx ends, such as on a
 // full disk.
-func (q *Queue) insist(ctx context.Context, what string, run int64, do func(context.Context, func(context.Context, *tx) error) error, write func(ctx context.Context, t *tx) error) {
+func (q finisher) insist(ctx context.Context, what string, run int64, do func(context.Context, func(context.Context, *tx) error) error, write func(ctx context.Context, t *tx) error) {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		err := do(context.WithoutCancel(ctx), write)
 		if err == nil || errors.Is(err, errNotOurs) {
@@ -94,7 +94,10 @@ func (q *Queue) recover(ctx context.Context, t *tx, portal string) error {
 	if _, err := t.Exec(ctx, dequeueAll, portal); err != nil {
 		return err
 	}
-	running, err := interrupted(t.Query(ctx, selectRunning+t.forUpdate("r"), portal)) // not those that end just now
+	running, err := store.All(ctx, t, "", func(row store.Row) (i Info, err error) { // not those that end just now
+		err = row.Scan(&i.ID, &i.Attempt)
+		return i, err
+	}, selectRunning+t.forUpdate("r"), portal)
 	if err != nil {
 		return err
 	}
@@ -105,21 +108,4 @@ func (q *Queue) recover(ctx context.Context, t *tx, portal string) error {
 		}
 	}
 	return nil
-}
-
-// interrupted reads the ids and attempts of runs.
-func interrupted(rows store.Rows, err error) ([]Info, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var all []Info
-	for rows.Next() {
-		var i Info
-		if err := rows.Scan(&i.ID, &i.Attempt); err != nil {
-			return nil, err
-		}
-		all = append(all, i)
-	}
-	return all, rows.Err()
 }

@@ -7,6 +7,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -45,14 +46,19 @@ type Rows interface {
 // A Row is like sql.Row: without a row, Scan returns sql.ErrNoRows.
 type Row interface{ Scan(to ...any) error }
 
-// All returns all rows of a query, each read by scan.
-func All[T any](ctx context.Context, from Reader, scan func(Row) (T, error), text string, args ...any) ([]T, error) {
+// All returns all rows of a query, each read by scan. what names them in errors, such as
+// "read jobs"; "" leaves the errors unchanged.
+func All[T any](ctx context.Context, from Reader, what string, scan func(Row) (T, error), text string, args ...any) (all []T, err error) {
+	defer func() {
+		if err != nil && what != "" {
+			all, err = nil, fmt.Errorf("%s: %w", what, err)
+		}
+	}()
 	rows, err := from.Query(ctx, text, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	var all []T
 	for rows.Next() {
 		one, err := scan(rows)
 		if err != nil {
