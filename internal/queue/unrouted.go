@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // unroutedBatch bounds how many events one transaction routes again, so that new events do
@@ -38,28 +40,13 @@ type UnroutedEvents struct {
 
 // Unrouted counts the events that rule sets have not seen, by portal and rule sets.
 func (q History) Unrouted(ctx context.Context) ([]UnroutedEvents, error) {
-	rows, err := q.db.read.Query(ctx, countUnrouted)
-	if err != nil {
-		return nil, fmt.Errorf("count unrouted events: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var all []UnroutedEvents
-	for rows.Next() {
-		var (
-			m       UnroutedEvents
-			missing string
-			first   int64
-		)
-		if err := rows.Scan(&m.Portal, &missing, &m.Events, &first); err != nil {
-			return nil, fmt.Errorf("count unrouted events: %w", err)
-		}
+	return store.All(ctx, q.db.read, "count unrouted events", func(row store.Row) (m UnroutedEvents, err error) {
+		var missing string
+		var first int64
+		err = row.Scan(&m.Portal, &missing, &m.Events, &first)
 		m.Missing, m.First = strings.Fields(missing), fromMicros(first)
-		all = append(all, m)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("count unrouted events: %w", err)
-	}
-	return all, nil
+		return m, err
+	}, countUnrouted)
 }
 
 // RouteAgain routes the events again that rule sets of a portal have not seen, in the order
@@ -122,23 +109,14 @@ func (q Input) routeAgain(ctx context.Context, t *tx, portal string, last int64,
 
 // selectUnroutedEvents reads a batch of events after last.
 func selectUnroutedEvents(ctx context.Context, t *tx, portal string, last int64) ([]Event, error) {
-	rows, err := t.Query(ctx, selectUnrouted+t.forUpdate("e"), portal, last, unroutedBatch)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var all []Event
-	for rows.Next() {
+	return store.All(ctx, t, "", func(row store.Row) (Event, error) {
 		var (
 			e              = Event{Portal: portal}
 			data, missing  string
 			sent, received int64
 		)
-		if err := rows.Scan(&e.ID, &e.Code, &data, &sent, &received, &missing); err != nil {
-			return nil, err
-		}
+		err := row.Scan(&e.ID, &e.Code, &data, &sent, &received, &missing)
 		e.Data, e.Sent, e.Received, e.Missing = json.RawMessage(data), fromMicros(sent), fromMicros(received), strings.Fields(missing)
-		all = append(all, e)
-	}
-	return all, rows.Err()
+		return e, err
+	}, selectUnrouted+t.forUpdate("e"), portal, last, unroutedBatch)
 }
