@@ -18,7 +18,7 @@ type Priority int
 // The priorities.
 const (
 	Live     Priority = 0 // because of an event of the portal
-	Backfill Priority = 1 // because of a sync or catch-up: see Queue.Backfill
+	Backfill Priority = 1 // because of a sync or catch-up: see Input.Backfill
 )
 
 // String returns "live" or "backfill".

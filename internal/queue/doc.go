@@ -1,6 +1,6 @@
 // Package queue keeps events and runs on disk and executes the runs.
 //
-// [Queue.Push] stores an event and the runs that it asks for, and returns only
+// [Input.Push] stores an event and the runs that it asks for, and returns only
 // after the commit. [Queue.Work] executes runs until its context ends. A run
 // is one execution of one rule for one entity. Its states:
 //
