@@ -138,9 +138,10 @@ func (g *Generation) Rule(id, portal string) (*engine.Rule, map[string]any, bool
 // the order of portals and files.
 func (g *Generation) Refused() []Refused {
 	var out []Refused
-	for _, name := range g.Portals() {
-		out = append(out, g.portals[name].refused...)
+	for _, p := range g.portals { // mostly none has any
+		out = append(out, p.refused...)
 	}
+	slices.SortStableFunc(out, func(a, b Refused) int { return strings.Compare(a.Portal, b.Portal) })
 	return out
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/b24rules/b24rules/engine"
@@ -24,6 +25,8 @@ const (
 	// A longer one means that the process was stopped, the computer slept or the
 	// database did not answer.
 	longestGap = 3 * heartbeatEvery
+	// heartbeatsAtOnce is how many portals' heartbeats share a commit.
+	heartbeatsAtOnce = 100
 )
 
 // downtime notices when events may have been missed, and starts catch-up jobs.
@@ -59,13 +62,20 @@ func (d *downtime) heartbeats(ctx context.Context) {
 	if d.config.CatchUp.Off {
 		return
 	}
+	var all sync.WaitGroup
+	defer all.Wait()
+	room := make(chan struct{}, heartbeatsAtOnce)
 	for _, c := range d.config.Portals {
 		if c.Offline {
 			continue
 		}
-		if err := d.heartbeat(ctx, d.portals[c.Name]); err != nil && !errors.Is(err, context.Canceled) {
-			d.log.Error("cannot store heartbeat", "portal", c.Name, "error", err)
-		}
+		room <- struct{}{}
+		all.Go(func() {
+			defer func() { <-room }()
+			if err := d.heartbeat(ctx, d.portals[c.Name]); err != nil && !errors.Is(err, context.Canceled) {
+				d.log.Error("cannot store heartbeat", "portal", c.Name, "error", err)
+			}
+		})
 	}
 }
 
