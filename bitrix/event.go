@@ -55,6 +55,21 @@ const maxEvent = 1 << 20
 // characters.
 const maxCode = 100
 
+// noEvent describes a form without an event. Robots and business processes post such
+// forms: their sender puts the address of the event handler into an outgoing webhook.
+// https://apidocs.bitrix24.com/api-reference/bizproc/bizproc-robot/bizproc-robot-add.html
+func noEvent(form *php.Array) error {
+	document, ok := form.Get("document_id")
+	if !ok {
+		return errors.New("the form has no event")
+	}
+	name := ""
+	if parts, _ := document.(*php.Array); parts != nil {
+		name = textAt(parts, "2")
+	}
+	return fmt.Errorf("the form has no event: a robot or a business process sent it, for the document %.60q, and only events start rules (docs/portal.md, Robots and business processes)", name)
+}
+
 // ParseEvent reads the body of an event: a form in PHP's bracket notation. An
 // absent content type counts as a form, every other is refused.
 // Source: https://apidocs.bitrix24.com/api-reference/events/index.html
@@ -75,7 +90,7 @@ func ParseEvent(contentType string, body []byte) (Event, error) {
 	e := Event{Code: strings.ToUpper(textAt(form, "event")), HandlerID: textAt(form, "event_handler_id"), Data: php.NewArray()}
 	switch {
 	case e.Code == "":
-		return Event{}, errors.New("the form has no event")
+		return Event{}, noEvent(form)
 	case len(e.Code) > maxCode || strings.IndexFunc(e.Code, notCode) >= 0:
 		return Event{}, errors.New("the event's code is not letters, digits, dots and _")
 	}

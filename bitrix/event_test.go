@@ -90,6 +90,24 @@ func TestParseEventRefuses(t *testing.T) {
 	}
 }
 
+// TestParseRobot: the error about a form of a robot or a business process says so.
+func TestParseRobot(t *testing.T) {
+	for body, document := range map[string]string{
+		"document_id[]=crm&document_id[]=CCrmDocumentDeal&document_id[]=DEAL_12&auth[domain]=a.bitrix24.ru":           `"DEAL_12"`,
+		"workflow_id=1.2&code=recount&document_id[0]=crm&document_id[1]=X&document_id[2]=DYNAMIC_147_1&event_token=e": `"DYNAMIC_147_1"`,
+		"document_id=DEAL_12":                        `""`,
+		"document_id[2]=" + strings.Repeat("A", 100): `"` + strings.Repeat("A", 60) + `"`,
+	} {
+		_, err := bitrix.ParseEvent(form, []byte(body))
+		if err == nil || !strings.Contains(err.Error(), "a robot or a business process sent it, for the document "+document) {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+	if _, err := bitrix.ParseEvent(form, []byte("data[FIELDS][ID]=1")); err == nil || strings.Contains(err.Error(), "robot") {
+		t.Errorf("%v", err)
+	}
+}
+
 func FuzzParseEvent(f *testing.F) {
 	for _, s := range []string{captured, "event=A&data[FIELDS_AFTER][ID]=1", "event=a.b_1&data[a][][b]=%00&auth[x]=", "event=A&data[=1&data]=2"} {
 		f.Add(s)

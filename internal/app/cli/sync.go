@@ -37,8 +37,8 @@ even with --since.
 
 --dry-run shows the changes and writes nothing. It uses part of the portal's rate
 limit. Rules with steps that take effect in every run, such as call without once,
-require --allow-effects. With --exit-code the exit code is 1 if something would
-change; b24rules drift does that for all rules and portals.
+require --allow-effects. With --exit-code the exit code is 1 if entities differ;
+b24rules drift does that for all rules and portals.
 
 Exit codes: 0 all runs succeeded, 1 some runs failed or a rule file has findings, 2
 usage error, 3 sync could not run.`,
@@ -49,7 +49,7 @@ usage error, 3 sync could not run.`,
 		fs.StringVar(&s.rule, "rule", "", "the rule's `ID`")
 		fs.StringVar(&s.since, "since", "", "only entities that changed since `TIME`: 2h, 3d, 2026-01-31 or 2026-01-31T15:00:00+03:00")
 		fs.BoolVar(&s.dry, "dry-run", false, "show the changes, write nothing")
-		fs.BoolVar(&s.exitCode, "exit-code", false, "with --dry-run: exit with 1 if something would change")
+		fs.BoolVar(&s.exitCode, "exit-code", false, "with --dry-run: exit with 1 if entities differ")
 		fs.BoolVar(&s.restart, "restart", false, "start over instead of resuming an interrupted sync")
 		fs.BoolVar(&s.effects, "allow-effects", false, "allow steps that take effect in every run, such as calls")
 		fs.StringVar(&s.format, "format", "text", "print as `FORMAT`: text or json")
