@@ -42,6 +42,7 @@ var layers = map[string]int{
 	"internal/catchup":      3,
 	"internal/hold":         3,
 	"internal/cause":        3,
+	"internal/shadow":       3,
 	"engine/compile":        2,
 	"engine/describe":       2,
 	"engine/dryrun":         2,
@@ -89,7 +90,7 @@ var layers = map[string]int{
 
 // peers are the arrows inside a layer.
 var peers = map[string][]string{
-	"bitrix":                 {"internal/charset", "internal/php", "internal/redact", "bitrix/internal/batch", "bitrix/internal/limit", "bitrix/internal/wire"},
+	"bitrix":                 {"internal/charset", "internal/php", "internal/redact", "bitrix/internal/batch", "bitrix/internal/limit", "bitrix/internal/wire", "schemas"},
 	"bitrix/internal/batch":  {"internal/php", "bitrix/internal/limit", "internal/wakeup"},
 	"internal/yamlfile":      {"internal/diag"},
 	"internal/app/fleet":     {"internal/app/config"},

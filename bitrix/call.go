@@ -101,7 +101,7 @@ func badShape(method string, err error) *Error {
 // without an answer fail with its error. Calls that were sent may still run; the
 // Outcome of their error says so.
 func (c *Client) Do(ctx context.Context, calls ...Call) []Answer {
-	if refused := refuse(c.transport.cfg.Encoding, calls); refused != nil {
+	if refused := refuse(c.transport.cfg, calls); refused != nil {
 		return doOthers(ctx, c, calls, refused)
 	}
 	var answers []Answer

@@ -59,6 +59,10 @@ type Config struct {
 	// request from being sent. So a process that loses the right to act for a
 	// portal does not send what it had started. Permit must not block.
 	Permit func() error
+	// ReadOnly refuses each call of a method that is not in the table of methods or that
+	// the table does not call a read, also in batches. It is checked again on the body of
+	// each request. The methods by which an application receives its events are sent.
+	ReadOnly bool
 	// Hide hides further secrets in the texts of the portal that errors have. Nil hides
 	// only those of the client.
 	Hide func(string) string

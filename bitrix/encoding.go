@@ -13,16 +13,23 @@ type Encoding = charset.Encoding
 const Windows1251 = charset.Windows1251
 
 // refuse returns an error for each call with a text that the portal's encoding cannot
-// hold, nil if there is none.
-func refuse(e Encoding, calls []Call) map[int]*Error {
+// hold, and for each write of a client that only reads; nil if there is none.
+func refuse(cfg Config, calls []Call) map[int]*Error {
 	var out map[int]*Error
 	for i, call := range calls {
-		if err := e.Check(call.Params); err != nil {
-			if out == nil {
-				out = map[int]*Error{}
-			}
-			out[i] = &Error{Method: call.Method, Code: codeArgument, Detail: err.Error(), Outcome: NotExecuted, cause: err}
+		var refused *Error
+		if err := cfg.Encoding.Check(call.Params); err != nil {
+			refused = &Error{Method: call.Method, Code: codeArgument, Detail: err.Error(), Outcome: NotExecuted, cause: err}
+		} else if cfg.ReadOnly && !reads(call.Method) {
+			refused = errReadOnly(call.Method)
 		}
+		if refused == nil {
+			continue
+		}
+		if out == nil {
+			out = map[int]*Error{}
+		}
+		out[i] = refused
 	}
 	return out
 }

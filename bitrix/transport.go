@@ -72,6 +72,11 @@ func (t *transport) request(ctx context.Context, method, base string, body []byt
 	if err != nil {
 		return nil, &Error{Method: method, Code: codeArgument, Detail: "the request has the character " + err.Error(), Outcome: NotExecuted}
 	}
+	if t.cfg.ReadOnly {
+		if command, ok := onlyReads(method, body); !ok {
+			return nil, errReadOnly(command)
+		}
+	}
 	status, data, fault := t.exchange(ctx, base+method, body)
 	var env *envelope
 	if fault == nil {

@@ -95,15 +95,19 @@ func isEntityID(v *engine.Value) bool {
 func Repeats(r *engine.Rule) []string {
 	var out []string
 	for _, s := range r.AllSteps() {
-		if !s.Remembers && s.Effect() == engine.Writes && !terminates(s) {
+		if !s.Remembers && !Compares(s) {
 			out = append(out, s.Label)
 		}
 	}
 	return out
 }
 
-// terminates reports whether a second run of the step finds nothing to do.
-func terminates(s *engine.Step) bool {
+// Compares reports whether a second run of the step finds nothing to do, because it
+// compares before it writes or writes nothing at all.
+func Compares(s *engine.Step) bool {
+	if s.Effect() != engine.Writes {
+		return true
+	}
 	touches := s.Touches()
 	for _, t := range touches {
 		if !t.Compares && !(t.Deletes && !t.Adds && !t.Updates) {

@@ -21,6 +21,8 @@ type Record struct {
 	Calls   int           `json:"calls"`
 	Writes  int           `json:"writes"`
 	Took    time.Duration `json:"took"`
+	// DryRun says that the run has sent no writes, for example in shadow mode.
+	DryRun bool `json:"dry_run,omitempty"`
 	// Brief says that the run succeeded and wrote nothing. Its commands have no
 	// parameters and answers.
 	Brief bool `json:"brief,omitempty"`

@@ -34,6 +34,9 @@ type Trace struct {
 	Steps   []StepTrace
 	Took    time.Duration
 
+	// DryRun says that the writes were not sent.
+	DryRun bool
+
 	Failed  bool
 	Inputs  map[string]any
 	Secrets map[string]bool // names of inputs that are secrets

@@ -116,7 +116,7 @@ func (run Run) Do(ctx context.Context, r *engine.Rule) (*history.Trace, error) {
 		trace: &history.Trace{Rule: r.ID, File: r.Set.File, Version: r.Set.Version, Steps: []history.StepTrace{}, Inputs: run.Inputs, Secrets: r.Set.SecretInputs()},
 	}
 	if run.DryRun != nil {
-		run.Guard, run.Memory = nil, ReadOnly(run.Memory)
+		run.Guard, run.Memory, x.trace.DryRun = nil, ReadOnly(run.Memory), true
 	}
 	x.remembered = remembered{rule: r, memory: run.Memory, quiet: run.Quiet, isTrue: map[*engine.Step]bool{}}
 	outcome, err := x.do(ctx)

@@ -17,8 +17,9 @@ import (
 	"github.com/b24rules/b24rules/internal/app/testkit"
 )
 
-// startPHP starts PHP's web server with a router and returns its URL.
-func startPHP(t *testing.T, router, portal string) string {
+// startPHP starts PHP's web server with a router and returns its URL. The router finds
+// the portal and env in its environment.
+func startPHP(t *testing.T, router, portal string, env ...string) string {
 	t.Helper()
 	program, err := exec.LookPath("php")
 	if err != nil {
@@ -30,7 +31,7 @@ func startPHP(t *testing.T, router, portal string) string {
 	addr := testkit.FreeAddr(t)
 	log := testkit.NewLog()
 	cmd := exec.Command(program, "-d", "display_errors=stderr", "-S", addr, router)
-	cmd.Env, cmd.Stderr = append(os.Environ(), "PORTAL="+portal), log
+	cmd.Env, cmd.Stderr = append(append(os.Environ(), "PORTAL="+portal), env...), log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -63,6 +63,9 @@ func (o *oneRun) run(ctx context.Context, env environment, args []string) error 
 	}
 	defer done()
 	o.show.options.Known = o.known
+	if a.Portal(o.portal).Shadow() {
+		return fmt.Errorf("portal %s is in shadow mode, so run would write nothing: use plan to see what a rule would write", o.portal)
+	}
 	if o.deleted && targets[0].Entity.TypeID == 0 {
 		return usagef("--deleted: the portal has no method that shows whether %s is deleted, so only its event can trigger this run", o.entity)
 	}

@@ -97,6 +97,9 @@ func serve(ctx context.Context, env environment, path string) error {
 
 	for _, p := range c.Portals {
 		env.say("portal %s: events at http://%s/hooks/%s", p.Name, ln.Addr(), p.Name)
+		if p.Shadow != 0 {
+			env.say("portal %s: in shadow mode, its rules write nothing; 'b24rules shadow' shows how often the portal agrees with them", p.Name)
+		}
 	}
 	if err := s.Serve(ctx, ln); err != nil {
 		return err

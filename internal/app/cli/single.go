@@ -68,7 +68,7 @@ func (s *single) open(ctx context.Context, env environment) (a *service.Service,
 			return nil, nil, nil, err
 		}
 	}
-	if a, err = service.New(ctx, service.Options{Config: c, Rules: rules, Log: warnings(env)}); err != nil {
+	if a, err = service.New(ctx, service.Options{Config: c, Rules: rules, ReadOnly: s.dry, Log: warnings(env)}); err != nil {
 		forget()
 		return nil, nil, nil, err
 	}

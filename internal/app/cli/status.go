@@ -4,10 +4,12 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"slices"
 
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/shadow"
 )
 
 var statusCmd = &command{
@@ -17,7 +19,7 @@ var statusCmd = &command{
 	long: `Status shows the portals that need attention: a portal that does not answer, refuses
 the credentials or has blocked REST, a rule that the portal refuses for every entity,
 what is paused, and parked runs. It also shows unfinished syncs and catch-ups. --all
-also shows the other portals.
+also shows the other portals. A portal in shadow mode is always shown.
 
 A portal's fault costs no attempts. Its events are still stored, its runs wait, and
 serve asks the portal from time to time. When the portal answers, the runs start.
@@ -45,6 +47,9 @@ not read the database.`,
 				if err != nil {
 					return err
 				}
+				if err := addShadows(ctx, c, q, &s); err != nil {
+					return err
+				}
 				if *format == "json" {
 					err = report.WriteJSON(env.Out, s)
 				} else {
@@ -57,6 +62,22 @@ not read the database.`,
 			})
 		}
 	},
+}
+
+// addShadows adds what the portals in shadow mode have shown.
+func addShadows(ctx context.Context, c *config.Config, q *queue.Queue, s *report.Status) error {
+	for i := range s.Portals {
+		p := &s.Portals[i]
+		if !slices.ContainsFunc(c.Portals, func(one config.Portal) bool { return one.Name == p.Portal && one.Shadow != 0 }) {
+			continue
+		}
+		results, err := shadow.Read(ctx, q.Database(), p.Portal, 0)
+		if err != nil {
+			return err
+		}
+		p.Shadow = report.ShadowSummary(results)
+	}
+	return nil
 }
 
 // portalNames are the portals of a configuration, or the one with a name.

@@ -92,6 +92,9 @@ func (s *syncing) run(ctx context.Context, env environment, args []string) error
 	if s.dry {
 		return s.dryRun(ctx, env, a, t)
 	}
+	if a.Portal(s.portal).Shadow() {
+		env.say("portal %s is in shadow mode: the runs compare and write nothing, 'b24rules shadow' shows the results", s.portal)
+	}
 	job, err := s.begin(ctx, env, a, t)
 	if err != nil {
 		return err
@@ -126,7 +129,7 @@ func (s *syncing) openSync(ctx context.Context, env environment) (a *service.Ser
 			return nil, t, nil, err
 		}
 	}
-	if a, err = service.New(ctx, service.Options{Config: c, Rules: rules, Log: env.log(slog.LevelError)}); err != nil {
+	if a, err = service.New(ctx, service.Options{Config: c, Rules: rules, ReadOnly: s.dry, Log: env.log(slog.LevelError)}); err != nil {
 		forget()
 		return nil, t, nil, err
 	}

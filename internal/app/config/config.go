@@ -72,6 +72,9 @@ type Portal struct {
 	Encoding bitrix.Encoding
 	// Shared says that other programs use the portal's rate limit too.
 	Shared bool
+	// Shadow is how long after an event the rules are compared with the portal, without
+	// writing. 0 means that they write.
+	Shadow time.Duration
 	// Insecure accepts any certificate of the portal.
 	Insecure bool
 	// Transport sends the requests to the portal. Nil means the network.
@@ -177,6 +180,10 @@ type logFile struct {
 	MaxFiles int       `yaml:"max_files" validate:"min=1,max=1000" default:"20" doc:"how many rotated files are kept, of each of the two"`
 }
 
+// duration is time.Duration with a short name, so that a new key does not align all
+// others again.
+type duration = time.Duration
+
 type portalFile struct {
 	Webhook              scalar     `yaml:"webhook" doc:"the URL of the inbound webhook, or ${VARIABLE}" example:"${B24_WEBHOOK}"`
 	WebhookFile          scalar     `yaml:"webhook_file" doc:"instead of webhook: a file with its value; ${VARIABLE} in the path is replaced"`
@@ -191,6 +198,8 @@ type portalFile struct {
 	Language             scalar     `yaml:"language" words:"en ru" default:"en" doc:"the language of names of months and of numbers in formulas"`
 	Calendar             daysFile   `yaml:"calendar" doc:"working days and holidays of one year, in addition to the calendar of the portal"`
 	Events               scalar     `yaml:"events" words:"online offline" default:"online" doc:"online: the portal sends its events; offline: the program fetches them from the portal"`
+	Mode                 scalar     `yaml:"mode" words:"live shadow" default:"live" doc:"live: rules write; shadow: rules only compare what they would write with what the portal has, next to a script that does the work"`
+	ShadowDelay          duration   `yaml:"shadow_delay" validate:"min=1s,max=1h" default:"30s" doc:"how long after the last event of an entity mode shadow compares; the script must have done its work by then"`
 	Encoding             scalar     `yaml:"encoding" default:"utf-8" words:"utf-8 windows-1251" doc:"the encoding of requests, answers and events; cloud portals have utf-8"`
 }
 

@@ -176,6 +176,8 @@ func TestConfigFindings(t *testing.T) {
 		{"catch-up, margin", "catch_up: {longest: 1m, margin: 1h}\n" + minimal(web, token), "1:11 invalid-value: catch_up: margin 1h0m0s is longer than longest 1m0s"},
 		{"public url", "public_url: example.com\n" + minimal(web, token), `1:13 invalid-value: public_url "example.com" is not an address (write an address such as https://b24rules.example.com)`},
 		{"events", minimal(web, token, "events: sometimes"), `6:13 invalid-value: events "sometimes" is unknown (write online or offline)`},
+		{"mode", minimal(web, token, "mode: shadows"), `6:11 invalid-value: mode "shadows" is unknown (did you mean shadow?)`},
+		{"shadow delay", minimal(web, token, "shadow_delay: 1ms"), `6:19 `},
 		{"encoding", minimal(web, token, "encoding: windows-1252"), `6:15 invalid-value: encoding "windows-1252" is unknown (did you mean windows-1251?)`},
 		{"language", minimal(web, token, "language: fr"), `6:15 invalid-value: language "fr" is unknown`},
 		{"a holiday", minimal(web, token, "calendar: {holidays: [09.05]}"), `6:27 invalid-value: "09.05" is not a day`},

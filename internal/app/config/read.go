@@ -185,6 +185,9 @@ func (r *reader) portal(p namedPortal) Portal {
 	}
 	out.Dates = r.days(p.Calendar)
 	r.events(p, &out)
+	if p.Mode.set() && r.words(p.Mode, "mode", "live", "shadow") && p.Mode.text == "shadow" {
+		out.Shadow = cmp.Or(p.ShadowDelay, 30*time.Second)
+	}
 	if p.Encoding.set() {
 		p.Encoding.text = strings.ToLower(p.Encoding.text)
 		if r.words(p.Encoding, "encoding", "utf-8", string(bitrix.Windows1251)) && p.Encoding.text != "utf-8" {

@@ -50,6 +50,9 @@ func (t *runWriter) run(st *Run) {
 	if r.Record != nil {
 		t.headLine("rule", fmt.Sprintf("%s, version %s", r.Record.File, r.Record.Version))
 	}
+	if r.Record != nil && r.Record.DryRun {
+		t.headLine("mode", "shadow: the portal received no write of this run")
+	}
 	t.headLine("events", t.eventsText(st))
 	t.headLine("times", "in "+zoneName(t.now))
 	t.headLine("attempts", t.attemptsText(r))

@@ -37,6 +37,8 @@ type PortalStatus struct {
 	Events int          `json:"events,omitempty"`
 	Rules  []RuleStatus `json:"rules,omitempty"`
 	Jobs   []JobStatus  `json:"jobs,omitempty"`
+	// Shadow is what the shadow mode has shown so far, "" in live mode.
+	Shadow string `json:"shadow,omitempty"`
 }
 
 // JobStatus is a job of a portal that is not over.
@@ -238,7 +240,7 @@ func (s Status) Write(w io.Writer, all bool) error {
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, p := range s.Portals {
-		if all || p.Attention() || len(p.Jobs) > 0 {
+		if all || p.Attention() || len(p.Jobs) > 0 || p.Shadow != "" {
 			p.write(t)
 		}
 	}
@@ -255,6 +257,9 @@ func (p PortalStatus) write(w io.Writer) {
 	}
 	if p.Events > 0 {
 		parts = append(parts, Plural(p.Events, "event waits", "events wait")+" for rules")
+	}
+	if p.Shadow != "" {
+		parts = append(parts, p.Shadow)
 	}
 	if p.Probe != nil {
 		parts = append(parts, "next probe "+p.Probe.Local().Format(time.TimeOnly))

@@ -100,7 +100,7 @@ func (in *intake) push(ctx context.Context, portal string, e bitrix.Event) error
 	}
 	gen := in.rules.Current()
 	stored.Missing = gen.Missing(portal)
-	routes := queueRoutes(gen.Route(portal, event))
+	routes := in.portals.routes(portal, gen.Route(portal, event))
 	storing := in.metrics.storing.WithLabelValues(portal)
 	storing.Inc()
 	defer storing.Dec()

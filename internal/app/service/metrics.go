@@ -11,6 +11,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/logfile"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/shadow"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -31,6 +32,8 @@ type metrics struct {
 	delaySeconds prometheus.Histogram     // from an event to the end of its run
 	restSeconds  *prometheus.HistogramVec // of a request, by portal
 	holds        *prometheus.GaugeVec     // 1 for each hold, by portal, rule and cause
+	shadows      *prometheus.GaugeVec     // 1 for each portal in shadow mode
+	comparisons  *prometheus.CounterVec   // of the shadow mode, by portal, rule and result
 }
 
 func newMetrics() *metrics {
@@ -49,8 +52,14 @@ func newMetrics() *metrics {
 		holds: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "b24rules_hold", Help: "1 while the runs of a portal, or of one of its rules, wait because of a fault.",
 		}, []string{"portal", "rule", "cause"}),
+		shadows: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "b24rules_portal_shadow", Help: "1 for a portal in shadow mode, whose rules write nothing.",
+		}, []string{"portal"}),
+		comparisons: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "b24rules_shadow_runs_total", Help: "Runs in shadow mode, by what the comparison with the portal showed.",
+		}, []string{"portal", "rule", "result"}),
 	}
-	m.registry.MustRegister(m.events, m.unproven, m.eventSeconds, m.storing, m.attempts, m.runSeconds, m.delaySeconds, m.restSeconds, m.holds,
+	m.registry.MustRegister(m.events, m.unproven, m.eventSeconds, m.storing, m.attempts, m.runSeconds, m.delaySeconds, m.restSeconds, m.holds, m.shadows, m.comparisons,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -62,6 +71,18 @@ func (m *metrics) countLost(files []*logfile.File) {
 			Name: "b24rules_log_lost_lines_total", Help: "Lines that a log file did not receive, because it could not be written.", ConstLabels: prometheus.Labels{"file": f.Name()},
 		}, func() float64 { return float64(f.Lost()) }))
 	}
+}
+
+// compared counts a comparison of the shadow mode.
+func (m *metrics) compared(c shadow.Comparison) {
+	result := "differed"
+	switch {
+	case c.Error != "":
+		result = "failed"
+	case c.Agreed():
+		result = "agreed"
+	}
+	m.comparisons.WithLabelValues(c.Portal, c.Rule, result).Inc()
 }
 
 // hold shows a hold; a hold without a cause has ended.

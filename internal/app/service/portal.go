@@ -24,6 +24,9 @@ type Portal struct {
 	// Zone is the portal's time zone; nil leaves times as the portal wrote them.
 	Zone *time.Location
 
+	// shadow is how long the runs of a portal in shadow mode wait, 0 in live mode.
+	shadow time.Duration
+
 	language datetime.Language
 	calendar run.Calendar
 	token    bitrix.Secret
@@ -73,7 +76,7 @@ func (all portals) holds() (holds []*hold.Portal, rules []*hold.Rules) {
 
 // newPortal makes the shared parts of a portal's runs.
 func (s *Service) newPortal(ctx context.Context, c config.Portal) (*Portal, error) {
-	p := &Portal{Name: c.Name, token: c.Token, encoding: c.Encoding, Zone: c.Zone, language: c.Language, calendar: run.Calendar{Dates: c.Dates}, permit: func() error { return s.permits.get(c.Name) }}
+	p := &Portal{Name: c.Name, shadow: c.Shadow, token: c.Token, encoding: c.Encoding, Zone: c.Zone, language: c.Language, calendar: run.Calendar{Dates: c.Dates}, permit: func() error { return s.permits.get(c.Name) }}
 	rest := s.restConfig(c)
 	rest.Permit = p.permit
 	if o := c.OAuth; o != nil {
@@ -87,6 +90,9 @@ func (s *Service) newPortal(ctx context.Context, c config.Portal) (*Portal, erro
 		if err := p.app.load(ctx); err != nil {
 			return nil, err
 		}
+	}
+	if p.Shadow() {
+		s.metrics.shadows.WithLabelValues(c.Name).Set(1)
 	}
 	var err error
 	p.Client, err = bitrix.NewClient(rest)
@@ -151,7 +157,7 @@ func (s *Service) restConfig(p config.Portal) bitrix.Config {
 		transport = network
 	}
 	return bitrix.Config{
-		Webhook: p.Webhook, Plan: p.Plan, Shared: p.Shared, Encoding: p.Encoding, Settle: s.config.Limits.SettleTime(), Log: log.With("portal", p.Name), Hide: s.config.Redactor.Text,
+		Webhook: p.Webhook, Plan: p.Plan, Shared: p.Shared, ReadOnly: s.readOnly || p.Shadow != 0, Encoding: p.Encoding, Settle: s.config.Limits.SettleTime(), Log: log.With("portal", p.Name), Hide: s.config.Redactor.Text,
 		HTTP: &http.Client{Transport: timed{s.dump.Transport(p.Name, p.Encoding, transport), s.metrics.restSeconds.WithLabelValues(p.Name)}},
 	}
 }

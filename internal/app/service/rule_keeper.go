@@ -30,6 +30,7 @@ type ruleKeeper struct {
 	store  *fleet.Store
 	rules  *fleet.Rules
 	permit func(portal string) error
+	routes func(portal string, found []engine.Route) []queue.Route
 	// changed shows a hold; one without a cause has ended.
 	changed func(queue.Hold)
 	wake    wakeup.Signal
@@ -187,7 +188,7 @@ func (k *portalKeeper) route(ctx context.Context) error {
 		var missing []string
 		for _, set := range k.unseen(e) {
 			if found, ok := k.gen.RouteSet(k.portal, set, event); ok {
-				routes = append(routes, queueRoutes(found)...)
+				routes = append(routes, k.routes(k.portal, found)...)
 			} else if slices.Contains(k.gen.Missing(k.portal), set) {
 				missing = append(missing, set)
 			}
@@ -211,16 +212,4 @@ func (k *portalKeeper) unseen(e queue.Event) []string {
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
-}
-
-// queueRoutes converts the rules that match an event into the form of the queue.
-func queueRoutes(all []engine.Route) []queue.Route {
-	var out []queue.Route
-	for _, r := range all {
-		out = append(out, queue.Route{
-			Rule: r.Rule.ID, Entity: r.Entity.String(), Debounce: r.Rule.Debounce, Ceiling: r.Rule.Ceiling,
-			Added: r.Added, Deleted: r.Deleted,
-		})
-	}
-	return out
 }

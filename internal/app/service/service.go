@@ -33,6 +33,8 @@ type Options struct {
 	// database has of files with errors.
 	Rules *fleet.Rules
 	Log   *slog.Logger
+	// ReadOnly refuses all writes to the portals.
+	ReadOnly bool
 	// Logs, if not nil, are the files and the dump of the log.
 	Logs *Logs
 }
@@ -41,6 +43,7 @@ type Options struct {
 // parts, and starts and stops them in order.
 type Service struct {
 	config   *config.Config
+	readOnly bool
 	log      *slog.Logger
 	dump     *dump.Dump
 	queue    *queue.Queue
@@ -68,7 +71,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	o.Rules.HideSecrets(c.Redactor)
 	all := portals{}
 	s := &Service{
-		config: c, log: o.Log, rules: o.Rules, portals: all,
+		config: c, readOnly: o.ReadOnly, log: o.Log, rules: o.Rules, portals: all,
 		conns: &ingest.Conns{Most: maxConnections(c.Limits.Connections, len(c.Portals), maxFiles()), Log: o.Log}, metrics: newMetrics(), permits: &permits{},
 	}
 	if o.Logs != nil {
@@ -86,7 +89,8 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		return nil, fmt.Errorf("jobs of an older version: %w", err)
 	}
 	s.keeper = &ruleKeeper{
-		queue: s.queue, store: fleet.NewStore(s.queue.Database()), rules: o.Rules, permit: s.permits.get,
+		routes: all.routes,
+		queue:  s.queue, store: fleet.NewStore(s.queue.Database()), rules: o.Rules, permit: s.permits.get,
 		changed: s.metrics.hold, wake: wakeup.New(), log: o.Log,
 	}
 	if err := s.loadRules(ctx); err != nil {
@@ -100,7 +104,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		}
 	}
 	s.intake = &intake{limits: c.Limits, rules: o.Rules, portals: all, queue: s.queue, downtime: s.downtime, metrics: s.metrics, dump: s.dump, log: o.Log}
-	s.worker = &worker{record: c.History.Record, redactor: c.Redactor, private: c.PrivateHosts, rules: o.Rules, portals: all, hold: s.queue.SetHold, metrics: s.metrics, log: o.Log}
+	s.worker = &worker{record: c.History.Record, redactor: c.Redactor, private: c.PrivateHosts, rules: o.Rules, portals: all, hold: s.queue.SetHold, metrics: s.metrics, database: s.queue.Database(), log: o.Log}
 	s.runner = s.newRunner()
 	s.backlogs = &backlogs{config: c, queue: s.queue, portals: all, log: o.Log}
 	s.metrics.registry.MustRegister(gauges{backlogs: s.backlogs, conns: s.conns, portals: all, log: o.Log})

@@ -16,6 +16,7 @@ import (
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/redact"
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // worker executes runs.
@@ -27,6 +28,7 @@ type worker struct {
 	portals  portals
 	hold     func(ctx context.Context, h queue.Hold) error
 	metrics  *metrics
+	database store.DB
 	log      *slog.Logger
 }
 
@@ -48,7 +50,12 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 	if err != nil {
 		return queue.Park(err)
 	}
-	trace, err := run.Do(ctx, rule)
+	var trace *history.Trace
+	if p.Shadow() {
+		trace, err = w.rehearse(ctx, p, r, run, rule)
+	} else {
+		trace, err = run.Do(ctx, rule)
+	}
 	r.Record(trace.Record(w.record, w.redactor))
 	if err != nil {
 		r.SetCause(cause.Of(err).String())
@@ -67,7 +74,11 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 		w.metrics.delaySeconds.Observe(time.Since(r.First).Seconds())
 	}
 	// The queue logs the text of a failure; this line has the costs of each attempt.
-	w.log.LogAttrs(ctx, slog.LevelInfo, "run",
+	line := "run"
+	if p.Shadow() {
+		line = "run in shadow mode"
+	}
+	w.log.LogAttrs(ctx, slog.LevelInfo, line,
 		slog.String("portal", r.Portal), slog.String("rule", r.Rule), slog.String("entity", r.Entity),
 		slog.String("outcome", outcome), slog.Int("calls", trace.Calls), slog.Int("writes", trace.Writes),
 		slog.Duration("took", took.Round(time.Microsecond)),
