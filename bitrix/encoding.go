@@ -20,8 +20,8 @@ func refuse(cfg Config, calls []Call) map[int]*Error {
 		var refused *Error
 		if err := cfg.Encoding.Check(call.Params); err != nil {
 			refused = &Error{Method: call.Method, Code: codeArgument, Detail: err.Error(), Outcome: NotExecuted, cause: err}
-		} else if cfg.ReadOnly && !reads(call.Method) {
-			refused = errReadOnly(call.Method)
+		} else if cfg.ReadOnly {
+			refused = refuseWrite(call)
 		}
 		if refused == nil {
 			continue

@@ -3,6 +3,9 @@ package bitrix
 import (
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/b24rules/b24rules/schemas"
@@ -33,12 +36,20 @@ func onlyReads(method string, body []byte) (command string, ok bool) {
 		return method, reads(method)
 	}
 	var batch struct {
-		Commands []string `json:"cmd"`
+		Commands json.RawMessage `json:"cmd"`
 	}
+	var commands []string
 	if err := json.Unmarshal(body, &batch); err != nil {
 		return "a batch that cannot be read", false
 	}
-	for _, command := range batch.Commands {
+	if json.Unmarshal(batch.Commands, &commands) != nil {
+		var named map[string]string // of pages that refer to each other
+		if err := json.Unmarshal(batch.Commands, &named); err != nil {
+			return "a batch that cannot be read", false
+		}
+		commands = slices.Collect(maps.Values(named))
+	}
+	for _, command := range commands {
 		name, _, _ := strings.Cut(command, "?")
 		if !reads(name) {
 			return name, false
@@ -47,6 +58,19 @@ func onlyReads(method string, body []byte) (command string, ok bool) {
 	return "", true
 }
 
+// refuseWrite returns an error for a call that a client with Config.ReadOnly does not
+// send.
+func refuseWrite(call Call) *Error {
+	var body []byte
+	if strings.EqualFold(call.Method, "batch") { // pages that refer to each other
+		body, _ = json.Marshal(call.Params) // without a body no command can be read
+	}
+	if command, ok := onlyReads(call.Method, body); !ok {
+		return errReadOnly(command)
+	}
+	return nil
+}
+
 func errReadOnly(method string) *Error {
-	return &Error{Method: method, Code: codeArgument, Detail: "not sent: " + ErrReadOnly.Error() + ", and this method may write", Outcome: NotExecuted, cause: ErrReadOnly}
+	return &Error{Method: method, Code: codeArgument, Detail: "not sent: " + ErrReadOnly.Error() + ", and " + strconv.Quote(method) + " may write", Outcome: NotExecuted, cause: ErrReadOnly}
 }

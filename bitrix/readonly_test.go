@@ -34,6 +34,7 @@ func TestReadOnly(t *testing.T) {
 		{Method: "crm.item.delete", Params: map[string]any{"list": []any{}}}, // a request without a batch
 	}
 	all = append(all, odd...)
+	pages := bitrix.Call{Method: "batch", Params: map[string]any{"halt": 1, "cmd": []string{"crm.item.list?start=-1", "crm.item.list?filter[>id]=$result[0][49][id]"}}}
 	c := newClient(t, p, func(cfg *bitrix.Config) { cfg.ReadOnly = true })
 	var mu sync.Mutex
 	answered, refused := 0, 0
@@ -56,6 +57,9 @@ func TestReadOnly(t *testing.T) {
 	}
 	for i, a := range c.Do(t.Context(), all...) {
 		check(all[i], a)
+	}
+	if a := c.Do(t.Context(), pages)[0]; a.Err != nil {
+		t.Errorf("a batch of reads: %v", a.Err)
 	}
 	var wg sync.WaitGroup
 	for _, call := range all {
