@@ -55,7 +55,7 @@ func databases(t *testing.T) map[string]store.DB {
 	return out
 }
 
-// TestStore follows an entity that differs, is looked at again, and agrees later.
+// TestStore follows an entity that differs, is compared again, and agrees later.
 func TestStore(t *testing.T) {
 	for name, db := range databases(t) {
 		t.Run(name, func(t *testing.T) {
@@ -111,9 +111,9 @@ func TestStore(t *testing.T) {
 			if diff := cmp.Diff(want, r.Entities[0].Changes); diff != "" {
 				t.Errorf("changes (-want +got):\n%s", diff)
 			}
-			write(c.LookAgain) // a known difference does not vanish while it is looked at
+			write(c.LookAgain) // a known difference does not vanish before the second comparison
 			if r := read(); r.Pending != 1 || r.Differing != 1 {
-				t.Errorf("looked at again: %+v", r)
+				t.Errorf("compared again: %+v", r)
 			}
 			add(c)
 			if r := read(); r.Differing != 0 || len(r.Entities) != 1 || !r.Entities[0].Agreed.Equal(clock) {

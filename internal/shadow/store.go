@@ -42,7 +42,7 @@ ON CONFLICT (portal, rule, step, method) DO UPDATE SET
 )
 
 // LookAgain returns the write that notes that a run has found differences and will look
-// a second time: the script may still be at work.
+// a second time: the script may still be running.
 func (c Comparison) LookAgain(ctx context.Context, t store.Tx) error {
 	_, err := t.Exec(ctx, setAgain, c.Portal, c.Rule, c.Entity, c.Run, c.At.UnixMicro())
 	return err
@@ -135,7 +135,7 @@ type Result struct {
 	Agreed   int       `json:"agreed"`
 	Differed int       `json:"differed"`
 	Failed   int       `json:"failed"` // runs that could not be compared
-	// Differing is how many entities differ now, Pending how many are looked at a second
+	// Differing is how many entities differ now, Pending how many are compared a second
 	// time before a difference counts.
 	Differing int      `json:"differing"`
 	Pending   int      `json:"pending"`

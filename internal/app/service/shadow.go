@@ -16,7 +16,7 @@ import (
 )
 
 // shadowCeiling is how many delays the runs of an entity in shadow mode wait at most
-// while its events go on.
+// while more events arrive.
 const shadowCeiling = 10
 
 // errLookAgain postpones a run whose rule would write something. The script that works
@@ -49,9 +49,9 @@ func (p *Portal) debounce(r *engine.Rule) (wait, ceiling time.Duration) {
 	return max(r.Debounce, p.shadow), max(r.Ceiling, shadowCeiling*p.shadow)
 }
 
-// rehearse executes a run of a portal in shadow mode. It writes nothing to the portal and
+// dryRun executes a run of a portal in shadow mode. It writes nothing to the portal and
 // compares what the rule would write with what is there.
-func (w *worker) rehearse(ctx context.Context, p *Portal, r *queue.Run, engineRun run.Run, rule *engine.Rule) (*history.Trace, error) {
+func (w *worker) dryRun(ctx context.Context, p *Portal, r *queue.Run, engineRun run.Run, rule *engine.Rule) (*history.Trace, error) {
 	dry := &dryrun.Run{}
 	engineRun.DryRun = dry
 	trace, failed := engineRun.Do(ctx, rule)

@@ -52,7 +52,7 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 	}
 	var trace *history.Trace
 	if p.Shadow() {
-		trace, err = w.rehearse(ctx, p, r, run, rule)
+		trace, err = w.dryRun(ctx, p, r, run, rule)
 	} else {
 		trace, err = run.Do(ctx, rule)
 	}
