@@ -2,10 +2,12 @@ package queue
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/b24rules/b24rules/internal/lease"
@@ -59,9 +61,13 @@ func (q *Queue) newHolder(p *pool) *lease.Holder {
 	})
 }
 
-// holderNote is the name of the note that says which process works the database.
-// Its value is empty when that process has ended in order.
-const holderNote = "queue.worker"
+// holderNote is the name of the note that says which process works the database. When
+// that process has ended in order, its value is empty, or endedNote and a JSON object of
+// the times in microseconds at which the limits of portals were last used up.
+const (
+	holderNote = "queue.worker"
+	endedNote  = "ended "
+)
 
 // Lock makes this process the one that works the database. Work calls it too; a
 // program calls it before Work to find out, before it receives events, that another
@@ -89,14 +95,56 @@ func (q *Queue) Lock(ctx context.Context) error {
 		return err
 	}
 	if ok {
-		until := clock()
-		if last.Value == "" && last.Set.Before(until) {
-			until = last.Set
-		}
-		q.noteTakeover("", until)
+		q.noteTakeovers(last)
 	}
 	host, _ := os.Hostname() // only shown to people
 	return q.SetNote(ctx, holderNote, fmt.Sprintf("process %d on %s", os.Getpid(), host))
+}
+
+// noteTakeovers calls Options.Takeover for the process that has left a holderNote. After
+// a kill it may have used the limits until now.
+func (q *Queue) noteTakeovers(last Note) {
+	now := clock()
+	times, ended := strings.CutPrefix(last.Value, endedNote)
+	var used map[string]int64
+	switch {
+	case ended && json.Unmarshal([]byte(times), &used) == nil && len(q.options.Portals) > 0:
+		for _, portal := range q.options.Portals {
+			until := last.Set
+			if at, ok := used[portal]; ok {
+				until = fromMicros(at)
+			}
+			q.noteTakeover(portal, earlier(until, now))
+		}
+	case ended || last.Value == "":
+		q.noteTakeover("", earlier(last.Set, now))
+	default:
+		q.noteTakeover("", now)
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// spareTimes returns when the limits of the portals were last used up, as the value of
+// a holderNote; "" without Options.Spare.
+func (q *Queue) spareTimes() string {
+	if q.options.Spare == nil {
+		return ""
+	}
+	used := map[string]int64{}
+	for _, portal := range q.options.Portals {
+		used[portal] = micros(clock().Add(-q.options.Spare(portal)))
+	}
+	text, err := json.Marshal(used)
+	if err != nil {
+		return "" // numbers by names always have a form
+	}
+	return endedNote + string(text)
 }
 
 // noteTakeover calls Options.Takeover.
@@ -121,7 +169,7 @@ func (q *Queue) withHolder(ctx context.Context, err error) error {
 // endLock ends the lock of a process that ends in order, and notes the time.
 func (q *Queue) endLock(ctx context.Context) {
 	if !q.db.leases() {
-		if err := q.SetNote(ctx, holderNote, ""); err != nil {
+		if err := q.SetNote(ctx, holderNote, q.spareTimes()); err != nil {
 			q.options.Log.WarnContext(ctx, "cannot note that this process has ended", slog.Any("error", err))
 		}
 	}

@@ -25,8 +25,9 @@ func TestTakeoverOfAFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dsn := newDSN(t)
 		var got []takeover
+		spare := map[string]time.Duration{"main": 20 * time.Second}
 		reopen := func() *queue.Queue {
-			return openDSN(t, dsn, queue.Options{Takeover: func(portal string, until time.Time) {
+			return openDSN(t, dsn, queue.Options{Portals: []string{"main", "other"}, Spare: func(portal string) time.Duration { return spare[portal] }, Takeover: func(portal string, until time.Time) {
 				got = append(got, takeover{portal, time.Since(until).Round(time.Second)})
 			}})
 		}
@@ -50,7 +51,7 @@ func TestTakeoverOfAFile(t *testing.T) {
 		stop = work(t, q, rest)
 		time.Sleep(time.Second)
 		stop()
-		if diff := cmp.Diff([]takeover{{"", 10 * time.Second}, {"", 0}}, got); diff != "" {
+		if diff := cmp.Diff([]takeover{{"main", 30 * time.Second}, {"other", 10 * time.Second}, {"", 0}}, got); diff != "" {
 			t.Errorf("takeovers (-want +got):\n%s", diff)
 		}
 	})
