@@ -74,7 +74,7 @@ func (s *shadowing) run(ctx context.Context, env environment, c *config.Config, 
 	if err != nil {
 		return err
 	}
-	if err := report.WriteShadow(env.Out, s.format, portals); err != nil {
+	if err := report.WriteShadow(env.Out, s.format, portals, known(c)); err != nil {
 		return err
 	}
 	switch {

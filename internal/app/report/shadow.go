@@ -35,18 +35,20 @@ func (p ShadowPortal) Complete() bool {
 	return len(p.Rules) > 0
 }
 
-// WriteShadow prints the results of portals; format is text or json.
-func WriteShadow(w io.Writer, format string, portals []ShadowPortal) error {
+// WriteShadow prints the results of portals, with times in their zones; format is text or
+// json.
+func WriteShadow(w io.Writer, format string, portals []ShadowPortal, known Known) error {
 	if format == "json" {
 		return WriteJSON(w, struct {
 			Portals []ShadowPortal `json:"portals"`
 		}{portals})
 	}
-	s := newSheet(w)
+	s := newSheet(w, nil)
 	for i, p := range portals {
 		if i > 0 {
 			s.WriteString("\n")
 		}
+		s.now = s.now.In(known.zone(p.Portal))
 		mode := "in shadow mode"
 		if p.Mode != "shadow" {
 			mode = "in live mode, results of an earlier shadow mode"
