@@ -64,7 +64,7 @@ type shadowing struct {
 var errNotCompared = errors.New("not each rule was compared yet: wait for events, or run 'b24rules sync --rule ID', which compares all entities")
 
 func (s *shadowing) run(ctx context.Context, env environment, c *config.Config, q *queue.Queue) error {
-	if err := checkPortal(c, s.portal, false); err != nil {
+	if err := checkPortal(c, s.portal); err != nil {
 		return err
 	}
 	if s.reset {
