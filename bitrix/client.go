@@ -213,6 +213,12 @@ func (c *Client) Stats() Stats {
 	return s
 }
 
+// Idle reports whether no call waits and more than half of a burst is left, so that an
+// early request delays no other.
+func (c *Client) Idle() bool {
+	return c.batcher.Stats().Waiting == 0 && c.transport.bucket.HasBurst(time.Now())
+}
+
 // UsedUntil says that another process may have used the portal's rate until the
 // given time, such as the process that had the portal's lease before this one.
 // The client then assumes that the portal's bucket was as full at that time as

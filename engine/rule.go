@@ -80,6 +80,8 @@ type Rule struct {
 	// Debounce is how long the entity must be quiet before a run starts. Ceiling is
 	// how long further events can delay the run.
 	Debounce, Ceiling time.Duration
+	// Early says that the first run after a quiet time need not wait for Debounce.
+	Early bool
 	// Portals are the portals where the rule runs; empty means all.
 	Portals []string
 	// Limits park a run that would do too much.

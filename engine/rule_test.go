@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/b24rules/b24rules/engine"
@@ -105,5 +106,33 @@ rules:
 	values, _ = set.BindInputs(map[string]string{"helper": "31"})
 	if p := lint.BindProblems(set, values); len(p) != 1 || p[0].Name != "helper" {
 		t.Errorf("a helper type that the rule hears gives %v", p)
+	}
+}
+
+// TestRunsEarly checks which rules may run before their entity is quiet.
+func TestRunsEarly(t *testing.T) {
+	update := engine.Touch{Kind: engine.TouchItems, Updates: true, Compares: true}
+	for _, tt := range []struct {
+		name  string
+		touch []engine.Touch
+		once  bool
+		want  bool
+	}{
+		{"an update that compares", []engine.Touch{update}, false, true},
+		{"once", []engine.Touch{update}, true, false},
+		{"a write without a comparison", []engine.Touch{{Adds: true}}, false, false},
+		{"an effect outside", nil, false, false},
+		{"a deletion", []engine.Touch{{Deletes: true}}, false, false},
+		{"a sync", []engine.Touch{{Adds: true, Updates: true, Compares: true, Syncs: true}}, false, false},
+	} {
+		step := &engine.Step{Types: &engine.ArgTypes{}, Action: &engine.Action{Spec: engine.Spec[reflect.Value]{Effect: engine.Writes, Touches: func(*engine.ArgTypes) []engine.Touch { return tt.touch }}}}
+		if tt.once {
+			step.Remembers = true
+		}
+		for place, rule := range map[string]*engine.Rule{"steps": {Steps: []*engine.Step{step}}, "deleted": {Deleted: []*engine.Step{step}}} {
+			if got := rule.RunsEarly(); got != tt.want {
+				t.Errorf("%s in %s: %v", tt.name, place, got)
+			}
+		}
 	}
 }

@@ -64,6 +64,41 @@ func (s *Step) Touches() []Touch {
 	return s.Action.Touches(s.Types)
 }
 
+// Compares reports whether a second run of the step finds nothing to do, because it
+// compares before it writes or writes nothing at all.
+func (s *Step) Compares() bool {
+	if s.Effect() != Writes {
+		return true
+	}
+	touches := s.Touches()
+	for _, t := range touches {
+		if !t.Compares && (!t.Deletes || t.Adds || t.Updates) {
+			return false
+		}
+	}
+	return len(touches) > 0
+}
+
+// RunsEarly reports whether a run may start before its entity is quiet: a further run
+// repairs what it has missed. That is not so for steps that act in every run or once, and
+// for those that delete: an application may save an entity first and its rows later.
+func (r *Rule) RunsEarly() bool {
+	if r.Remembers() {
+		return false
+	}
+	for _, s := range r.AllSteps() {
+		if !s.Compares() {
+			return false
+		}
+		for _, t := range s.Touches() {
+			if t.Deletes || t.Syncs {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // Fixed returns a value that is known before any run: a constant, a var that is
 // constant, or an input. When inputs is nil, inputs have their defaults.
 func (r *Rule) Fixed(v *Value, inputs map[string]any) (any, bool) {

@@ -53,6 +53,8 @@ func (c *ruleCompiler) readRule(e yamlfile.Entry, vars formula.Type) *engine.Rul
 		r.When = c.value(w.Value, want{typ: formula.Type{Kind: formula.Bool}, what: diag.Phrasef("when")}, before(k.env(nil), r))
 	}
 	c.ruleSteps(r, m, e, k)
+	_, waits := m.Get("debounce")
+	r.Early = !waits && r.RunsEarly()
 	return r
 }
 

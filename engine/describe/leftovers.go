@@ -95,24 +95,10 @@ func isEntityID(v *engine.Value) bool {
 func Repeats(r *engine.Rule) []string {
 	var out []string
 	for _, s := range r.AllSteps() {
-		if !s.Remembers && !Compares(s) {
+		if !s.Remembers && !s.Compares() {
 			out = append(out, s.Label)
 		}
 	}
 	return out
 }
 
-// Compares reports whether a second run of the step finds nothing to do, because it
-// compares before it writes or writes nothing at all.
-func Compares(s *engine.Step) bool {
-	if s.Effect() != engine.Writes {
-		return true
-	}
-	touches := s.Touches()
-	for _, t := range touches {
-		if !t.Compares && !(t.Deletes && !t.Adds && !t.Updates) {
-			return false
-		}
-	}
-	return len(touches) > 0
-}

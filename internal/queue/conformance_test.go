@@ -32,6 +32,7 @@ var conformance = []struct {
 	{"AnEventOfARunThatFailsMeanwhileJoinsIt", testAnEventOfARunThatFailsMeanwhileJoinsIt},
 	{"RunsOfOneEntityTakeTurns", testRunsOfOneEntityTakeTurns},
 	{"AnEventStartsItsRunAtOnce", testAnEventStartsItsRunAtOnce},
+	{"ARunThatNeedNotWait", testARunThatNeedNotWait},
 	{"AnEventWithoutRoutesIsKept", testAnEventWithoutRoutesIsKept},
 	{"PushRefusesNonsense", testPushRefusesNonsense},
 

@@ -22,6 +22,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"portals", selectPortals, "b24_run_state (state=?)"},
 		{"pending runs", countPending, "b24_run_open (portal=? AND priority=? AND state=?)"},
 		{"a tally", tallyRuns, "b24_run_latest (event_id=?)"},
+		{"recent runs of an entity", selectRecent, "b24_run_entity (portal=? AND entity=?)"},
 		{"a pending run of the same", selectSibling, "b24_run_pending (portal=? AND rule=? AND entity=?)"},
 		{"a run that ends", leaveRun, "INTEGER PRIMARY KEY (rowid=?)"},
 		{"old runs", selectOldRuns, "b24_run_finished (state=? AND finished_at<?)"},

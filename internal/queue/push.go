@@ -39,6 +39,11 @@ type Route struct {
 	// first one. 0 means ten times Debounce.
 	Ceiling time.Duration
 
+	// AtOnce starts the run without Debounce if no run of the rule and entity is
+	// pending or running, and none has ended within Debounce. Further events then start
+	// one more run, which waits as usual.
+	AtOnce bool
+
 	// Added and Deleted report that the event has added or deleted the entity.
 	// After a deletion all runs of the entity are Deleted until an event adds it.
 	Added, Deleted bool
@@ -205,14 +210,31 @@ ON CONFLICT (portal, rule, entity) WHERE state IN ('waiting', 'blocked', 'queued
         ELSE excluded.due_at END
 RETURNING id, due_at`
 
+// selectRecent reports whether a run of a rule and entity is unfinished, or has ended
+// after a time.
+const selectRecent = `
+SELECT EXISTS (
+    SELECT 1 FROM b24_run r WHERE r.portal = $1 AND r.entity = $2 AND r.rule = $3
+    AND (r.state IN ('waiting', 'blocked', 'queued', 'running') OR r.finished_at > $4))`
+
 func (q Input) join(ctx context.Context, t *tx, e Event, r Route) (id int64, due time.Time, err error) {
 	ceiling := r.Ceiling
 	if ceiling == 0 {
 		ceiling = 10 * r.Debounce
 	}
+	debounce := r.Debounce
+	if r.AtOnce && debounce > 0 {
+		var recent bool
+		if err := t.QueryRow(ctx, selectRecent, e.Portal, r.Entity, r.Rule, micros(e.Received.Add(-debounce))).Scan(&recent); err != nil {
+			return 0, time.Time{}, err
+		}
+		if !recent {
+			debounce = 0
+		}
+	}
 	var at int64
 	err = t.QueryRow(ctx, upsertRun, e.Portal, r.Rule, r.Entity, r.Added, r.Deleted, q.attempts(r), e.ID,
-		micros(e.Received), micros(e.Received.Add(min(r.Debounce, ceiling))), ceiling.Microseconds()).Scan(&id, &at)
+		micros(e.Received), micros(e.Received.Add(min(debounce, ceiling))), ceiling.Microseconds()).Scan(&id, &at)
 	return id, fromMicros(at), err
 }
 

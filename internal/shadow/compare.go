@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/engine/dryrun"
 )
 
@@ -33,7 +32,7 @@ func (c Comparison) Agreed() bool { return c.Error == "" && len(c.Differences) =
 func (c *Comparison) Add(r *engine.Rule, changes []dryrun.Change) {
 	effects := map[string]bool{}
 	for _, s := range r.AllSteps() {
-		if s.Remembers || !describe.Compares(s) {
+		if s.Remembers || !s.Compares() {
 			effects[s.Label] = true
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/datetime"
 	"github.com/b24rules/b24rules/engine/run"
 	"github.com/b24rules/b24rules/internal/app/config"
@@ -45,6 +46,11 @@ type Portal struct {
 
 // Later returns a client whose requests wait for those of live events.
 func (p *Portal) Later() bitrix.Later { return bitrix.Later{Client: p.Client} }
+
+// early reports whether a run for the first event of an entity may start at once.
+func (p *Portal) early(r engine.Route) bool {
+	return r.Rule.Early && !r.Deleted && p != nil && !p.Shadow() && p.Client.Idle()
+}
 
 // Connector is the auth_connector of the configuration, which marks the changes
 // of this application among offline events.

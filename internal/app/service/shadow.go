@@ -34,7 +34,7 @@ func (all portals) routes(portal string, found []engine.Route) []queue.Route {
 		debounce, ceiling := p.debounce(r.Rule)
 		out = append(out, queue.Route{
 			Rule: r.Rule.ID, Entity: r.Entity.String(), Debounce: debounce, Ceiling: ceiling,
-			Added: r.Added, Deleted: r.Deleted,
+			Added: r.Added, Deleted: r.Deleted, AtOnce: p.early(r),
 		})
 	}
 	return out
