@@ -121,6 +121,7 @@ type Stats struct {
 	Refused  int64 // requests that the rate limit refused
 	Repeated int64 // calls that the client sent again
 	Waiting  int64 // calls that wait now
+	HasBurst bool  // more than half of the portal's burst is left now
 }
 
 // Client calls one portal. It is safe for concurrent use. Close it.
@@ -211,12 +212,6 @@ func (c *Client) Stats() Stats {
 	s := Stats(c.batcher.Stats())
 	s.Requests += c.transport.resent.Load()
 	return s
-}
-
-// Idle reports whether no call waits and more than half of a burst is left, so that an
-// early request delays no other.
-func (c *Client) Idle() bool {
-	return c.batcher.Stats().Waiting == 0 && c.transport.bucket.HasBurst(time.Now())
 }
 
 // UsedUntil says that another process may have used the portal's rate until the

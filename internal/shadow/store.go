@@ -115,7 +115,7 @@ func Forget(ctx context.Context, db store.DB, portal, rule string) error {
 // time.
 func LooksAgain(ctx context.Context, db store.DB, portal, rule, entity string, run int64) (bool, error) {
 	var again int64
-	err := db.QueryRowContext(ctx, `SELECT again_run FROM b24_shadow_entity WHERE portal = $1 AND rule = $2 AND entity = $3`, portal, rule, entity).Scan(&again)
+	err := db.QueryRow(ctx, `SELECT again_run FROM b24_shadow_entity WHERE portal = $1 AND rule = $2 AND entity = $3`, portal, rule, entity).Scan(&again)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -255,7 +255,7 @@ func addEntity(all map[string]*Result, row store.Row, limit int) error {
 
 // each calls do for each row of a portal.
 func each(ctx context.Context, db store.DB, text, portal string, do func(row store.Row) error) error {
-	rows, err := db.QueryContext(ctx, text, portal)
+	rows, err := db.Query(ctx, text, portal)
 	if err != nil {
 		return err
 	}

@@ -111,6 +111,8 @@ func gaveUp(cause error, sent bool) Reply {
 // Counters count the work of a batcher.
 type Counters struct {
 	Requests, Batches, Commands, Writes, Refused, Repeated, Waiting int64
+
+	HasBurst bool // more than half of a burst is left
 }
 
 // Batcher sends the commands of many callers in as few requests as possible. It
@@ -149,7 +151,7 @@ func (b *Batcher) Close(err error) {
 func (b *Batcher) Stats() Counters {
 	return Counters{
 		Requests: b.requests.Load(), Batches: b.batches.Load(), Commands: b.commands.Load(), Writes: b.writes.Load(),
-		Refused: b.refused.Load(), Repeated: b.repeated.Load(), Waiting: int64(b.queue.length()),
+		Refused: b.refused.Load(), Repeated: b.repeated.Load(), Waiting: int64(b.queue.length()), HasBurst: b.opt.Bucket.HasBurst(time.Now()),
 	}
 }
 

@@ -49,7 +49,11 @@ func (p *Portal) Later() bitrix.Later { return bitrix.Later{Client: p.Client} }
 
 // early reports whether a run for the first event of an entity may start at once.
 func (p *Portal) early(r engine.Route) bool {
-	return r.Rule.Early && !r.Deleted && p != nil && !p.Shadow() && p.Client.Idle()
+	if p == nil || !r.Rule.Early || r.Deleted || p.Shadow() {
+		return false
+	}
+	s := p.Client.Stats() // an early request must delay no other
+	return s.Waiting == 0 && s.HasBurst
 }
 
 // Connector is the auth_connector of the configuration, which marks the changes
