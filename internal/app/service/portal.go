@@ -74,7 +74,13 @@ func (all portals) takeover(portal string, until time.Time) {
 }
 
 // spareSince returns Client.SpareSince of a portal, for the next process.
-func (all portals) spareSince(portal string) time.Duration { return all[portal].Client.SpareSince() }
+func (all portals) spareSince(portal string) time.Duration {
+	p := all[portal]
+	if p == nil || p.Client == nil { // it was not opened
+		return 0
+	}
+	return p.Client.SpareSince()
+}
 
 // holds are the states of the portals and of their rules.
 func (all portals) holds() (holds []*hold.Portal, rules []*hold.Rules) {
