@@ -101,4 +101,3 @@ func Repeats(r *engine.Rule) []string {
 	}
 	return out
 }
-

@@ -33,9 +33,12 @@ func testARunThatNeedNotWait(t *testing.T) {
 			at     time.Duration
 			routes []queue.Route
 		}{
-			{0, []queue.Route{r, waits}}, {20 * time.Millisecond, []queue.Route{r}}, {200 * time.Millisecond, []queue.Route{r}},
+			{0, []queue.Route{r, waits}},
+			{20 * time.Millisecond, []queue.Route{r}},
+			{200 * time.Millisecond, []queue.Route{r}},
 			{1500 * time.Millisecond, []queue.Route{r}},
-			{10 * time.Second, []queue.Route{r}}, {10100 * time.Millisecond, []queue.Route{other}},
+			{10 * time.Second, []queue.Route{r}},
+			{10100 * time.Millisecond, []queue.Route{other}},
 		} {
 			time.Sleep(p.at - time.Since(begun))
 			push(t, q, "0", p.routes...)
