@@ -23,8 +23,8 @@ type Record struct {
 	Took    time.Duration `json:"took"`
 	// DryRun says that the run has sent no writes, for example in shadow mode.
 	DryRun bool `json:"dry_run,omitempty"`
-	// Brief says that the run succeeded and wrote nothing. Its commands have no
-	// parameters and answers.
+	// Brief says that the run succeeded and wrote nothing. It has no inputs, and its
+	// commands have no parameters and answers.
 	Brief bool `json:"brief,omitempty"`
 	// Cut says that the limit of the record was too small for everything.
 	Cut    bool           `json:"cut,omitempty"`
@@ -100,7 +100,7 @@ type FieldRecord struct {
 const DefaultRecordLimit = 64 << 10
 
 // leastCompressed is the least length of a record that is compressed.
-const leastCompressed = 2 << 10
+const leastCompressed = 512
 
 // packed is a compressed record.
 type packed struct {

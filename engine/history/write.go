@@ -65,7 +65,7 @@ func (w *writer) record(t *Trace) Record {
 }
 
 func (w *writer) inputs(t *Trace) map[string]any {
-	if len(t.Inputs) == 0 {
+	if len(t.Inputs) == 0 || w.brief {
 		return nil
 	}
 	shown := maps.Clone(t.Inputs)
@@ -144,6 +144,9 @@ func (w *writer) args(s *StepTrace) []ArgsRecord {
 			switch {
 			case field.Index < 0 || field.Kind == engine.ArgNames: // the result has them
 			case field.Kind == engine.ArgRowValue || field.Kind == engine.ArgRowFields:
+				if w.brief { // the rule file has the text
+					continue
+				}
 				values[field.Name] = sourceOf(given)
 			default:
 				values[field.Name] = w.value(counted(a.values.Field(field.Index).Interface()), w.most())
