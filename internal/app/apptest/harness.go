@@ -44,9 +44,10 @@ type Options struct {
 	Inputs map[string]map[string]string
 	// Limits of the engine. By default retries wait 20 ms at most.
 	Limits config.Limits
-	// Application and CatchUp are as in demo.FixtureOptions.
+	// Application, CatchUp and Shadow are as in demo.FixtureOptions.
 	Application string
 	CatchUp     *config.CatchUp
+	Shadow      time.Duration
 	// Dir is the folder of the database; "" means a temporary one.
 	Dir string
 	// Database is a DSN; "" means SQLite in dir.
@@ -105,7 +106,7 @@ func New(t testing.TB, o Options) *Harness {
 	})
 	s, err := demo.NewFixture(h.Context(), demo.FixtureOptions{
 		Listen: testkit.FreeAddr(t), Emulator: o.Emulator, Rules: quick(fleet.FilesIn(o.Rules), o.Debounce), Actions: actions.All, Inputs: o.Inputs, Limits: o.Limits, Dir: o.Dir, Database: o.Database,
-		Application: o.Application, CatchUp: o.CatchUp,
+		Application: o.Application, CatchUp: o.CatchUp, Shadow: o.Shadow,
 		Log: h.Log.Logger(), Findings: o.Findings, Before: o.Before,
 	})
 	if err != nil {

@@ -42,6 +42,8 @@ type FixtureOptions struct {
 	Application string
 	// CatchUp configures catch-up; nil disables it.
 	CatchUp *config.CatchUp
+	// Shadow puts the portal into shadow mode, with this delay; 0 is live mode.
+	Shadow time.Duration
 	// Findings lets the engine start although rule sets have errors.
 	Findings bool
 	// Before, if not nil, is called after the start of the portal and before the start
@@ -142,7 +144,7 @@ func (s *Fixture) Start(ctx context.Context) error {
 func (s *Fixture) Config() *config.Config {
 	p := config.Portal{
 		Name: PortalName, Webhook: s.Webhook(), Token: bitrix.Secret(s.Options.Emulator.ApplicationToken),
-		Plan: bitrix.Plan(s.Options.Emulator.Plan),
+		Plan: bitrix.Plan(s.Options.Emulator.Plan), Shadow: s.Options.Shadow,
 	}
 	if kind := s.Options.Application; kind != "" {
 		p.Webhook, p.Token, p.Offline = "", "", kind == "offline"
