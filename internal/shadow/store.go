@@ -44,7 +44,7 @@ ON CONFLICT (portal, rule, step, method) DO UPDATE SET
 // LookAgain returns the write that notes that a run has found differences and will look
 // a second time: the script may still be running.
 func (c Comparison) LookAgain(ctx context.Context, t store.Tx) error {
-	_, err := t.Exec(ctx, setAgain, c.Portal, c.Rule, c.Entity, c.Run, c.At.UnixMicro())
+	_, err := t.Exec(ctx, setAgain, c.Portal, c.Rule, c.Entity, c.Run, store.Micros(c.At))
 	return err
 }
 
@@ -62,7 +62,7 @@ func (c Comparison) Store(ctx context.Context, t store.Tx, hide *redact.Redactor
 			return err
 		}
 	}
-	at := c.At.UnixMicro()
+	at := store.Micros(c.At)
 	agreed, differed, failed := 0, 0, 0
 	switch {
 	case c.Error != "":
@@ -175,7 +175,7 @@ func Read(ctx context.Context, db store.DB, portal string, limit int) (map[strin
 			if err := row.Scan(&r.Rule, &r.Version, &r.Agreed, &r.Differed, &r.Failed, &since, &last); err != nil {
 				return err
 			}
-			r.Compared, r.Since, r.Last = r.Agreed+r.Differed+r.Failed, time.UnixMicro(since), time.UnixMicro(last)
+			r.Compared, r.Since, r.Last = r.Agreed+r.Differed+r.Failed, store.Time(since), store.Time(last)
 			out[r.Rule] = r
 			return nil
 		}),
@@ -198,7 +198,7 @@ ORDER BY rule, CASE WHEN agreed_at = 0 THEN 0 ELSE 1 END, at DESC, entity`, port
 			if err := json.Unmarshal([]byte(text), &examples); err != nil {
 				return err
 			}
-			e.Last = time.UnixMicro(at)
+			e.Last = store.Time(at)
 			for _, c := range examples.Changes {
 				e.Example = c
 			}
@@ -238,9 +238,8 @@ func addEntity(all map[string]*Result, row store.Row, limit int) error {
 	}
 	if agreed == 0 {
 		r.Differing++
-	} else {
-		e.Agreed = time.UnixMicro(agreed)
 	}
+	e.Agreed = store.Time(agreed)
 	if len(r.Entities) >= limit {
 		return nil
 	}
@@ -248,22 +247,13 @@ func addEntity(all map[string]*Result, row store.Row, limit int) error {
 	if err := json.Unmarshal([]byte(text), &changes); err != nil {
 		return err
 	}
-	e.At, e.Changes, e.More = time.UnixMicro(at), changes.Changes, changes.More
+	e.At, e.Changes, e.More = store.Time(at), changes.Changes, changes.More
 	r.Entities = append(r.Entities, e)
 	return nil
 }
 
 // each calls do for each row of a portal.
 func each(ctx context.Context, db store.DB, text, portal string, do func(row store.Row) error) error {
-	rows, err := db.Query(ctx, text, portal)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		if err := do(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+	_, err := store.All(ctx, db, func(row store.Row) (struct{}, error) { return struct{}{}, do(row) }, text, portal)
+	return err
 }
