@@ -254,6 +254,6 @@ func addEntity(all map[string]*Result, row store.Row, limit int) error {
 
 // each calls do for each row of a portal.
 func each(ctx context.Context, db store.DB, text, portal string, do func(row store.Row) error) error {
-	_, err := store.All(ctx, db, func(row store.Row) (struct{}, error) { return struct{}{}, do(row) }, text, portal)
+	_, err := store.All(ctx, db, "", func(row store.Row) (struct{}, error) { return struct{}{}, do(row) }, text, portal)
 	return err
 }
