@@ -57,6 +57,8 @@ type Spec[A any] struct {
 	// Spread says that each field of the result also becomes a name for later
 	// formulas, as those of compute do.
 	Spread bool
+	// Starts says that the action starts runs of the rule that its argument rule names.
+	Starts bool
 	// Ends says that no step after this one runs.
 	Ends bool
 	// EffectOf returns the effect of one step when its arguments decide it. Nil means
@@ -115,7 +117,7 @@ func Define[A any](s Spec[A]) *Action {
 		panic(fmt.Sprintf("engine: action %s: %v", s.Name, err))
 	}
 	return &Action{Arguments: args, Spec: Spec[reflect.Value]{
-		Name: s.Name, Doc: s.Doc, Effect: s.Effect, Spread: s.Spread, Ends: s.Ends,
+		Name: s.Name, Doc: s.Doc, Effect: s.Effect, Spread: s.Spread, Starts: s.Starts, Ends: s.Ends,
 		Run: called(s.Run), Prefetch: called(s.Prefetch), PrefetchArgs: s.PrefetchArgs, PrefetchNames: s.PrefetchNames,
 		Result: s.Result, Check: s.Check, EffectOf: s.EffectOf, Touches: s.Touches, Methods: s.Methods, Says: s.Says, Cost: s.Cost,
 		AlsoCalled: s.AlsoCalled, ReadsEntity: s.ReadsEntity, Suggest: s.Suggest,

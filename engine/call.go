@@ -43,6 +43,8 @@ type Call struct {
 type Host interface {
 	// Note adds a line to the history of the step.
 	Note(text string)
+	// Start starts runs of another rule if this run succeeds.
+	Start(rule string, ids []int) error
 	// Delete counts n deletions of the run. Its error refuses them.
 	Delete(n int) error
 	// Post sends a request to another system and adds it to the history; sent is false
@@ -64,6 +66,10 @@ func NewCall(c Call, h Host) *Call {
 func (c *Call) Note(format string, args ...any) {
 	c.host.Note(fmt.Sprintf(format, args...))
 }
+
+// Start starts runs of another rule, for entities with these ids, if this run succeeds.
+// Without ids it starts the one run of a rule about the portal.
+func (c *Call) Start(rule string, ids []int) error { return c.host.Start(rule, ids) }
 
 // Missing returns the error for an entity that the portal does not find. If the run is
 // about this entity, the run continues with its deleted steps or ends. Otherwise the

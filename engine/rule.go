@@ -74,6 +74,8 @@ type Rule struct {
 	Set *RuleSet
 	// Triggers are the events that the rule subscribes to.
 	Triggers []Trigger
+	// AboutKind is what the file says the runs are for; nil when it says nothing.
+	AboutKind *About
 	// Owner is the name under which syncs of this rule own their records. It is the
 	// rule's id if the file does not set it.
 	Owner string
@@ -99,7 +101,17 @@ type Rule struct {
 
 // Remembers reports whether the runs of the rule remember something.
 func (r *Rule) Remembers() bool {
-	return len(r.Before) > 0 || slices.ContainsFunc(r.AllSteps(), func(s *Step) bool { return s.Remembers })
+	return len(r.Before) > 0 || slices.ContainsFunc(r.AllSteps(), func(s *Step) bool { return s.Remembers || s.Action.Starts })
+}
+
+// Starts reports whether the rule starts runs of other rules.
+func (r *Rule) Starts() bool {
+	return slices.ContainsFunc(r.AllSteps(), func(s *Step) bool { return s.Action.Starts })
+}
+
+// Sleeps reports whether the rule waits for times.
+func (r *Rule) Sleeps() bool {
+	return slices.ContainsFunc(r.AllSteps(), func(s *Step) bool { return s.At != nil })
 }
 
 // Past is a value of a run that later runs read as before.
@@ -148,7 +160,9 @@ type Step struct {
 	Once    *Value
 	PerRow  bool // Once is computed for each row of ForEach
 	Entered *Value
-	// Remembers says that the file has once or entered, even if the formula is wrong: the
+	At      *Value
+	Late    time.Duration // after the time of At
+	// Remembers says that the file has once, entered or at, even if the formula is wrong: the
 	// memory of earlier runs decides whether the step runs.
 	Remembers bool
 	ForEach   *Value

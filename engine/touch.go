@@ -8,6 +8,7 @@ const (
 	TouchItems    TouchKind = iota // items of the CRM; the portal sends events for their changes
 	TouchElements                  // elements of lists; the portal sends no events for them
 	TouchOther                     // other records, whose change sends Touch.Event
+	TouchRule                      // runs of another rule
 )
 
 // Touch describes records that a step may read or change. It names arguments of the

@@ -21,7 +21,7 @@ func (r *Rule) AllSteps() []*Step { return slices.Concat(Flatten(r.Steps), Flatt
 
 // EachValue calls f for every value of the step itself, not of its on_error.
 func (s *Step) EachValue(f func(*Value)) {
-	for _, v := range []*Value{s.When, s.Entered, s.Once, s.ForEach} {
+	for _, v := range []*Value{s.When, s.Entered, s.At, s.Once, s.ForEach} {
 		if v != nil {
 			f(v)
 		}

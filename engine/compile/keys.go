@@ -85,6 +85,10 @@ var RuleKeys = []Key{
 		Name: "on", Doc: "the events that the rule subscribes to: a code, a list of codes, or `{events: …, entityTypeId: …}` for the events of smart processes and smart invoices",
 		Example: "[ONCRMDEALADD, ONCRMDEALUPDATE]", Takes: onSchema(),
 	},
+	{
+		Name: "about", Doc: "what the runs of the rule are for, when no event says it: other rules start the rule. It is a kind of CRM entity, `{entityTypeId: 1072}`, or `portal` for one run about the whole portal",
+		Example: "company", Takes: yamlfile.AnySchema(yamlfile.Schema{"enum": aboutNames()}, KeySchema(aboutKeys, "entityTypeId")),
+	},
 	{Name: "when", Doc: "the rule runs only when this is true; it reads `event`, `inputs` and `vars`, so it costs no request", Example: "=event.count > 0", Takes: takesIf},
 	{Name: "steps", Doc: "the steps for an entity that exists", Takes: takesSteps},
 	{Name: "deleted", Doc: "the steps for an entity that no longer exists; they require its delete event in `on`", Takes: takesSteps},
@@ -107,6 +111,13 @@ var onKeys = []Key{
 	},
 }
 
+var aboutKeys = []Key{{Name: "entityTypeId", Doc: "the type of the items: the number of a smart process", Example: "1072", Takes: takesCount}}
+
+// aboutNames are the words that about takes.
+func aboutNames() []string {
+	return []string{"lead", "deal", "contact", "company", "quote", "smart_invoice", engine.KindPortal}
+}
+
 var debounceKeys = []Key{
 	{Name: "quiet", Doc: "how long the entity must be quiet", Takes: takesDuration},
 	{Name: "max", Doc: "how long further events can delay a run", Takes: takesDuration},
@@ -119,6 +130,10 @@ var StepKeys = []Key{
 	{Name: "once", Doc: "the step runs only when this value differs from its value in the last successful run for the entity. Next to `for_each` the formula may read `row`: a row runs when none of the rows of that run had its value", Example: "=deal.stageId", Takes: takesFormula},
 	{Name: "entered", Doc: "the step runs each time this condition has become true: it is true now, and was not in the last successful run for the entity", Example: `=deal.stageId == "WON"`, Takes: takesFormula},
 	{
+		Name: "at", Doc: "the step runs at this time, once for each time. Before it the step is left out, and the next run of the rule for the entity is due at the time. `{time: …, late: 2h}` also says how long after the time the step may still run",
+		Example: `=addDays(date(deal.closedate), -3)`, Takes: yamlfile.AnySchema(takesFormula, KeySchema(atKeys, "time")),
+	},
+	{
 		Name: "for_each", Doc: "the step runs for each element of this list; formulas read the element as `row` and its number as `index`. A failed row does not stop the others",
 		Example: "=rows", Takes: OrFormula(yamlfile.Schema{"type": "array"}),
 	},
@@ -129,6 +144,11 @@ var StepKeys = []Key{
 		Name: "on_error", Doc: "what follows when the last attempt of the step has failed: `park` the run, `skip` the step, or run other steps, which read `error.code`, `error.message` and `error.step`",
 		Value: "park", Takes: yamlfile.AnySchema(yamlfile.EnumSchema("park", "skip"), takesSteps),
 	},
+}
+
+var atKeys = []Key{
+	{Name: "time", Doc: "the time; nil means that there is none", Example: "=addDays(date(deal.closedate), -3)", Takes: takesFormula},
+	{Name: "late", Doc: "how long after the time the step may still run", Value: "24h", Takes: takesDuration},
 }
 
 // Names of the keys, for the compiler.

@@ -60,7 +60,7 @@ func nameSteps(r *engine.Rule) {
 			continue
 		}
 		parts := []string{s.Action.Name}
-		for _, v := range []*engine.Value{s.Entered, s.Once, s.When} {
+		for _, v := range []*engine.Value{s.Entered, s.At, s.Once, s.When} {
 			parts = append(parts, sourceText(v))
 		}
 		sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))

@@ -39,12 +39,18 @@ func (c *ruleCompiler) readRule(e yamlfile.Entry, vars formula.Type) *engine.Rul
 	}
 	c.keys(m, diag.Phrasef("a rule"), ruleKeyNames...)
 	c.ruleOptions(r, m)
+	about, hasAbout := m.Get("about")
 	on, ok := m.Get("on")
-	if !ok {
+	if !ok && !hasAbout {
 		c.Errorf(e.Key, "missing-key", "rule %q has no events", e.Name).Hint = "add on: [ONCRMDEALUPDATE]"
 		return nil
 	}
-	c.readTriggers(r, on)
+	if ok {
+		c.readTriggers(r, on)
+	}
+	if hasAbout {
+		c.readAbout(r, about.Value)
+	}
 	k := c.ruleNames(r, vars)
 	if w, ok := m.Get("entity"); ok {
 		r.Entity = c.readEntity(w.Value, before(k.env(nil), r))
@@ -253,7 +259,7 @@ func (c *ruleCompiler) ruleNames(r *engine.Rule, vars formula.Type) *known {
 		types:   map[string]formula.Type{}, guards: map[string][]string{}, later: elsewhere(r, c.set.Actions),
 		trusted: map[string]bool{engine.NameInputs: true, engine.NameVars: true, engine.NameEvent + ".portal": true},
 	}
-	k.types[engine.NameEvent] = formula.RecordOf(map[string]formula.Type{
+	event := map[string]formula.Type{
 		"id":           id,
 		"entityTypeId": typeID,
 		"added":        {Kind: formula.Bool},
@@ -261,7 +267,12 @@ func (c *ruleCompiler) ruleNames(r *engine.Rule, vars formula.Type) *known {
 		"data":         eventData(r.Triggers),
 		"portal":       {Kind: formula.String},
 		"time":         {Kind: formula.Time},
-	})
+	}
+	if r.AboutKind != nil && r.AboutKind.Portal {
+		delete(event, "id")
+		delete(event, "entityTypeId")
+	}
+	k.types[engine.NameEvent] = formula.RecordOf(event)
 	k.types[engine.NameInputs] = c.inputs
 	k.types[engine.NameVars] = vars
 	return k
@@ -277,8 +288,6 @@ func (c *ruleCompiler) ruleSteps(r *engine.Rule, m yamlfile.Mapping, e yamlfile.
 		c.Errorf(e.Key, "missing-key", "rule %q has no steps", r.ID).Hint = "add steps:"
 	case hasDeleted && deleteEvent < 0:
 		c.Errorf(deleted.Key, "delete-event", "deleted never runs, because on lists no delete event").Hint = deleteCode(r)
-	case !hasDeleted && deleteEvent >= 0:
-		c.Errorf(e.Key, "delete-event", "on lists %s, but the rule has no deleted steps", r.Triggers[deleteEvent].Code).Hint = "add deleted:, or remove the event"
 	}
 	conditions := r.When.Conjuncts()
 	k = k.knowing(r.When.Facts())
@@ -290,6 +299,9 @@ func (c *ruleCompiler) ruleSteps(r *engine.Rule, m yamlfile.Mapping, e yamlfile.
 	}
 	if hasDeleted {
 		r.Deleted = (&stepCompiler{ruleCompiler: c, part: partDeleted}).readSteps(deleted.Value, k.clone(), conditions, partDeleted)
+	}
+	if !hasDeleted && deleteEvent >= 0 && !r.Starts() {
+		c.Errorf(e.Key, "delete-event", "on lists %s, but the rule has no deleted steps", r.Triggers[deleteEvent].Code).Hint = "add deleted:, or remove the event"
 	}
 	nameSteps(r)
 	c.past.collect(c, r)

@@ -90,6 +90,7 @@ func (c *stepCompiler) readStep(n *yaml.Node, index int, k *known, conditions []
 	inside := slices.Concat(conditions, when)
 	env := k.env(inside)
 	c.stepEntered(s, m, env)
+	c.stepAt(s, m, env)
 	if s.Entered != nil {
 		k = k.knowing(s.Entered.Facts())
 		inside = slices.Concat(inside, s.Entered.Conjuncts())

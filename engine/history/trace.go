@@ -36,6 +36,8 @@ type Trace struct {
 
 	// DryRun says that the writes were not sent.
 	DryRun bool
+	// Follows are the runs that the run starts and the time of its next one, in words.
+	Follows []string
 
 	Failed  bool
 	Inputs  map[string]any

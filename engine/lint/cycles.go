@@ -34,6 +34,8 @@ type Cycle struct {
 	sure  bool // it never terminates
 	// adds reports whether each pass adds an item.
 	adds bool
+	// onlyStarts reports whether all links are starts.
+	onlyStarts bool
 }
 
 // Cycles lists the cycles among the rules of some sets. For each step that writes what
@@ -65,6 +67,8 @@ func checkCycles(sets []*engine.RuleSet, across bool) diag.List {
 		}
 		var f *diag.Finding
 		switch {
+		case r.onlyStarts:
+			f = list.Errorf(r.Pos, "ring", "rules %s start each other without end: %s", strings.Join(r.Rules, ", "), r.Chain)
 		case len(r.Rules) > 1:
 			f = list.Warnf(r.Pos, "ring", "rules %s may trigger each other without end, because %s: %s", strings.Join(r.Rules, ", "), r.Why, r.Chain)
 		case r.sure:
@@ -139,6 +143,9 @@ func (g *cycleGraph) subscribers(e *effect, op string) []cycleNode {
 
 // starts reports whether the event of an effect starts a rule.
 func starts(e *effect, r *engine.Rule, op string) bool {
+	if e.Kind == engine.TouchRule {
+		return r.ID == e.Event
+	}
 	if e.Kind == engine.TouchOther {
 		return e.step.When == nil && e.rule.When == nil && slices.ContainsFunc(r.Triggers, func(t engine.Trigger) bool { return t.Code == e.Event })
 	}
@@ -279,6 +286,7 @@ func (g *cycleGraph) cycle(way []cycleLink, onlyAdds bool) Cycle {
 		files[l.e.rule.Set.File] = true
 		links = append(links, l.words())
 	}
+	r.onlyStarts = !slices.ContainsFunc(way, func(l cycleLink) bool { return l.e.Kind != engine.TouchRule })
 	if !onlyAdds {
 		g.judge(&r, way)
 	} else {
@@ -333,6 +341,9 @@ func (g *cycleGraph) judge(r *Cycle, way []cycleLink) {
 // words describes one link of a chain.
 func (l cycleLink) words() diag.Phrase {
 	doing := map[string]diag.Phrase{schemas.OpAdd: diag.Phrasef("adds"), schemas.OpUpdate: diag.Phrasef("changes"), schemas.OpDelete: diag.Phrasef("deletes")}[l.op]
+	if l.e.Kind == engine.TouchRule {
+		return diag.Phrasef("rule %s starts rule %s (line %d)", l.e.rule.ID, l.e.Event, l.e.step.Pos.Line)
+	}
 	what, code := typeWords(l.e.typ), eventCode(l.e.typ, l.op)
 	if l.e.Kind == engine.TouchOther {
 		what, code = diag.Phrasef("records"), l.e.Event

@@ -55,8 +55,8 @@ func (f *flow) keepsGoing(e *effect, op string) diag.Phrase {
 		return diag.Phrasef("the step adds an item without checking whether it exists")
 	case op == schemas.OpAdd:
 		return diag.Phrase{} // the second pass finds it by its key
-	case e.step.Entered != nil:
-		return diag.Phrase{} // the condition stays true
+	case e.step.Entered != nil || e.step.At != nil:
+		return diag.Phrase{} // the condition stays true, and the time is the same
 	case e.step.Once != nil && f.varying(e, e.step.Once).Empty():
 		return diag.Phrase{}
 	case !e.Compares && e.step.Once != nil:
@@ -263,6 +263,8 @@ func (e *effect) blame() *yaml.Node {
 // link of the cycle adds items.
 func (e *effect) hintWayOut(f *diag.Finding, onlyAdds bool) {
 	switch {
+	case e.Kind == engine.TouchRule:
+		f.Hint = "give a start entered, once or at, so that it runs only after a change"
 	case onlyAdds && slices.ContainsFunc(e.rule.Triggers, func(t engine.Trigger) bool { return t.Entity == "item" && t.EntityTypeID == 0 }):
 		f.Hint = "add entityTypeId to on"
 	case onlyAdds && e.Kind == engine.TouchOther:

@@ -49,6 +49,10 @@ func effectsOf(r *engine.Rule, inputs map[string]any) []effect {
 
 // resolve finds the type or list that is touched.
 func (e *effect) resolve(inputs map[string]any) {
+	if e.Kind == engine.TouchRule {
+		e.Event = e.startedRule()
+		return
+	}
 	if e.typ = e.Type; e.typ != 0 {
 		e.of = "#" + strconv.Itoa(e.typ)
 		return
@@ -67,6 +71,17 @@ func (e *effect) resolve(inputs map[string]any) {
 	if e.of = textOf(e.rule, a.Value, inputs); e.typ != 0 {
 		e.of = "#" + strconv.Itoa(e.typ)
 	}
+}
+
+// startedRule is the id of the rule that the step starts.
+func (e *effect) startedRule() string {
+	if a := e.step.Types.Arg(e.Of); a != nil && a.Value != nil {
+		if v, ok := a.Value.Const(); ok {
+			name, _ := v.(string)
+			return name
+		}
+	}
+	return ""
 }
 
 // node is the node that names what the step touches.

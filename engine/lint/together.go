@@ -25,6 +25,7 @@ func Together(sets []*engine.RuleSet) diag.List {
 			first[r.ID] = r
 		}
 	}
+	checkStarts(sets, first, &list)
 	list = append(list, checkCycles(sets, true)...)
 	list = append(list, checkConflicts(sets, true)...)
 	list.Sort()

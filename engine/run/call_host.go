@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/history"
@@ -31,6 +32,34 @@ func (x *execution) call(s *engine.Step, row int, h *callHost) *engine.Call {
 
 // Note adds a line to the history of the step.
 func (h *callHost) Note(text string) { h.trace.Notes = append(h.trace.Notes, text) }
+
+// Start notes the runs that follow.
+func (h *callHost) Start(rule string, ids []int) error {
+	var r *engine.Rule
+	if h.x.run.Rule != nil {
+		r = h.x.run.Rule(rule)
+	}
+	if r == nil {
+		return engine.ParkError("rule %q is not among the rules of portal %s, so nothing can start it", rule, h.x.run.Portal)
+	}
+	about, ok := r.Subject()
+	if !ok {
+		return engine.ParkError("rule %q does not say what its runs are for: give it about", rule)
+	}
+	if about.Portal {
+		ids = []int{0}
+	}
+	var names []string
+	for _, id := range ids {
+		e := about.EntityWithID(r, id)
+		h.x.remembered.start(rule, e)
+		names = append(names, e.String())
+	}
+	if len(names) > 0 {
+		h.Note("starts " + rule + " for " + strings.Join(names, ", "))
+	}
+	return nil
+}
 
 // Delete counts n deletions. It refuses those above the limit of the rule.
 func (h *callHost) Delete(n int) error {

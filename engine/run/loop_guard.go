@@ -46,7 +46,7 @@ func (g *LoopGuard) check(r *Run, calls []bitrix.Call) error {
 	defer g.mu.Unlock()
 	l := g.links[r.Entity.String()]
 	if l.depth >= maxChain && time.Since(l.at) < chainMemory {
-		return engine.ParkErrorOf(engine.ParkedByCycle, "%d runs have started each other by their writes (the last is of rule %s): the rules form a cycle that does not terminate", l.depth, l.rule)
+		return engine.ParkErrorOf(engine.ParkedByCycle, "%d runs have started each other (the last is of rule %s): the rules form a cycle that does not terminate", l.depth, l.rule)
 	}
 	return nil
 }
@@ -73,6 +73,32 @@ func (g *LoopGuard) note(r *Run, calls []bitrix.Call, answers []bitrix.Answer) {
 			}
 			g.links[ent.String()] = link{depth: depth, at: now, rule: r.rule.ID}
 		}
+	}
+	g.sweep(now)
+}
+
+// checkStart refuses the starts of a run when its chain is too long.
+func (g *LoopGuard) checkStart(r *Run) error {
+	return g.check(r, []bitrix.Call{{Write: true}})
+}
+
+// noteStarts stores the entities for which a run starts others.
+func (g *LoopGuard) noteStarts(r *Run, starts []engine.Start) {
+	if g == nil {
+		return
+	}
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	depth := 1
+	if l, ok := g.links[r.Entity.String()]; ok && now.Sub(l.at) < chainMemory {
+		depth = l.depth + 1
+	}
+	if g.links == nil {
+		g.links = map[string]link{}
+	}
+	for _, s := range starts {
+		g.links[s.Entity.String()] = link{depth: depth, at: now, rule: r.rule.ID}
 	}
 	g.sweep(now)
 }

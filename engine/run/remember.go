@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
@@ -17,7 +18,9 @@ import (
 const (
 	keyOnce    = "once "
 	keyEntered = "entered "
+	keyAt      = "at "
 	keyBefore  = "before"
+	keyStarts  = "starts"
 )
 
 // The stored values of a condition.
@@ -31,16 +34,24 @@ type remembered struct {
 	rule   *engine.Rule
 	memory engine.Memory // nil remembers nothing
 	quiet  bool          // see Run.Quiet
+	look   bool          // see Run.Look
+	now    time.Time
 
 	isTrue  map[*engine.Step]bool // conditions of entered that count as true now
 	toStore []change
 	asked   bool // a step has read the memory
+
+	named   map[string]map[string]bool // by rule: the entities for which this attempt starts it
+	starts  []engine.Start             // what follows the run
+	wake    time.Time                  // the earliest time of a step with at; zero without
+	follows []string                   // starts and wake, for people
 }
 
 // A decision says whether a step runs, and what it remembers if it does.
 type decision struct {
 	skipped string   // why it does not run; "" if it runs
 	once    string   // the value of once
+	at      string   // the time of at
 	rows    *dueRows // of for_each, if once is computed for each row
 }
 
@@ -59,6 +70,10 @@ func (m *remembered) decide(ctx context.Context, s *engine.Step, sc engine.Scope
 	switch {
 	case s.Entered != nil:
 		d.skipped, err = m.entered(ctx, s, sc)
+	case s.At != nil:
+		d.skipped, d.at, err = m.due(ctx, s, sc)
+	case s.Once != nil && m.look:
+		d.skipped = "a first look does not run it"
 	case s.PerRow:
 		d.rows, err = m.onceRows(ctx, s, sc)
 		if err == nil && len(d.rows.all) > 0 && !slices.Contains(d.rows.skip, false) {
@@ -85,6 +100,8 @@ func (m *remembered) ran(s *engine.Step, d decision) {
 	switch {
 	case s.Entered != nil:
 		m.isTrue[s] = true
+	case s.At != nil:
+		m.set(keyAt+s.Key, d.at)
 	case d.rows != nil:
 		m.set(keyOnce+s.Key, d.rows.once)
 	case s.Once != nil:
@@ -205,6 +222,13 @@ func (m *remembered) commit(ctx context.Context, sc engine.Scope) error {
 	if err := m.keepPast(sc); err != nil {
 		return err
 	}
+	if err := m.keepStarts(ctx, false); err != nil {
+		return err
+	}
+	if !m.wake.IsZero() {
+		m.memory.Wake(m.wake)
+		m.follows = append(m.follows, "next run at "+m.wake.Format(time.RFC3339))
+	}
 	if err := m.moveOld(ctx); err != nil {
 		return err
 	}
@@ -226,6 +250,9 @@ func (m *remembered) commitGone(ctx context.Context) error {
 	if m.memory == nil || !m.rule.Remembers() {
 		return nil
 	}
+	if err := m.keepStarts(ctx, true); err != nil {
+		return err
+	}
 	kept := map[string]string{}
 	for _, s := range engine.Flatten(m.rule.Deleted) {
 		switch {
@@ -240,7 +267,9 @@ func (m *remembered) commitGone(ctx context.Context) error {
 		}
 	}
 	for _, c := range m.toStore {
-		kept[c.key] = c.value
+		if c.key != keyStarts {
+			kept[c.key] = c.value
+		}
 	}
 	m.memory.Forget()
 	for key, value := range kept {

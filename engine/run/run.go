@@ -53,6 +53,14 @@ type Run struct {
 	Calendar *Calendar
 	// Log receives the messages of log steps. Nil discards them.
 	Log *slog.Logger
+	// Rule finds a rule of the portal that a step starts, nil if there is none. A nil Rule
+	// finds none.
+	Rule func(id string) *engine.Rule
+	// Now is the time for steps with at. The zero value is the present.
+	Now time.Time
+	// Look makes a dry run remember what it has seen. It starts nothing, and times that
+	// have passed count as done.
+	Look bool
 	// DryRun makes the run read only: it does not write to Client and Memory, and does
 	// not use Guard. Nil is a real run.
 	DryRun DryRun
@@ -116,13 +124,23 @@ func (run Run) Do(ctx context.Context, r *engine.Rule) (*history.Trace, error) {
 		trace: &history.Trace{Rule: r.ID, File: r.Set.File, Version: r.Set.Version, Steps: []history.StepTrace{}, Inputs: run.Inputs, Secrets: r.Set.SecretInputs()},
 	}
 	if run.DryRun != nil {
-		run.Guard, run.Memory, x.trace.DryRun = nil, ReadOnly(run.Memory), true
+		run.Guard, x.trace.DryRun = nil, true
+		if !run.Look {
+			run.Memory = ReadOnly(run.Memory)
+		}
 	}
-	x.remembered = remembered{rule: r, memory: run.Memory, quiet: run.Quiet, isTrue: map[*engine.Step]bool{}}
+	if run.Now.IsZero() {
+		run.Now = time.Now()
+	}
+	x.remembered = remembered{
+		rule: r, memory: run.Memory, quiet: run.Quiet || run.Look, look: run.Look, now: run.Now,
+		isTrue: map[*engine.Step]bool{}, named: map[string]map[string]bool{},
+	}
 	outcome, err := x.do(ctx)
 	x.trace.Outcome = outcome
 	x.trace.Calls, x.trace.Writes = int(x.usage.calls.Load()), int(x.usage.writes.Load())
 	x.trace.Took = time.Since(started)
+	x.trace.Follows = x.remembered.follows
 	if err != nil {
 		x.trace.Outcome, x.trace.Failed = "", true
 		return x.trace, x.failure(ctx, err)
@@ -163,7 +181,7 @@ func (x *execution) do(ctx context.Context) (history.Outcome, error) {
 		inner := sc.Child(nil)
 		outcome, err := x.existing(ctx, inner)
 		if err == nil {
-			err = x.remembered.commit(ctx, inner)
+			err = x.commit(ctx, inner)
 		}
 		var lost *engine.GoneError
 		if !errors.As(err, &lost) {
@@ -178,7 +196,34 @@ func (x *execution) do(ctx context.Context) (history.Outcome, error) {
 			return "", err
 		}
 	}
-	return outcome, x.remembered.commitGone(ctx)
+	if err := x.remembered.commitGone(ctx); err != nil {
+		return "", err
+	}
+	return outcome, x.follow()
+}
+
+// commit gives the memory what a run remembers whose entity exists, and starts what
+// follows it.
+func (x *execution) commit(ctx context.Context, sc engine.Scope) error {
+	if err := x.remembered.commit(ctx, sc); err != nil {
+		return err
+	}
+	return x.follow()
+}
+
+// follow starts the runs that follow. A start counts as a write of the entity, so that
+// rules that start each other without end are stopped.
+func (x *execution) follow() error {
+	starts := x.remembered.starts
+	if len(starts) == 0 || x.run.Look || x.run.Memory == nil {
+		return nil
+	}
+	if err := x.run.Guard.checkStart(x.run); err != nil {
+		return err
+	}
+	x.run.Memory.Follow(starts)
+	x.run.Guard.noteStarts(x.run, starts)
+	return nil
 }
 
 // existing runs the steps for an entity that exists.

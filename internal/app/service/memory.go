@@ -10,12 +10,20 @@ import (
 // runMemory is the memory of a run of the queue.
 type runMemory struct {
 	*queue.Run
+	rule func(id string) *engine.Rule // nil if the portal has no such rule
 }
 
-func memoryOf(r *queue.Run) engine.Memory { return runMemory{r} }
-
-// Follow implements engine.Memory.
-func (runMemory) Follow([]engine.Start) {}
+// Follow implements engine.Memory. A rule that is missing now, such as one in a broken
+// file, gets its run too: it waits until the rule is back.
+func (m runMemory) Follow(starts []engine.Start) {
+	for _, s := range starts {
+		route := queue.Route{Rule: s.Rule, Entity: s.Entity.String(), Debounce: time.Second}
+		if r := m.rule(s.Rule); r != nil {
+			route.Debounce, route.Ceiling = r.Debounce, r.Ceiling
+		}
+		m.Start(route)
+	}
+}
 
 // Wake implements engine.Memory.
-func (runMemory) Wake(time.Time) {}
+func (m runMemory) Wake(at time.Time) { m.Sleep(at) }

@@ -52,6 +52,9 @@ func (s *syncJobs) routes(j catchup.Job, typeID int, id string) []queue.Route {
 		}
 		out = append(out, queue.Route{Rule: r.Rule.ID, Entity: r.Entity.String()})
 	}
+	if r, _, ok := s.rules.Current().Rule(j.Rule, j.Portal); ok && len(out) == 0 && r.AboutKind != nil && r.AboutKind.TypeID == typeID {
+		out = append(out, queue.Route{Rule: r.ID, Entity: engine.EntityOfType(typeID, id).String()})
+	}
 	return out
 }
 
@@ -121,6 +124,12 @@ func codesOf(typeID int) []string {
 // subscribes to events of all smart processes; foreign are its events about
 // entities outside the CRM.
 func ScopeOf(r *engine.Rule) (types []int, every bool, foreign []string) {
+	switch {
+	case r.AboutKind != nil && r.AboutKind.Portal:
+		return nil, false, []string{"about: portal"}
+	case r.AboutKind != nil:
+		return []int{r.AboutKind.TypeID}, false, nil
+	}
 	for _, t := range r.Triggers {
 		switch {
 		case t.Entity == "":

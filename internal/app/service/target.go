@@ -59,6 +59,9 @@ func TargetsOf(gen *fleet.Generation, portal, rule string, entity engine.Entity,
 // matchingCode reports whether a rule matches events of an entity, and returns the
 // code of such an event.
 func matchingCode(r *engine.Rule, e engine.Entity, deleted bool) (code string, ok bool) {
+	if a := r.AboutKind; a != nil && len(r.Triggers) == 0 {
+		return queue.CodeStart, !deleted && (a.Portal && e.Kind == engine.KindPortal && e.ID == r.ID || !a.Portal && e.TypeID == a.TypeID)
+	}
 	for _, t := range r.Triggers {
 		if !isAbout(t, e) {
 			continue

@@ -136,9 +136,19 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.
 	if err != nil {
 		return run.Run{}, err
 	}
-	quiet := r.Event.Code == catchup.CodeSync || r.Event.Code == catchup.CodeDowntime
-	if quiet {
+	quiet := r.Priority == queue.Backfill // no event has reported a change
+	switch {
+	case !r.Woken.IsZero():
+		event.Time = r.Woken
+	case r.Event.Code == queue.CodeStart:
+		event.Data, event.Time = nil, r.Event.Received
+	case r.Event.Code == catchup.CodeSync, r.Event.Code == catchup.CodeDowntime:
+		quiet = true
 		event.Data, event.Time = EntityEvent(entity.TypeID, entity.ID).Data, r.Event.Received // the portal has sent no event
+	}
+	find := func(id string) *engine.Rule {
+		found, _, _ := w.rules.Current().Rule(id, r.Portal)
+		return found
 	}
 	var client engine.Portal = p.Client
 	if r.Priority == queue.Backfill { // the burst is for live events
@@ -150,7 +160,7 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.
 		Portal: p.Name, Client: client, Entity: entity, Event: event,
 		Count: r.Count, Added: r.Added, Deleted: r.Deleted, Quiet: quiet,
 		Attempt: r.Attempt, LastAttempt: r.Attempt >= r.MaxAttempts,
-		Inputs: inputs, Memory: memoryOf(r), Guard: &p.guard, Zone: p.Zone, Language: p.language, Calendar: &p.calendar, Log: w.log, Private: w.private,
+		Inputs: inputs, Memory: runMemory{r, find}, Rule: find, Guard: &p.guard, Zone: p.Zone, Language: p.language, Calendar: &p.calendar, Log: w.log, Private: w.private,
 		PortalDown: p.hold.Judge,
 	}, nil
 }

@@ -1,0 +1,54 @@
+package engine
+
+import (
+	"strconv"
+
+	"github.com/b24rules/b24rules/schemas"
+)
+
+// KindPortal is the kind of a rule that is about the portal as a whole. Each such rule
+// has an entity of its own, so that a long run of one does not hold up the others.
+const KindPortal = "portal"
+
+// About is the kind of entity that the runs of a rule are for.
+type About struct {
+	// Portal says that it is the portal as a whole. TypeID is the entityTypeId otherwise.
+	Portal bool
+	TypeID int
+}
+
+// Subject returns what the runs of the rule are for: what the file says, or else the type
+// of all its events. ok is false if the events are about several types or about none of
+// the CRM.
+func (r *Rule) Subject() (a About, ok bool) {
+	if r.AboutKind != nil {
+		return *r.AboutKind, true
+	}
+	for i, t := range r.Triggers {
+		typ := t.ItemType()
+		if typ == 0 || i > 0 && typ != a.TypeID || r.Entity != nil {
+			return About{}, false
+		}
+		a.TypeID = typ
+	}
+	return a, len(r.Triggers) > 0
+}
+
+// EntityWithID returns the entity of a run of the rule. id has no meaning for a rule
+// about the portal.
+func (a About) EntityWithID(r *Rule, id int) Entity {
+	if a.Portal {
+		return Entity{Kind: KindPortal, ID: r.ID}
+	}
+	return EntityOfType(a.TypeID, strconv.Itoa(id))
+}
+
+// EntityOfType returns an entity of the CRM as its events name it.
+func EntityOfType(typeID int, id string) Entity {
+	kind := "item"
+	switch typeID {
+	case schemas.TypeLead, schemas.TypeDeal, schemas.TypeContact, schemas.TypeCompany, schemas.TypeQuote:
+		kind = schemas.OwnerByType(typeID).Name
+	}
+	return Entity{Kind: kind, TypeID: typeID, ID: id}
+}

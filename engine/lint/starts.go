@@ -1,0 +1,55 @@
+package lint
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/diag"
+)
+
+// checkStarts reports starts of rules that are not there, or that do not say what their
+// runs are for.
+func checkStarts(sets []*engine.RuleSet, rules map[string]*engine.Rule, list *diag.List) {
+	for _, s := range sets {
+		for _, r := range s.Rules {
+			for _, step := range r.AllSteps() {
+				if !step.Action.Starts {
+					continue
+				}
+				e := effect{Touch: engine.Touch{Kind: engine.TouchRule, Of: "rule"}, rule: r, step: step}
+				checkStart(s, &e, rules, list)
+			}
+		}
+	}
+}
+
+func checkStart(s *engine.RuleSet, e *effect, rules map[string]*engine.Rule, list *diag.List) {
+	name := e.startedRule()
+	target := rules[name]
+	id := e.step.Types.Arg("id")
+	warn := func(format string, args ...any) *diag.Finding {
+		return s.Source.WithEnd(e.node(), list.Warnf(s.Source.Pos(e.node()), "start-rule", format, args...))
+	}
+	if name == "" {
+		return
+	}
+	if target == nil {
+		f := warn("none of the checked files has a rule %q", name)
+		if near := diag.Closest(name, slices.Sorted(maps.Keys(rules))); near != "" {
+			f.Hintf("did you mean %s?", near)
+		}
+		return
+	}
+	about, ok := target.Subject()
+	switch {
+	case !ok:
+		warn("rule %s does not say what its runs are for, so no id can start it", name).Hint = "give that rule about, such as about: company"
+	case about.Portal && id != nil:
+		warn("rule %s is about the portal, so it takes no id", name).Hint = "remove id"
+	case !about.Portal && id == nil:
+		warn("start needs the id of the entity for which rule %s runs", name).Hint = "add id: =deal.companyId"
+	case !share(e.rule.Portals, target.Portals):
+		warn("rule %s runs on none of the portals of rule %s", name, e.rule.ID).Hint = "give both rules the same portals"
+	}
+}

@@ -1,0 +1,117 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/b24rules/b24rules/engine"
+)
+
+// start notes an entity for which the run starts another rule.
+func (m *remembered) start(rule string, e engine.Entity) {
+	if m.named[rule] == nil {
+		m.named[rule] = map[string]bool{}
+	}
+	m.named[rule][e.String()] = true
+}
+
+// keepStarts decides which runs follow: those that this run names, and once more those
+// that the last successful run has named and this one does not, such as the company that
+// a deal has left. gone says that the entity does not exist any more: then all of them are
+// forgotten.
+func (m *remembered) keepStarts(ctx context.Context, gone bool) error {
+	if !m.rule.Starts() {
+		return nil
+	}
+	before := map[string][]string{}
+	text, ok, err := m.memory.Get(ctx, keyStarts)
+	if err == nil && ok {
+		err = json.Unmarshal([]byte(text), &before)
+	}
+	if err != nil {
+		return fmt.Errorf("read which runs the last run has started: %w", err)
+	}
+	now := map[string][]string{}
+	for rule, entities := range m.named {
+		now[rule] = slices.Sorted(maps.Keys(entities))
+	}
+	rules := slices.Compact(slices.Sorted(slices.Values(slices.Concat(slices.Collect(maps.Keys(before)), slices.Collect(maps.Keys(now))))))
+	for _, rule := range rules {
+		var words []string
+		for _, entity := range now[rule] {
+			words = append(words, entity)
+			m.follow(rule, entity)
+		}
+		for _, entity := range before[rule] {
+			if !m.named[rule][entity] {
+				words = append(words, entity+" (left)")
+				m.follow(rule, entity)
+			}
+		}
+		m.follows = append(m.follows, "starts "+rule+" for "+strings.Join(words, ", "))
+	}
+	switch {
+	case gone:
+	case len(now) == 0:
+		m.set(keyStarts, "")
+	default:
+		b, err := json.Marshal(now)
+		if err != nil {
+			return fmt.Errorf("remember which runs follow: %w", err)
+		}
+		if len(b) > engine.MaxMemory {
+			return engine.ParkError("the run would remember more than %d KiB: the entities for which it starts rules", engine.MaxMemory>>10)
+		}
+		m.set(keyStarts, string(b))
+	}
+	return nil
+}
+
+func (m *remembered) follow(rule, entity string) {
+	if e, err := engine.ParseEntity(entity); err == nil { // it was written by String
+		m.starts = append(m.starts, engine.Start{Rule: rule, Entity: e})
+	}
+}
+
+// due returns why a step with at does not run now, and its time. A time that has not come
+// plans the next run.
+func (m *remembered) due(ctx context.Context, s *engine.Step, sc engine.Scope) (skipped, at string, err error) {
+	v, err := s.At.Eval(ctx, sc)
+	if err != nil {
+		return "", "", err
+	}
+	if v == nil {
+		return "at has no time", "", nil
+	}
+	t, ok := v.(time.Time)
+	if !ok {
+		return "", "", s.At.Errorf("at takes a time, but the formula gives %s", engine.KindOf(v))
+	}
+	if year := t.Year(); year < 1 || year > 9999 {
+		return "", "", s.At.Errorf("at takes a time in the years 1 to 9999, not %s", t.Format(time.RFC3339))
+	}
+	at = t.UTC().Format(time.RFC3339Nano)
+	before, _, err := m.lookUp(ctx, keyAt, s)
+	switch {
+	case err != nil:
+		return "", "", err
+	case before == at:
+		return "at " + t.Format(time.RFC3339) + " has run", at, nil
+	case m.now.Before(t):
+		if t = t.Add(time.Microsecond - 1).Truncate(time.Microsecond); m.wake.IsZero() || t.Before(m.wake) {
+			m.wake = t
+		}
+		return "at " + t.Format(time.RFC3339) + " is to come", at, nil
+	case m.look:
+		m.set(keyAt+s.Key, at)
+		return "at " + t.Format(time.RFC3339) + " has passed before the rule was there", at, nil
+	case m.now.After(t.Add(s.Late)):
+		return fmt.Sprintf("at %s has passed more than %s ago", t.Format(time.RFC3339), s.Late), at, nil
+	}
+	return "", at, nil
+}
