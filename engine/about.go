@@ -7,7 +7,7 @@ import (
 )
 
 // KindPortal is the kind of a rule that is about the portal as a whole. Each such rule
-// has an entity of its own, so that a long run of one does not hold up the others.
+// has its own entity, so that a long run of one does not hold up the others.
 const KindPortal = "portal"
 
 // About is the kind of entity that the runs of a rule are for.

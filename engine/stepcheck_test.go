@@ -185,6 +185,8 @@ func TestPrefetchable(t *testing.T) {
 // host keeps what a call hands to the engine.
 type host struct{ notes []string }
 
+func (h *host) Start(string, []int) error { return nil }
+
 func (h *host) Note(text string) { h.notes = append(h.notes, text) }
 func (h *host) Delete(n int) error {
 	if n > 2 {

@@ -45,7 +45,7 @@ func (c *ruleCompiler) readAbout(r *engine.Rule, n *yaml.Node) {
 	}
 	for _, t := range r.Triggers {
 		if a.Portal || t.ItemType() != a.TypeID {
-			c.Errorf(n, "about-mismatch", "the rule is about %s, but %s is about something else", aboutText(a, n), t.Code).Hint = "remove about, or give the event a rule of its own that starts this one"
+			c.Errorf(n, "about-mismatch", "the rule is about %s, but %s is about something else", aboutText(a, n), t.Code).Hint = "remove about, or write another rule for the event that starts this one"
 			return
 		}
 	}

@@ -130,7 +130,7 @@ var StepKeys = []Key{
 	{Name: "once", Doc: "the step runs only when this value differs from its value in the last successful run for the entity. Next to `for_each` the formula may read `row`: a row runs when none of the rows of that run had its value", Example: "=deal.stageId", Takes: takesFormula},
 	{Name: "entered", Doc: "the step runs each time this condition has become true: it is true now, and was not in the last successful run for the entity", Example: `=deal.stageId == "WON"`, Takes: takesFormula},
 	{
-		Name: "at", Doc: "the step runs at this time, once for each time. Before it the step is left out, and the next run of the rule for the entity is due at the time. `{time: …, late: 2h}` also says how long after the time the step may still run",
+		Name: "at", Doc: "the step runs at this time, once for each time. Before it the step does not run, and the next run of the rule for the entity is due at the time. `{time: …, late: 2h}` also says how long after the time the step may still run",
 		Example: `=addDays(date(deal.closedate), -3)`, Takes: yamlfile.AnySchema(takesFormula, KeySchema(atKeys, "time")),
 	},
 	{

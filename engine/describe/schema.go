@@ -25,7 +25,7 @@ func Schema(actions []*engine.Action) ([]byte, error) {
 		"formula": yamlfile.Schema{"type": "string", "pattern": compile.FormulaPattern}.
 			Described("a formula: it starts with `=`, and its result keeps its type", "", ""),
 		"event": eventSchema(),
-		"rule":  compile.KeySchema(compile.RuleKeys, "on"),
+		"rule":  ruleSchema(),
 		"steps": yamlfile.Schema{"type": "array", "minItems": 1, "items": yamlfile.RefSchema("step")},
 		"step":  stepSchema(actions),
 	}
@@ -64,6 +64,13 @@ func eventSchema() yamlfile.Schema {
 	}}, known, []yamlfile.Schema{{"type": "string", "pattern": old}})...)
 	out["if"] = yamlfile.Schema{"type": "string", "pattern": old}
 	out["then"] = yamlfile.Schema{"deprecationMessage": "this event belongs to a part of the CRM that Bitrix24 no longer develops"}
+	return out
+}
+
+// ruleSchema is the schema of a rule: it has on, about or both.
+func ruleSchema() yamlfile.Schema {
+	out := compile.KeySchema(compile.RuleKeys)
+	out["anyOf"] = []yamlfile.Schema{{"required": []string{"on"}}, {"required": []string{"about"}}}
 	return out
 }
 

@@ -12,6 +12,13 @@ import (
 // reviewOnce warns of a value of once that is the same in every run, or another one in
 // every run. The step then runs once in the life of an entity, or always.
 func (c *reviewer) reviewOnce(f *flow, s *engine.Step) {
+	if s.At != nil && !timePart.MatchString(s.At.Node.Value) {
+		s.At.Paths(func(p string) {
+			if p == "event.time" {
+				c.warnf(s.At.Node, "moving-time", "event.time is new in each run, so a time that is computed from it never comes").Hint = "compute it from a field of the entity, such as =addDays(date(deal.createdTime), 3)"
+			}
+		})
+	}
 	if s.Once == nil {
 		return
 	}
@@ -62,6 +69,9 @@ func (c *reviewer) fixedOnce(r *engine.Rule, s *engine.Step) bool {
 
 // literal is a canonical text or number, with the bracket that closes a comparison.
 var literal = regexp.MustCompile(`^("[^"]*"|-?[0-9.]+)\)*$`)
+
+// timePart finds functions that give the same time for all times of a day or more.
+var timePart = regexp.MustCompile(`\b(formatDate|atTime|yearOf|monthOf|dayOf|weekdayOf|toWorkTime)\(`)
 
 // bareValues is the source of a formula that only names values: a.b, [a, b], a + "/" + b.
 var bareValues = regexp.MustCompile(`^[\pL\pN_.?,+\[\]\s]+$`)

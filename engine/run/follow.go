@@ -45,12 +45,12 @@ func (m *remembered) keepStarts(ctx context.Context, gone bool) error {
 		var words []string
 		for _, entity := range now[rule] {
 			words = append(words, entity)
-			m.follow(rule, entity)
+			m.add(rule, entity)
 		}
 		for _, entity := range before[rule] {
 			if !m.named[rule][entity] {
 				words = append(words, entity+" (left)")
-				m.follow(rule, entity)
+				m.add(rule, entity)
 			}
 		}
 		m.follows = append(m.follows, "starts "+rule+" for "+strings.Join(words, ", "))
@@ -72,10 +72,24 @@ func (m *remembered) keepStarts(ctx context.Context, gone bool) error {
 	return nil
 }
 
-func (m *remembered) follow(rule, entity string) {
+func (m *remembered) add(rule, entity string) {
 	if e, err := engine.ParseEntity(entity); err == nil { // it was written by String
 		m.starts = append(m.starts, engine.Start{Rule: rule, Entity: e})
 	}
+}
+
+// follow starts the runs that follow. A start counts as a write of the entity, so that
+// rules that start each other without end are stopped.
+func (m *remembered) follow(r *Run) error {
+	if len(m.starts) == 0 || m.look || m.memory == nil {
+		return nil
+	}
+	if err := r.Guard.checkChain(r, ""); err != nil {
+		return err
+	}
+	m.memory.Follow(m.starts)
+	r.Guard.noteStarts(r, m.starts)
+	return nil
 }
 
 // due returns why a step with at does not run now, and its time. A time that has not come
@@ -91,9 +105,6 @@ func (m *remembered) due(ctx context.Context, s *engine.Step, sc engine.Scope) (
 	t, ok := v.(time.Time)
 	if !ok {
 		return "", "", s.At.Errorf("at takes a time, but the formula gives %s", engine.KindOf(v))
-	}
-	if year := t.Year(); year < 1 || year > 9999 {
-		return "", "", s.At.Errorf("at takes a time in the years 1 to 9999, not %s", t.Format(time.RFC3339))
 	}
 	at = t.UTC().Format(time.RFC3339Nano)
 	before, _, err := m.lookUp(ctx, keyAt, s)

@@ -39,14 +39,23 @@ type link struct {
 
 // check refuses the writes of a run when its chain is too long.
 func (g *LoopGuard) check(r *Run, calls []bitrix.Call) error {
-	if g == nil || !hasWrite(calls) {
+	if !hasWrite(calls) {
+		return nil
+	}
+	return g.checkChain(r, "by their writes ")
+}
+
+// checkChain returns an error when the chain of a run is too long. how says how the runs
+// have started each other.
+func (g *LoopGuard) checkChain(r *Run, how string) error {
+	if g == nil {
 		return nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l := g.links[r.Entity.String()]
 	if l.depth >= maxChain && time.Since(l.at) < chainMemory {
-		return engine.ParkErrorOf(engine.ParkedByCycle, "%d runs have started each other (the last is of rule %s): the rules form a cycle that does not terminate", l.depth, l.rule)
+		return engine.ParkErrorOf(engine.ParkedByCycle, "%d runs have started each other %s(the last is of rule %s): the rules form a cycle that does not terminate", l.depth, how, l.rule)
 	}
 	return nil
 }
@@ -75,11 +84,6 @@ func (g *LoopGuard) note(r *Run, calls []bitrix.Call, answers []bitrix.Answer) {
 		}
 	}
 	g.sweep(now)
-}
-
-// checkStart refuses the starts of a run when its chain is too long.
-func (g *LoopGuard) checkStart(r *Run) error {
-	return g.check(r, []bitrix.Call{{Write: true}})
 }
 
 // noteStarts stores the entities for which a run starts others.

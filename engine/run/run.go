@@ -199,7 +199,7 @@ func (x *execution) do(ctx context.Context) (history.Outcome, error) {
 	if err := x.remembered.commitGone(ctx); err != nil {
 		return "", err
 	}
-	return outcome, x.follow()
+	return outcome, x.remembered.follow(x.run)
 }
 
 // commit gives the memory what a run remembers whose entity exists, and starts what
@@ -208,22 +208,7 @@ func (x *execution) commit(ctx context.Context, sc engine.Scope) error {
 	if err := x.remembered.commit(ctx, sc); err != nil {
 		return err
 	}
-	return x.follow()
-}
-
-// follow starts the runs that follow. A start counts as a write of the entity, so that
-// rules that start each other without end are stopped.
-func (x *execution) follow() error {
-	starts := x.remembered.starts
-	if len(starts) == 0 || x.run.Look || x.run.Memory == nil {
-		return nil
-	}
-	if err := x.run.Guard.checkStart(x.run); err != nil {
-		return err
-	}
-	x.run.Memory.Follow(starts)
-	x.run.Guard.noteStarts(x.run, starts)
-	return nil
+	return x.remembered.follow(x.run)
 }
 
 // existing runs the steps for an entity that exists.

@@ -1,11 +1,14 @@
 package ruletest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/emulator"
@@ -36,6 +39,8 @@ type ruleRun struct {
 	trace   *history.Trace
 	outcome string
 	err     error
+	// followed says that another run or a time has started it.
+	followed bool
 }
 
 // scenarioResult is the result of one scenario.
@@ -57,6 +62,14 @@ type sandbox struct {
 	faults []emulator.Fault
 	// memory by rule and entity.
 	memory map[string]*run.LocalMemory
+	// sleeping are the runs that wait for a time, by rule and entity.
+	sleeping map[string]sleeper
+}
+
+// sleeper is a run that waits for a time.
+type sleeper struct {
+	route engine.Route
+	at    time.Time
 }
 
 func newSandbox(spec *testportal.Setup, s *testportal.Schema) (*sandbox, error) {
@@ -64,7 +77,7 @@ func newSandbox(spec *testportal.Setup, s *testportal.Schema) (*sandbox, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &sandbox{Portal: w, rec: &recorder{Client: w.Client}, memory: map[string]*run.LocalMemory{}}, nil
+	return &sandbox{Portal: w, rec: &recorder{Client: w.Client}, memory: map[string]*run.LocalMemory{}, sleeping: map[string]sleeper{}}, nil
 }
 
 // fixture is a test with its rule sets and their bound inputs.
@@ -178,21 +191,119 @@ func (s *fixture) deliver(ctx context.Context, w *sandbox, e *testfile.Event, co
 	}
 	defer func() { err = errors.Join(err, w.Emulator.SetFaults()) }()
 	heard := e.EngineEvent()
-	name := s.file.PortalName()
-	for _, b := range s.sets {
-		for _, route := range b.set.Route(name, heard, b.inputs) {
-			r := s.runRule(ctx, w, b, route, heard, count)
+	var first []engine.Route
+	switch {
+	case e.Start != "":
+		route, ok := s.startOf(e)
+		if !ok {
+			return nil, nil
+		}
+		first = append(first, route)
+	case heard.Code == "":
+		first = w.due(heard.Time)
+	default:
+		for _, b := range s.sets {
+			first = append(first, b.set.Route(s.file.PortalName(), heard, b.inputs)...)
+		}
+	}
+	turn := first
+	for link := 0; len(turn) > 0; link++ {
+		if link > maxLinks {
+			return nil, fmt.Errorf("the runs start each other without end: %d links", maxLinks)
+		}
+		var next []engine.Route
+		counts := map[string]int{}
+		for _, route := range turn {
+			event, n := heard, count
+			if one, ok := w.sleeping[routeKey(route)]; ok && heard.Code == "" && e.Start == "" && link == 0 {
+				event.Time = one.at
+			}
+			if link > 0 {
+				event, n = engine.Event{Time: heard.Time}, counts[routeKey(route)]
+			}
+			r, starts := s.runRule(ctx, w, route, event, max(1, n), e.Time())
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
+			r.followed = link > 0
 			out = append(out, r)
+			for _, st := range starts {
+				rule := s.ruleByID(st.Rule)
+				if rule == nil {
+					continue // the step that names it fails
+				}
+				route := engine.Route{Rule: rule, Entity: st.Entity}
+				if counts[routeKey(route)]++; counts[routeKey(route)] == 1 {
+					next = append(next, route)
+				}
+			}
 		}
+		turn = next
 	}
 	return out, nil
 }
 
-// runRule runs a rule as the queue does, and again if it was killed.
-func (s *fixture) runRule(ctx context.Context, w *sandbox, b boundSet, route engine.Route, e engine.Event, count int) ruleRun {
+// maxLinks is how many runs may start each other in turn.
+const maxLinks = 25
+
+func routeKey(r engine.Route) string { return r.Rule.ID + " " + r.Entity.String() }
+
+// due returns the runs whose time has come, the earliest first.
+func (w *sandbox) due(now time.Time) []engine.Route {
+	var keys []string
+	for key, one := range w.sleeping {
+		if !one.at.After(now) {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, func(a, b string) int {
+		return cmp.Or(w.sleeping[a].at.Compare(w.sleeping[b].at), strings.Compare(a, b))
+	})
+	var out []engine.Route
+	for _, key := range keys {
+		out = append(out, w.sleeping[key].route)
+	}
+	return out
+}
+
+// startOf returns the run that a scene starts as another rule would.
+func (s *fixture) startOf(e *testfile.Event) (engine.Route, bool) {
+	r := s.ruleByID(e.Start)
+	if r == nil {
+		return engine.Route{}, false
+	}
+	about, ok := r.Subject()
+	id, err := strconv.Atoi(e.ID)
+	if !ok || err != nil && !about.Portal {
+		return engine.Route{}, false
+	}
+	return engine.Route{Rule: r, Entity: about.EntityWithID(r, id)}, true
+}
+
+func (s *fixture) ruleByID(id string) *engine.Rule {
+	for _, b := range s.sets {
+		for _, r := range b.set.Rules {
+			if r.ID == id {
+				return r
+			}
+		}
+	}
+	return nil
+}
+
+// inputsOf returns the inputs of a rule's set.
+func (s *fixture) inputsOf(r *engine.Rule) map[string]any {
+	for _, b := range s.sets {
+		if b.set == r.Set {
+			return b.inputs
+		}
+	}
+	return nil
+}
+
+// runRule runs a rule as the queue does, and again if it was killed. It returns the runs
+// that follow.
+func (s *fixture) runRule(ctx context.Context, w *sandbox, route engine.Route, e engine.Event, count int, now time.Time) (ruleRun, []engine.Start) {
 	r := ruleRun{rule: route.Rule, route: route}
 	m := w.remember(route)
 	m.Begin()
@@ -202,7 +313,7 @@ func (s *fixture) runRule(ctx context.Context, w *sandbox, b boundSet, route eng
 		r.trace, r.err = run.Run{
 			Portal: s.file.PortalName(), Client: w.rec, Entity: route.Entity, Event: e, Count: count,
 			Added: route.Added, Deleted: route.Deleted, LastAttempt: true, Attempt: attempt,
-			Inputs: b.inputs, Memory: m, InOrder: true, Send: w.rec.post,
+			Inputs: s.inputsOf(route.Rule), Memory: m, InOrder: true, Send: w.rec.post, Rule: s.ruleByID, Now: now,
 		}.Do(alive, route.Rule)
 		kill()
 		if !w.rec.killed() || ctx.Err() != nil {
@@ -213,10 +324,13 @@ func (s *fixture) runRule(ctx context.Context, w *sandbox, b boundSet, route eng
 	r.outcome = string(r.trace.Outcome)
 	if r.err != nil {
 		r.outcome = verdict(r.err)
-	} else {
-		m.Succeed()
+		return r, nil
 	}
-	return r
+	starts, at := m.Succeed()
+	if delete(w.sleeping, routeKey(route)); !at.IsZero() {
+		w.sleeping[routeKey(route)] = sleeper{engine.Route{Rule: route.Rule, Entity: route.Entity}, at}
+	}
+	return r, starts
 }
 
 // startAttempt prepares for an attempt. killed reports whether it was killed.

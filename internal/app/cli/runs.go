@@ -82,7 +82,7 @@ func withHistory(ctx context.Context, env environment, path string, do func(c *c
 
 // states are all states of a run, in the order of its lifecycle.
 var states = []queue.State{
-	queue.Waiting, queue.Blocked, queue.Queued, queue.Running, queue.Succeeded, queue.Parked, queue.Discarded,
+	queue.Waiting, queue.Asleep, queue.Blocked, queue.Queued, queue.Running, queue.Succeeded, queue.Parked, queue.Discarded,
 }
 
 // runFilter are the flags that select runs.

@@ -61,6 +61,8 @@ func (r *Listed) what(dateTime func(time.Time) string) string {
 			text += ", failed before: " + r.failure()
 		}
 		return text
+	case queue.Asleep:
+		return "until " + dateTime(r.Due)
 	case queue.Succeeded:
 		if r.Record == nil {
 			return ""

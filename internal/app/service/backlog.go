@@ -35,7 +35,7 @@ func (b *backlogs) read(ctx context.Context) ([]backlog, error) {
 		if !ok {
 			i, place[portal] = len(all), len(all)
 			all = append(all, backlog{portal: portal, runs: map[queue.State]int{
-				queue.Waiting: 0, queue.Blocked: 0, queue.Queued: 0, queue.Running: 0, queue.Parked: 0,
+				queue.Waiting: 0, queue.Asleep: 0, queue.Blocked: 0, queue.Queued: 0, queue.Running: 0, queue.Parked: 0,
 			}})
 		}
 		return &all[i]

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/ruletest/compare"
 	"github.com/b24rules/b24rules/internal/ruletest/testportal"
@@ -54,8 +55,21 @@ func (c *fileChecker) test(t *Test) {
 	}
 	for i, a := range t.Phases() {
 		c.State(a.Change, i > 0)
+		if a.Scenario.Event == nil {
+			c.List.Errorf(t.Name.Pos, "missing-key", "a scene needs an event, or a time").Hint = "event: ONCRMDEALUPDATE 759, or at: 2026-05-01T09:00"
+			continue
+		}
+		if name := a.Scenario.Event.Start; name != "" && !c.hasRule(name) {
+			c.List.Errorf(a.Scenario.Event.Pos, "start-rule", "no rule file under test has a rule %q", name)
+		}
 		c.scene(a.Scenario)
 	}
+}
+
+func (c *fileChecker) hasRule(id string) bool {
+	return slices.ContainsFunc(c.file.Sets, func(s *engine.RuleSet) bool {
+		return slices.ContainsFunc(s.Rules, func(r *engine.Rule) bool { return r.ID == id })
+	})
 }
 
 func (c *fileChecker) inputNames(given inputs) {

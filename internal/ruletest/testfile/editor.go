@@ -24,6 +24,9 @@ func (v *name) NodeSchema() yamlfile.Schema {
 }
 
 // NodeSchema implements yamlfile.NodeSchema.
+func (c *Clock) NodeSchema() yamlfile.Schema { return yamlfile.TextSchema() }
+
+// NodeSchema implements yamlfile.NodeSchema.
 func (v *names) NodeSchema() yamlfile.Schema {
 	return yamlfile.AnySchema(yamlfile.SchemaFor[name](), yamlfile.ListSchema(yamlfile.SchemaFor[name]()))
 }

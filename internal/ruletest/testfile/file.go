@@ -44,7 +44,8 @@ type then struct {
 
 // Scenario is an event and its expected result.
 type Scenario struct {
-	Event   *Event            `yaml:"event" validate:"required" doc:"the event that arrives: its code and id; for items of smart processes and smart invoices (31) with the type before the id" example:"ONCRMDEALUPDATE 759"`
+	At      *Clock            `yaml:"at" doc:"the time: without an event the runs that are due at it run. It holds until the next at; without any, the clock is the time of the event" example:"2026-05-01T09:00"`
+	Event   *Event            `yaml:"event" doc:"the event that arrives: its code and id; for items of smart processes and smart invoices (31) with the type before the id. {start: RULE, id: 3} starts a rule as another rule would" example:"ONCRMDEALUPDATE 759"`
 	Answers map[string]value  `yaml:"answers" doc:"the portal's answers to methods that the emulator does not have" example:"{crm.activity.add: 77}"`
 	Refuse  map[string]string `yaml:"refuse" doc:"the error codes with which the portal refuses methods" example:"{crm.activity.add: ACCESS_DENIED}"`
 	Faults  faults            `yaml:"faults" doc:"faults of the portal while the rules run; the keys are those of b24rules emulator --faults" example:"[{kind: shape, method: crm.item.productrow.list, shape: as_null}]"`
@@ -66,7 +67,46 @@ func (t *Test) Phases() []Phase {
 	for i := range t.Then {
 		out = append(out, Phase{&t.Then[i].Change, &t.Then[i].Scenario})
 	}
+	var clock *Clock
+	for _, p := range out {
+		s := p.Scenario
+		if s.At != nil {
+			clock = s.At
+		}
+		if s.Event == nil && clock != nil {
+			s.Event = clock.timer()
+		}
+		if s.Event != nil && clock != nil && !s.Event.timed {
+			s.Event.time = clock.Time
+		}
+	}
 	return out
+}
+
+// Clock is a time in a scene.
+type Clock struct {
+	Time time.Time
+	Pos  diag.Pos
+}
+
+// UnmarshalNode reads a time: 2026-05-01T09:00, with seconds and an offset or without.
+func (c *Clock) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	var list diag.List
+	c.Pos = f.Pos(n)
+	r := yamlfile.Resolve(n)
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateOnly} {
+		if t, err := time.Parse(layout, r.Value); err == nil {
+			c.Time = t
+			return list
+		}
+	}
+	list.Errorf(c.Pos, "invalid-value", "at takes a time such as 2026-05-01T09:00, not %q", r.Value)
+	return list
+}
+
+// timer is the event of a scene that has only a time.
+func (c *Clock) timer() *Event {
+	return &Event{Pos: c.Pos, time: c.Time, Label: "the time " + c.Time.Format("2006-01-02T15:04")}
 }
 
 // name is text with its position in the file.
@@ -151,11 +191,15 @@ type Event struct {
 	Pos    diag.Pos
 	Kind   schemas.Event
 	Label  string // its text in messages
+	timed  bool   // the file gives the time
+	// Start is the rule that the scene starts as another rule would, "" for an event.
+	Start string
 }
 
 // eventForm is the long form of an event.
 type eventForm struct {
-	Code         string         `yaml:"code" validate:"required" doc:"the event's code" example:"ONCRMDEALUPDATE"`
+	Code         string         `yaml:"code" doc:"the event's code" example:"ONCRMDEALUPDATE"`
+	Start        string         `yaml:"start" doc:"instead of a code: the rule that starts" example:"won-total"`
 	ID           string         `yaml:"id" doc:"the id of the event's entity" example:"759"`
 	EntityTypeID int            `yaml:"entityTypeId" validate:"omitempty,min=1" doc:"the type of a smart process item; 31 for a smart invoice"`
 	Data         map[string]any `yaml:"data" doc:"further data of the event" example:"{FIELDS: {CATEGORY_ID: 3}}"`
@@ -191,6 +235,24 @@ func (e *Event) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 
 func (e *Event) read(form eventForm) (list diag.List) {
 	e.code, e.ID, e.TypeID, e.data, e.time = strings.ToUpper(form.Code), form.ID, form.EntityTypeID, form.Data, defaultTime
+	if form.Time != "" {
+		t, err := time.Parse(time.RFC3339, form.Time)
+		if err != nil {
+			list.Errorf(e.Pos, "invalid-value", "the event's time %q is not in the form 2026-01-02T12:00:00+03:00", form.Time)
+		}
+		e.time, e.timed = t, true
+	}
+	switch {
+	case form.Start != "" && form.Code != "":
+		list.Errorf(e.Pos, "invalid-value", "an event has a code, or start with the rule that starts, and not both")
+		return list
+	case form.Start != "":
+		e.Start, e.Label = form.Start, strings.TrimSpace("start of "+form.Start+" "+e.ID)
+		return list
+	case form.Code == "":
+		list.Errorf(e.Pos, "missing-key", "the event has no code").Hint = "event: ONCRMDEALUPDATE 759"
+		return list
+	}
 	known, suffix, ok := schemas.LookupEvent(form.Code)
 	if !ok {
 		var codes []string
@@ -206,13 +268,6 @@ func (e *Event) read(form eventForm) (list diag.List) {
 	e.Kind = known
 	if suffix != 0 {
 		e.TypeID = suffix
-	}
-	if form.Time != "" {
-		t, err := time.Parse(time.RFC3339, form.Time)
-		if err != nil {
-			list.Errorf(e.Pos, "invalid-value", "the event's time %q is not in the form 2026-01-02T12:00:00+03:00", form.Time)
-		}
-		e.time = t
 	}
 	switch {
 	case e.ID == "" && form.Data == nil:
@@ -246,8 +301,14 @@ func (e *Event) WithOperation(op string) (*Event, bool) {
 	return &other, true
 }
 
+// Time returns when the event is sent.
+func (e *Event) Time() time.Time { return e.time }
+
 // EngineEvent returns the event for rules. All values are text, as in a form.
 func (e *Event) EngineEvent() engine.Event {
+	if e.code == "" {
+		return engine.Event{Time: e.time}
+	}
 	fields := map[string]any{}
 	if e.ID != "" {
 		fields["ID"] = e.ID

@@ -1,0 +1,281 @@
+package run_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/dryrun"
+	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/engine/run"
+	"github.com/b24rules/b24rules/internal/enginetest"
+)
+
+type startArgs struct {
+	Rule string `yaml:"rule" doc:"rule"`
+	IDs  []int  `yaml:"ids" doc:"ids"`
+}
+
+// startRules compiles rules about deals that may start others with the action begin.
+func startRules(t *testing.T, text string) *engine.RuleSet {
+	t.Helper()
+	begin := engine.Define(engine.Spec[startArgs]{
+		Name: "begin", Doc: "starts a rule", Starts: true,
+		Run: func(_ context.Context, c *engine.Call, a startArgs) (any, error) { return nil, c.Start(a.Rule, a.IDs) },
+	})
+	set, list := load.File("rule.yaml", []byte("version: 1\nrules:\n"+text), append(enginetest.Actions(new([]enginetest.Saved)), begin))
+	if list.HasErrors() {
+		t.Fatalf("findings: %v", list)
+	}
+	return set
+}
+
+func finder(set *engine.RuleSet) func(id string) *engine.Rule {
+	return func(id string) *engine.Rule {
+		for _, r := range set.Rules {
+			if r.ID == id {
+				return r
+			}
+		}
+		return nil
+	}
+}
+
+func startsText(starts []engine.Start) string {
+	var all []string
+	for _, s := range starts {
+		all = append(all, s.Rule+" "+s.Entity.String())
+	}
+	return strings.Join(all, ", ")
+}
+
+const startingRules = `  child:
+    on: [ONCRMDEALUPDATE, ONCRMDEALDELETE]
+    steps:
+      - when: =event.data.stop == "yes"
+        fail: {with: stop}
+      - when: =event.data.gone == "yes"
+        fail: {with: gone}
+      - begin: {rule: parent, ids: '=map(event.data.ids, int(#))'}
+      - when: =event.data.portal == "yes"
+        begin: {rule: all}
+  parent:
+    about: company
+    steps: [{save: {entityTypeId: 9}}]
+  all:
+    about: portal
+    steps: [{save: {entityTypeId: 9}}]
+`
+
+// TestStarts: a run starts what it names, and once more what the last one has named.
+func TestStarts(t *testing.T) {
+	set := startRules(t, startingRules)
+	m := &run.LocalMemory{}
+	for i, tt := range []struct {
+		data    map[string]any
+		want    string
+		deleted bool
+	}{
+		{data: map[string]any{"ids": []any{"1", "2"}}, want: "parent company:1, parent company:2"},
+		{data: map[string]any{"ids": []any{"2", "3"}}, want: "parent company:2, parent company:3, parent company:1"},
+		{data: map[string]any{"ids": []any{"3"}, "portal": "yes"}, want: "all portal:all, parent company:3, parent company:2"},
+		{data: map[string]any{"stop": "yes", "ids": []any{"3"}}, want: "all portal:all, parent company:3"},
+		{data: map[string]any{"ids": []any{}}, want: ""},
+		{data: map[string]any{"ids": []any{"7"}}, want: "parent company:7"},
+		{data: map[string]any{"gone": "yes", "ids": []any{"7"}}, want: "parent company:7"},
+		{data: map[string]any{"ids": []any{"8"}}, want: "parent company:8"},
+		{data: map[string]any{"ids": []any{}}, want: "parent company:8", deleted: true},
+		{data: map[string]any{"ids": []any{}}, want: "", deleted: true},
+	} {
+		r := enginetest.DealRun()
+		r.Memory, r.Event.Data, r.Rule = m, tt.data, finder(set)
+		if r.Deleted = tt.deleted; tt.deleted {
+			r.Entity.TypeID = 0 // the event alone decides
+		}
+		m.Begin()
+		trace, err := r.Do(context.Background(), set.Rules[0])
+		if err != nil {
+			t.Fatalf("run %d: %v", i+1, err)
+		}
+		starts, _ := m.Succeed()
+		if got := startsText(starts); got != tt.want {
+			t.Errorf("run %d starts %s, want %s (%v)", i+1, got, tt.want, trace.Follows)
+		}
+	}
+}
+
+func TestStartsThatFail(t *testing.T) {
+	set := startRules(t, startingRules)
+	r := enginetest.DealRun()
+	r.Event.Data = map[string]any{"ids": []any{"1"}}
+	for _, find := range []func(string) *engine.Rule{nil, func(string) *engine.Rule { return nil }} {
+		r.Rule, r.Memory = find, &run.LocalMemory{}
+		if _, err := r.Do(context.Background(), set.Rules[0]); err == nil || !strings.Contains(err.Error(), `rule "parent" is not among the rules`) {
+			t.Errorf("without the rule: %v", err)
+		}
+	}
+	many := make([]any, 2000)
+	for i := range many {
+		many[i] = fmt.Sprint(i + 1)
+	}
+	m := &run.LocalMemory{}
+	r.Rule, r.Memory, r.Event.Data = finder(set), m, map[string]any{"ids": many}
+	if _, err := r.Do(context.Background(), set.Rules[0]); err == nil || !strings.Contains(err.Error(), "more than 16 KiB") {
+		t.Errorf("more than fits into the memory: %v", err)
+	}
+}
+
+// TestACycleOfStartsIsCut: a start counts as a write of the started entity.
+func TestACycleOfStartsIsCut(t *testing.T) {
+	set := startRules(t, `  a:
+    about: deal
+    steps: [{begin: {rule: b, ids: [8]}}]
+  b:
+    about: deal
+    steps: [{begin: {rule: a, ids: [7]}}]
+`)
+	guard := &run.LoopGuard{}
+	memories := map[string]*run.LocalMemory{}
+	next := engine.Start{Rule: "a", Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "7"}}
+	for i := range 100 {
+		m := memories[next.Rule]
+		if m == nil {
+			m = &run.LocalMemory{}
+			memories[next.Rule] = m
+		}
+		r := enginetest.DealRun()
+		r.Memory, r.Rule, r.Guard, r.Entity = m, finder(set), guard, next.Entity
+		m.Begin()
+		if _, err := r.Do(context.Background(), finder(set)(next.Rule)); err != nil {
+			if i != 25 || !strings.Contains(err.Error(), "have started each other") {
+				t.Errorf("run %d: %v", i+1, err)
+			}
+			return
+		}
+		starts, _ := m.Succeed()
+		next = starts[0]
+	}
+	t.Error("100 runs have started each other")
+}
+
+const reminder = `    steps:
+      - at: {time: '=event.data.end == "" ? nil : date(event.data.end)', late: 2h}
+        save: {entityTypeId: 9, fields: {it: reminded}}
+      - at: '=event.data.end == "" ? nil : addDays(date(event.data.end), 1)'
+        save: {entityTypeId: 9, fields: {it: after}}
+`
+
+func TestAt(t *testing.T) {
+	at := func(text string) time.Time {
+		tm, err := time.Parse("2006-01-02T15:04", text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tm
+	}
+	for _, tt := range []struct {
+		name string
+		runs [][4]string // the present, the end, what is saved, when the next run is due
+	}{
+		{"each time once", [][4]string{
+			{"2026-05-01T00:00", "2026-05-02T09:00:00Z", "", "2026-05-02T09:00"},
+			{"2026-05-01T12:00", "2026-05-02T09:00:00Z", "", "2026-05-02T09:00"},
+			{"2026-05-02T09:00", "2026-05-02T09:00:00Z", "reminded", "2026-05-03T09:00"},
+			{"2026-05-02T09:01", "2026-05-02T09:00:00Z", "", "2026-05-03T09:00"},
+			{"2026-05-03T10:00", "2026-05-02T09:00:00Z", "after", ""},
+			{"2026-05-03T11:00", "2026-05-02T09:00:00Z", "", ""},
+			{"2026-05-03T11:00", "2026-06-02T09:00:00Z", "", "2026-06-02T09:00"},
+		}},
+		{"late", [][4]string{
+			{"2026-05-02T11:00", "2026-05-02T09:00:00Z", "reminded", "2026-05-03T09:00"},
+			{"2026-06-02T11:01", "2026-06-02T09:00:00Z", "", "2026-06-03T09:00"},
+			{"2026-06-04T09:01", "2026-06-02T09:00:00Z", "", ""},
+		}},
+		{"no time", [][4]string{{"2026-05-02T11:00", "", "", ""}}},
+		{"a clock that jumps back does not run it twice", [][4]string{
+			{"2026-05-02T09:00", "2026-05-02T09:00:00Z", "reminded", "2026-05-03T09:00"},
+			{"2026-05-02T08:00", "2026-05-02T09:00:00Z", "", "2026-05-03T09:00"},
+			{"2026-05-02T09:00", "2026-05-02T09:00:00Z", "", "2026-05-03T09:00"},
+		}},
+		{"another offset is the same time", [][4]string{
+			{"2026-05-02T09:00", "2026-05-02T09:00:00Z", "reminded", "2026-05-03T09:00"},
+			{"2026-05-02T09:30", "2026-05-02T12:00:00+03:00", "", "2026-05-03T09:00"},
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := newDiary(t, reminder)
+			for i, x := range tt.runs {
+				due := ""
+				d.change = func(r *run.Run) { r.Now = at(x[0]) }
+				d.out = nil
+				r := enginetest.DealRun()
+				r.Memory, r.Event.Data, r.Now = d.memory, map[string]any{"end": x[1]}, at(x[0])
+				d.memory.Begin()
+				if _, err := r.Do(context.Background(), d.rule); err != nil {
+					t.Fatal(err)
+				}
+				if _, wake := d.memory.Succeed(); !wake.IsZero() {
+					due = wake.UTC().Format("2006-01-02T15:04")
+				}
+				var saved []string
+				for _, s := range d.out {
+					v, _ := s.Fields.Get("it")
+					saved = append(saved, fmt.Sprint(v))
+				}
+				if got := strings.Join(saved, " "); got != x[2] || due != x[3] {
+					t.Errorf("run %d: saved %q, next run at %q, want %q and %q", i+1, got, due, x[2], x[3])
+				}
+			}
+		})
+	}
+
+	t.Run("a failed run plans nothing and remembers nothing", func(t *testing.T) {
+		d := newDiary(t, reminder+"      - when: =event.count == 1\n        fail: {with: oops}\n")
+		d.change = func(r *run.Run) { r.Now = at("2026-05-02T09:00") }
+		if _, err := d.run(map[string]any{"end": "2026-05-02T09:00:00Z"}); err == nil {
+			t.Fatal("no failure")
+		}
+		if d.memory.Fail(); len(d.memory.Values) != 0 {
+			t.Errorf("remembered %v", d.memory.Values)
+		}
+	})
+
+}
+
+// TestLook: a first look remembers what it sees, plans what is to come, and writes and
+// starts nothing.
+func TestLook(t *testing.T) {
+	d := newDiary(t, won+strings.TrimPrefix(reminder, "    steps:\n")+"      - once: =event.data.stage\n        save: {entityTypeId: 9, fields: {it: once}}\n      - compute: {stage: =event.data.stage}\n      - when: =(before.stage ?? \"-\") == \"WON\"\n        save: {entityTypeId: 9, fields: {it: before}}\n")
+	d.change = func(r *run.Run) {
+		r.DryRun, r.Look, r.Now = &dryrun.Run{}, true, time.Date(2026, 5, 2, 10, 0, 0, 0, time.UTC)
+	}
+	data := map[string]any{"stage": "WON", "end": "2026-05-02T09:00:00Z"}
+	if saved, err := d.run(data); err != nil || saved != "" {
+		t.Fatalf("the look saved %q, %v", saved, err)
+	}
+	d.change = func(r *run.Run) { r.Now = time.Date(2026, 5, 2, 10, 30, 0, 0, time.UTC) }
+	if saved, err := d.run(data); err != nil || saved != "once before" {
+		t.Errorf("the run after the look saved %q, %v", saved, err)
+	}
+
+	set := startRules(t, startingRules)
+	m := &run.LocalMemory{}
+	r := enginetest.DealRun()
+	r.Memory, r.Rule, r.DryRun, r.Look, r.Event.Data = m, finder(set), &dryrun.Run{}, true, map[string]any{"ids": []any{"1"}}
+	if _, err := r.Do(context.Background(), set.Rules[0]); err != nil {
+		t.Fatal(err)
+	}
+	if starts, _ := m.Succeed(); len(starts) != 0 {
+		t.Errorf("the look starts %s", startsText(starts))
+	}
+	r.DryRun, r.Look, r.Event.Data = nil, false, map[string]any{"ids": []any{"2"}}
+	if _, err := r.Do(context.Background(), set.Rules[0]); err != nil {
+		t.Fatal(err)
+	}
+	if starts, _ := m.Succeed(); startsText(starts) != "parent company:2, parent company:1" {
+		t.Errorf("after the look the first move starts %s", startsText(starts))
+	}
+}
