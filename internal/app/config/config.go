@@ -44,6 +44,8 @@ type Config struct {
 	// applications bind no events.
 	PublicURL string
 	CatchUp   CatchUp
+	// Alerts are the receivers of alerts.
+	Alerts []AlertReceiver
 	// PrivateHosts are the hosts on this machine and in private networks that rules may
 	// send requests to.
 	PrivateHosts *engine.PrivateHosts
@@ -140,6 +142,12 @@ func (c *Config) Secrets() []string {
 			out = append(out, p.OAuth.ClientSecret.Reveal())
 		}
 	}
+	for _, a := range c.Alerts {
+		out = append(out, a.Webhook.Reveal(), a.Secret.Reveal())
+		if a.Telegram != nil {
+			out = append(out, a.Telegram.Token.Reveal())
+		}
+	}
 	return append(out, databasePassword(c.Database).Reveal())
 }
 
@@ -164,6 +172,7 @@ type layout struct {
 	Console              scalar       `yaml:"console" doc:"web pages about the queue and the rules; not in this version"`
 	PublicURL            scalar       `yaml:"public_url" doc:"the address under which portals reach listen; applications bind their events to it" example:"https://b24rules.example.com"`
 	PrivateHosts         scalars      `yaml:"private_hosts" doc:"names, addresses and networks on this machine and in private networks that rules may send requests to; the hosts of the portals are always among them" example:"[stock.local, 10.1.2.0/24]"`
+	Alerts               alertsFile   `yaml:"alerts" doc:"who is informed when something is wrong"`
 	CatchUp              catchUpBlock `yaml:"catch_up" doc:"the catch-up after a downtime: off, on, or its limits"`
 }
 

@@ -31,6 +31,8 @@ var configSections = []struct {
 	{"The file", "", layout{}},
 	{"portals: {NAME: …}", "You choose NAME. The portal sends its events to `/hooks/NAME`. [portal.md](portal.md) describes how to connect a portal.", portalFile{}},
 	{"portals: {NAME: {oauth: …}}", "", oauthFile{}},
+	{"alerts: {to: {NAME: …}}", "You choose NAME. Each receiver has `webhook` or `telegram`. [operating.md](operating.md#alerts) describes when a message is sent.", alertReceiverFile{}},
+	{"alerts: {to: {NAME: {telegram: …}}}", "", telegramFile{}},
 	{"portals: {NAME: {tls: …}}", "", tlsFile{}},
 	{"portals: {NAME: {calendar: …}}", "", daysFile{}},
 	{"log", "Files in `dir` are rotated automatically. [operating.md](operating.md#the-log) describes the log and the dump.", logFile{}},

@@ -63,6 +63,7 @@ func (r *reader) config(in *layout) *Config {
 	r.portals(c, in, root)
 	c.PrivateHosts = r.privateHosts(in.PrivateHosts, c.Portals)
 	r.log(c, in.Log)
+	c.Alerts = r.alerts(in.Alerts)
 	r.misplacedVariables(r.file.Root)
 	if in.Console.set() && in.Console.text != "false" {
 		r.later(in.Console.pos, "the console is", "remove it")
@@ -273,22 +274,7 @@ func (r *reader) webhook(p namedPortal) bitrix.Secret {
 // secret reads a secret from the file, from the environment or from a separate file.
 // It returns false after a mistake.
 func (r *reader) secret(p namedPortal, key string, here, file scalar) (text string, pos diag.Pos, ok bool) {
-	switch {
-	case here.bad || file.bad:
-		return "", p.pos, false
-	case here.set() && file.set():
-		r.errorf(file.pos, "duplicate-key", "portal %s has both %s and %s_file", p.name, key, key).Hint = "remove one of them"
-		return "", file.pos, false
-	case here.set():
-		r.literalSecret(here)
-		text, ok = r.expand(here)
-		return strings.TrimSpace(text), here.pos, ok
-	case file.set():
-		text, ok = r.secretFile(file, key)
-		return strings.TrimSpace(text), file.pos, ok
-	}
-	r.errorf(p.pos, "missing-key", "portal %s needs %s or %s_file", p.name, key, key)
-	return "", p.pos, false
+	return r.secretOf("portal "+p.name, p.pos, key, here, file)
 }
 
 // secretFile reads the file that a key such as webhook_file names. Its path may have

@@ -55,7 +55,7 @@ func secretText(data []byte) (string, error) {
 
 // takesVariables are the keys whose values may have variables of the environment. Rule
 // sets check their inputs themselves.
-var takesVariables = []string{"database", "webhook", "application_token", "client_id", "client_secret", "inputs"}
+var takesVariables = []string{"database", "webhook", "application_token", "client_id", "client_secret", "token", "secret", "inputs"}
 
 // mayHaveVariables reports whether the value of a key may have variables: those above,
 // and the paths of files with their values.

@@ -35,6 +35,7 @@ type downtime struct {
 	queue   *queue.Queue
 	rules   *fleet.Rules
 	portals portals
+	losses  *losses
 	log     *slog.Logger
 }
 
@@ -114,6 +115,12 @@ func (d *downtime) lost(portal string) {
 	if p := d.portals[portal]; p != nil {
 		p.complete.Store(false)
 	}
+}
+
+// eventLost is lost for an event that this process has received. People are informed.
+func (d *downtime) eventLost(portal string) {
+	d.losses.add(portal, time.Now())
+	d.lost(portal)
 }
 
 // allLost calls lost for all portals: another process lost its leases, and perhaps

@@ -37,7 +37,7 @@ func (in *intake) handler() http.Handler {
 	r := mux.NewRouter().SkipClean(true) // a redirect would lose an event
 	r.Handle("/healthz", ingest.Ready(in.queue.Ping, in.log)).Methods(http.MethodGet, http.MethodHead)
 	r.PathPrefix("/").Handler(ingest.New(ingest.Config{
-		Portal: in.token, Push: in.push, Lost: in.downtime.lost, Install: in.install, MaxBody: in.limits.MaxBody, PortalEvents: in.limits.PortalEvents,
+		Portal: in.token, Push: in.push, Lost: in.downtime.eventLost, Install: in.install, MaxBody: in.limits.MaxBody, PortalEvents: in.limits.PortalEvents,
 		Log: in.log, Form: in.form, Dump: in.dump.Event, Done: in.metrics.event,
 	}))
 	return r

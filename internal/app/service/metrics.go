@@ -31,6 +31,7 @@ type metrics struct {
 	runSeconds   prometheus.Histogram     // of an attempt
 	delaySeconds prometheus.Histogram     // from an event to the end of its run
 	restSeconds  *prometheus.HistogramVec // of a request, by portal
+	alerts       *prometheus.CounterVec   // messages of alerts, by receiver and result
 	holds        *prometheus.GaugeVec     // 1 for each hold, by portal, rule and cause
 	shadows      *prometheus.GaugeVec     // 1 for each portal in shadow mode
 	comparisons  *prometheus.CounterVec   // of the shadow mode, by portal, rule and result
@@ -49,6 +50,7 @@ func newMetrics() *metrics {
 		restSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "b24rules_rest_request_seconds", Help: "Time until a portal answered a request.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 14),
 		}, []string{"portal"}),
+		alerts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "b24rules_alert_messages_total", Help: "Attempts to send a message of an alert, by result: sent or failed."}, []string{"receiver", "result"}),
 		holds: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "b24rules_hold", Help: "1 while the runs of a portal, or of one of its rules, wait because of a fault.",
 		}, []string{"portal", "rule", "cause"}),
@@ -59,7 +61,7 @@ func newMetrics() *metrics {
 			Name: "b24rules_shadow_runs_total", Help: "Runs in shadow mode, by what the comparison with the portal showed.",
 		}, []string{"portal", "rule", "result"}),
 	}
-	m.registry.MustRegister(m.events, m.unproven, m.eventSeconds, m.storing, m.attempts, m.runSeconds, m.delaySeconds, m.restSeconds, m.holds, m.shadows, m.comparisons,
+	m.registry.MustRegister(m.events, m.unproven, m.eventSeconds, m.storing, m.attempts, m.runSeconds, m.delaySeconds, m.restSeconds, m.alerts, m.holds, m.shadows, m.comparisons,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -78,7 +78,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		s.dump = o.Logs.Dump
 		s.metrics.countLost(o.Logs.files)
 	}
-	s.downtime = &downtime{config: c, rules: o.Rules, portals: all, log: o.Log}
+	s.downtime = &downtime{losses: &losses{}, config: c, rules: o.Rules, portals: all, log: o.Log}
 	var err error
 	if s.queue, err = openQueue(ctx, c, all, s.downtime, o.Log); err != nil {
 		return nil, err
@@ -205,6 +205,9 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 	defer stopListening()
 	heartbeats.Go(func() { s.downtime.watch(listening) })
 	wg.Go(func() { s.backlogs.watch(working) })
+	if keeper := s.newKeeper(); keeper != nil {
+		wg.Go(func() { keeper.Run(working) })
+	}
 	wg.Go(func() { s.keepHolds(working) })
 	wg.Go(func() { s.keeper.run(working) })
 	s.permits.required.Store(true)

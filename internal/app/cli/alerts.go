@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/alerts"
+	"github.com/b24rules/b24rules/internal/app/service"
+)
+
+var alertsCmd = &command{
+	name:  "alerts",
+	args:  "COMMAND [FLAGS]",
+	short: "test the receivers of alerts",
+	long: `Serve sends alerts to the receivers in the configuration (alerts) when something is
+wrong and when it is over: a fault of a portal, a stopped rule, parked runs, events that
+could not be stored, an invalid rule file. One message is sent for a cause, and not for
+each run.`,
+	setup: func(*flag.FlagSet) runFunc { return nil },
+	subs:  []*command{alertsTestCmd},
+}
+
+var alertsTestCmd = &command{
+	name:  "alerts test",
+	args:  "[--config FILE]",
+	short: "send a test message to each receiver",
+	long: `Test sends a message to each receiver of the configuration at once, and prints which
+have taken it. It needs no serve and no database.
+
+Exit codes: 0 all receivers have taken it, 1 the configuration has errors, 2 usage
+error, 3 a receiver has not taken it.`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		path := configFlag(fs)
+		return func(ctx context.Context, env environment, args []string) error {
+			if err := none(args); err != nil {
+				return err
+			}
+			c, err := loadConfig(env, *path)
+			if err != nil {
+				return err
+			}
+			receivers := service.Receivers(c.Alerts)
+			if len(receivers) == 0 {
+				return fmt.Errorf("%s has no receivers of alerts: add alerts: {to: {NAME: {webhook: https://…}}}", *path)
+			}
+			failed := 0
+			for i, err := range alerts.SendTest(ctx, receivers, time.Now()) {
+				if err != nil {
+					env.say("%s: %v", receivers[i].Name, env.redactor.Error(err))
+					failed++
+					continue
+				}
+				_, _ = fmt.Fprintf(env.Out, "%s: sent\n", receivers[i].Name)
+			}
+			if failed > 0 {
+				return errors.New("not every receiver has taken the message")
+			}
+			return nil
+		}
+	},
+}

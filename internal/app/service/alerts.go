@@ -1,0 +1,280 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/alerts"
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/cause"
+	"github.com/b24rules/b24rules/internal/hold"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+const (
+	// unreachableFor and behindFor are how long a portal must be unreachable, or its runs
+	// late, before people are informed: short outages end without them.
+	unreachableFor = 10 * time.Minute
+	behindFor      = 10 * time.Minute
+
+	// urgentAgain and parkedAgain are after what time a message is sent again.
+	urgentAgain = 6 * time.Hour
+	parkedAgain = 24 * time.Hour
+
+	// lostFor is how long no event must get lost before that is over.
+	lostFor = 2 * time.Minute
+
+	// readShare bounds the time that the reading of parked runs may take: after it
+	// follows a pause that is so many times as long.
+	readShare = 50
+)
+
+// Receivers returns the receivers of alerts of a configuration.
+func Receivers(all []config.AlertReceiver) []alerts.Receiver {
+	out := make([]alerts.Receiver, len(all))
+	for i, a := range all {
+		out[i] = alerts.Receiver{Name: a.Name, Sink: alerts.Webhook{URL: a.Webhook, Secret: a.Secret}}
+		if t := a.Telegram; t != nil {
+			out[i].Sink = alerts.Telegram{Token: t.Token, Chat: t.Chat, API: t.API}
+		}
+	}
+	return out
+}
+
+// faults are the things that are wrong, for alerts.
+type faults struct {
+	config   *config.Config
+	queue    *queue.Queue
+	rules    *Rules
+	portals  portals
+	backlogs *backlogs
+	losses   *losses
+
+	parked     []alerts.Condition
+	parkedNext time.Time // when parked runs are read again
+}
+
+// newKeeper returns what sends the alerts of a service; nil without receivers.
+func (s *Service) newKeeper() *alerts.Keeper {
+	if len(s.config.Alerts) == 0 {
+		return nil
+	}
+	f := &faults{config: s.config, queue: s.queue, rules: s.rules, portals: s.portals, backlogs: s.backlogs, losses: s.downtime.losses}
+	host, _ := os.Hostname() // without a name, processes share their own alerts
+	return &alerts.Keeper{
+		DB: s.queue.Database(), Receivers: Receivers(s.config.Alerts), Shared: f.shared, Own: f.own, Process: "host " + host,
+		Hide: s.config.Redactor, Log: s.log,
+		Sent: func(receiver string, err error) {
+			result := "sent"
+			if err != nil {
+				result = "failed"
+			}
+			s.metrics.alerts.WithLabelValues(receiver, result).Inc()
+		},
+	}
+}
+
+// shared returns the faults that all processes see: holds, parked runs, late runs.
+func (f *faults) shared(ctx context.Context, now time.Time) ([]alerts.Condition, error) {
+	pauses, err := f.queue.Pauses(ctx)
+	if err != nil {
+		return nil, err
+	}
+	holds, err := f.queue.HoldList(ctx)
+	if err != nil {
+		return nil, err
+	}
+	silent := map[string]bool{} // somebody has paused the portal
+	held := map[string]bool{}
+	for _, p := range pauses {
+		silent[p.Portal] = silent[p.Portal] || p.Rule == ""
+		held[p.Portal] = true
+	}
+	var all []alerts.Condition
+	for _, h := range holds {
+		held[h.Portal] = true
+		if !silent[h.Portal] {
+			all = append(all, f.held(h))
+		}
+	}
+	if !now.Before(f.parkedNext) {
+		started := time.Now()
+		if err := f.readParked(ctx); err != nil {
+			return nil, err
+		}
+		f.parkedNext = now.Add(readShare * time.Since(started))
+	}
+	all = append(all, f.parked...)
+	late, err := f.backlogs.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range late {
+		if b.overdue >= behind && !held[b.portal] && !held[""] {
+			all = append(all, alerts.Condition{
+				Key: "behind " + b.portal, Since: now.Add(-b.overdue), After: behindFor, Repeat: urgentAgain, Portals: []string{b.portal},
+				Title: fmt.Sprintf("The runs of portal %s are late by more than %s.", b.portal, behindFor),
+				Over:  fmt.Sprintf("the runs of portal %s are no longer late.", b.portal),
+				Text:  "Too many events arrive for the rate limit of the portal, another program uses it, or no process works the portal. b24rules status shows more.",
+			})
+		}
+	}
+	return all, nil
+}
+
+// held is the condition of a hold.
+func (f *faults) held(h queue.Hold) alerts.Condition {
+	c := alerts.Condition{
+		Key: strings.TrimSpace("hold " + h.Portal + " " + h.Rule + " " + h.Cause), Since: h.Since, Repeat: urgentAgain, Portals: []string{h.Portal},
+		Title: fmt.Sprintf("Portal %s is %s. Its runs wait.", h.Portal, h.Cause),
+		Over:  fmt.Sprintf("portal %s is no longer %s. Its runs start.", h.Portal, h.Cause),
+		Text:  cause.Cause{Kind: cause.Portal, Code: h.Cause}.Advice(f.where(h.Portal)),
+	}
+	if h.Cause == hold.Unreachable {
+		c.After = unreachableFor
+	}
+	if h.Rule != "" {
+		c.Rules = []string{h.Rule}
+		c.Title = fmt.Sprintf("Rule %s of portal %s is %s. Its runs wait.", h.Rule, h.Portal, h.Cause)
+		c.Over = fmt.Sprintf("rule %s of portal %s is no longer %s. Its runs start.", h.Rule, h.Portal, h.Cause)
+		c.Text = "b24rules status --portal " + h.Portal + " shows what stops it."
+	}
+	return c
+}
+
+// where names the place of a portal in the configuration.
+func (f *faults) where(portal string) cause.Where {
+	for _, p := range f.config.Portals {
+		if p.Name == portal {
+			return cause.Where{Portal: portal, Config: fmt.Sprintf("%s:%d", p.Pos.File, p.Pos.Line)}
+		}
+	}
+	return cause.Where{Portal: portal}
+}
+
+// readParked reads the parked runs, one condition for each cause.
+func (f *faults) readParked(ctx context.Context) error {
+	counts, err := f.queue.Causes(ctx, queue.Filter{States: []queue.State{queue.Parked}})
+	if err != nil {
+		return err
+	}
+	byCause := map[string]*alerts.Condition{}
+	for _, n := range counts {
+		c := byCause[n.Cause]
+		if c == nil {
+			c = &alerts.Condition{Key: "parked " + cause.ID(n.Cause), Cause: cause.ID(n.Cause), Since: n.First, Repeat: parkedAgain}
+			byCause[n.Cause] = c
+		}
+		c.Runs += n.Runs
+		if n.First.Before(c.Since) {
+			c.Since = n.First
+		}
+		c.Portals, c.Rules = addTo(c.Portals, n.Portal), addTo(c.Rules, n.Rule)
+	}
+	f.parked = nil
+	for stored, c := range byCause {
+		why := cause.Parse(stored)
+		runs := "Runs are"
+		if c.Runs == 1 {
+			runs = "1 run is"
+		} else if c.Runs > 1 {
+			runs = fmt.Sprintf("%d runs are", c.Runs)
+		}
+		c.Title = fmt.Sprintf("%s parked: %s (portal %s, rule %s).", runs, why.Title(), fewNames(c.Portals), fewNames(c.Rules))
+		c.Over = fmt.Sprintf("no run is parked any more because: %s.", why.Title())
+		where := f.where(strings.Join(c.Portals, ", "))
+		where.Rule = why.File
+		c.Text = strings.TrimSpace(why.Advice(where) + "\nb24rules runs list --state parked")
+		if stored != "" {
+			c.Text += " --cause " + c.Cause
+		}
+		f.parked = append(f.parked, *c)
+	}
+	return nil
+}
+
+func addTo(list []string, name string) []string {
+	if slices.Contains(list, name) {
+		return list
+	}
+	return append(list, name)
+}
+
+// fewNames lists a few names, and how many more there are.
+func fewNames(all []string) string {
+	const most = 3
+	if len(all) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(all[:most], ", "), len(all)-most)
+	}
+	return strings.Join(all, ", ")
+}
+
+// own returns the faults that only this process sees: its rule files, and events that it
+// could not store.
+func (f *faults) own(_ context.Context, now time.Time) ([]alerts.Condition, error) {
+	var all []alerts.Condition
+	for _, b := range f.rules.Current().broken {
+		c := alerts.Condition{
+			Key: "rules " + b.file, Repeat: urgentAgain,
+			Title: fmt.Sprintf("The rule file %s has errors and does not run.", b.file),
+			Over:  fmt.Sprintf("the rule file %s is valid again.", b.file),
+			Text:  fmt.Sprintf("b24rules validate %s shows the errors.", b.file),
+		}
+		if b.running {
+			c.Title = fmt.Sprintf("The rule file %s has errors. Its last valid version still runs.", b.file)
+		}
+		all = append(all, c)
+	}
+	for portal, l := range f.losses.read(now) {
+		all = append(all, alerts.Condition{
+			Key: "lost " + portal, Since: l.since, Repeat: urgentAgain, Portals: []string{portal},
+			Title: fmt.Sprintf("Events of portal %s could not be stored, and Bitrix24 does not send them again.", portal),
+			Over:  fmt.Sprintf("events of portal %s are stored again.", portal),
+			Text:  "Look at the disk and the database: b24rules status, GET /healthz. When events can be stored, serve catches up on the changes.",
+		})
+	}
+	return all, nil
+}
+
+// losses notes the portals whose events could not be stored. The zero value is ready.
+type losses struct {
+	mu  sync.Mutex
+	all map[string]loss
+}
+
+type loss struct{ since, last time.Time }
+
+// add notes a lost event.
+func (l *losses) add(portal string, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.all == nil {
+		l.all = map[string]loss{}
+	}
+	one, ok := l.all[portal]
+	if !ok {
+		one.since = now
+	}
+	one.last = now
+	l.all[portal] = one
+}
+
+// read returns the portals that have lost events a short time ago.
+func (l *losses) read(now time.Time) map[string]loss {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := map[string]loss{}
+	for portal, one := range l.all {
+		if now.Sub(one.last) > lostFor {
+			delete(l.all, portal)
+			continue
+		}
+		out[portal] = one
+	}
+	return out
+}

@@ -1,0 +1,204 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/alerts"
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/cause"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// alertWorld is a queue, its faults, and a stand-in for a receiver.
+type alertWorld struct {
+	t      *testing.T
+	queue  *queue.Queue
+	faults *faults
+	keeper *alerts.Keeper
+	now    time.Time
+
+	mu       sync.Mutex
+	messages []string
+}
+
+func newAlertWorld(t *testing.T) *alertWorld {
+	w := &alertWorld{t: t, now: time.Now()}
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var m struct{ Message string }
+		if err := json.NewDecoder(r.Body).Decode(&m); err != nil {
+			t.Error(err)
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.messages = append(w.messages, m.Message)
+	}))
+	t.Cleanup(server.Close)
+	log := slog.New(slog.DiscardHandler)
+	var err error
+	if w.queue, err = queue.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "queue.db"), queue.Options{Attempts: 1, Log: log}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = w.queue.Close() })
+	c := &config.Config{Portals: []config.Portal{{Name: "acme"}}}
+	w.faults = &faults{config: c, queue: w.queue, backlogs: &backlogs{config: c, queue: w.queue, log: log}, losses: &losses{}}
+	w.keeper = &alerts.Keeper{
+		DB: w.queue.Database(), Shared: w.faults.shared, Log: log,
+		Receivers: Receivers([]config.AlertReceiver{{Name: "hook", Webhook: bitrix.Secret(server.URL)}}),
+	}
+	return w
+}
+
+// pass lets time pass for the alerts, with a look every few seconds.
+func (w *alertWorld) pass(d time.Duration) {
+	w.t.Helper()
+	for end := w.now.Add(d); w.now.Before(end); {
+		w.now = w.now.Add(5 * time.Second)
+		if err := w.keeper.Step(w.t.Context(), w.now); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// take returns the messages since the last call.
+func (w *alertWorld) take() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := w.messages
+	w.messages = nil
+	slices.Sort(out)
+	return out
+}
+
+// TestAlertsOfParkedRuns: 500 runs that park for two causes are two messages, and the end
+// of one cause is one more.
+func TestAlertsOfParkedRuns(t *testing.T) {
+	w := newAlertWorld(t)
+	var fixed atomic.Bool
+	ctx, stop := context.WithCancel(t.Context())
+	var working sync.WaitGroup
+	working.Go(func() {
+		if err := w.queue.Work(ctx, func(_ context.Context, r *queue.Run) error {
+			why := cause.Cause{Kind: cause.Refused, Method: "lists.element.get", Code: "ACCESS_DENIED"}
+			if strings.HasSuffix(r.Entity, "0") {
+				why = cause.Cause{Kind: cause.Limit, Code: "delete_limit", Rule: "r", File: "rules/r.yaml", Step: "sync"}
+			} else if fixed.Load() {
+				return nil
+			}
+			r.SetCause(why.String())
+			return queue.Park(errors.New("failed"))
+		}); err != nil {
+			t.Error(err)
+		}
+	})
+	defer working.Wait()
+	defer stop()
+	for i := range 500 {
+		if err := w.queue.Push(t.Context(), queue.Event{Portal: "acme", Code: "ONCRMDEALUPDATE"}, []queue.Route{{Rule: "r", Entity: fmt.Sprint("deal:", i)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.queue.WaitIdle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(time.Hour)
+	got := w.take()
+	if len(got) != 2 || !strings.HasPrefix(got[0], "450 runs are parked: the portal refuses lists.element.get: ACCESS_DENIED (portal acme, rule r).\n") ||
+		!strings.HasPrefix(got[1], "50 runs are parked: delete_limit stops step sync of rule r") || !strings.Contains(got[1], "raise delete_limit in rules/r.yaml") {
+		t.Fatalf("messages: %q", got)
+	}
+	fixed.Store(true)
+	if n, err := w.queue.ReplayAll(t.Context(), queue.Filter{States: []queue.State{queue.Parked}}, "anna@web1"); err != nil || n != 500 {
+		t.Fatal(n, err)
+	}
+	if err := w.queue.WaitIdle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(time.Hour)
+	if got := w.take(); len(got) != 1 || got[0] != "Over: no run is parked any more because: the portal refuses lists.element.get: ACCESS_DENIED." {
+		t.Errorf("messages after the replay: %q", got)
+	}
+}
+
+// TestAlertsOfHolds: the start and the end of a fault are messages, except of a short
+// outage and of a portal that somebody has paused.
+func TestAlertsOfHolds(t *testing.T) {
+	w := newAlertWorld(t)
+	set := func(rule, cause string) {
+		t.Helper()
+		if err := w.queue.SetHold(t.Context(), queue.Hold{Portal: "acme", Rule: rule, Cause: cause, Since: w.now}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end := func(rule string) {
+		t.Helper()
+		if err := w.queue.EndHold(t.Context(), "acme", rule); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("", "unreachable")
+	w.pass(9 * time.Minute)
+	end("")
+	w.pass(time.Minute)
+	if got := w.take(); len(got) != 0 {
+		t.Errorf("messages about a short outage: %q", got)
+	}
+	set("", "unauthorised")
+	set("r", "stopped")
+	w.pass(time.Hour)
+	end("")
+	end("r")
+	w.pass(time.Minute)
+	want := []string{"Over: portal acme is no longer unauthorised", "Over: rule r of portal acme is no longer stopped", "Portal acme is unauthorised. Its runs wait.\nThe portal does not accept", "Rule r of portal acme is stopped. Its runs wait."}
+	got := w.take()
+	if len(got) != len(want) {
+		t.Fatalf("messages: %q", got)
+	}
+	for i := range want {
+		if !strings.HasPrefix(got[i], want[i]) {
+			t.Errorf("message %q, want %q", got[i], want[i])
+		}
+	}
+	if err := w.queue.Pause(t.Context(), "acme", "", "stocktaking"); err != nil {
+		t.Fatal(err)
+	}
+	set("", "blocked")
+	w.pass(time.Hour)
+	if got := w.take(); len(got) != 0 {
+		t.Errorf("messages about a paused portal: %q", got)
+	}
+}
+
+// TestAlertsOfLostEvents: an event that was not stored is a message, and so is a rule file
+// with errors.
+func TestAlertsOfLostEvents(t *testing.T) {
+	w := newAlertWorld(t)
+	broken := []brokenFile{{file: "rules/r.yaml", running: true}}
+	w.faults.rules = &Rules{}
+	w.faults.rules.current.Store(&Generation{broken: broken})
+	w.keeper.Own, w.keeper.Process = w.faults.own, "host a"
+	for range 3 {
+		w.faults.losses.add("acme", w.now)
+		w.pass(20 * time.Second)
+	}
+	w.faults.rules.current.Store(&Generation{})
+	w.pass(10 * time.Minute)
+	got := w.take()
+	if len(got) != 4 || !strings.HasPrefix(got[0], "Events of portal acme could not be stored") || got[1] != "Over: events of portal acme are stored again." ||
+		got[2] != "Over: the rule file rules/r.yaml is valid again." || got[3] != "The rule file rules/r.yaml has errors. Its last valid version still runs.\nb24rules validate rules/r.yaml shows the errors." {
+		t.Errorf("messages: %q", got)
+	}
+}
