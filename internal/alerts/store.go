@@ -17,30 +17,28 @@ type alert struct {
 	condition  Condition // as in the last message, or as first seen
 }
 
-func readAlerts(ctx context.Context, db store.DB, scope string) (map[string]alert, error) {
-	rows, err := db.QueryContext(ctx, `SELECT alert, seen_at, sent_at, runs, condition FROM b24_alert WHERE scope = $1`, scope)
-	if err != nil {
-		return nil, fmt.Errorf("read alerts: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	all := map[string]alert{}
-	for rows.Next() {
+func readAlerts(ctx context.Context, db store.Reader, scope string) (map[string]alert, error) {
+	list, err := store.All(ctx, db, func(row store.Row) (alert, error) {
 		var (
 			a          = alert{scope: scope}
 			seen, sent int64
 			condition  string
 		)
-		if err := rows.Scan(&a.key, &seen, &sent, &a.runs, &condition); err != nil {
-			return nil, fmt.Errorf("read alerts: %w", err)
+		if err := row.Scan(&a.key, &seen, &sent, &a.runs, &condition); err != nil {
+			return a, err
 		}
 		if err := json.Unmarshal([]byte(condition), &a.condition); err != nil {
-			return nil, fmt.Errorf("read alert %s: %w", a.key, err)
+			return a, fmt.Errorf("alert %s: %w", a.key, err)
 		}
-		a.condition.Key, a.seen, a.sent = a.key, fromMicros(seen), fromMicros(sent)
-		all[a.key] = a
-	}
-	if err := rows.Err(); err != nil {
+		a.condition.Key, a.seen, a.sent = a.key, store.Time(seen), store.Time(sent)
+		return a, nil
+	}, `SELECT alert, seen_at, sent_at, runs, condition FROM b24_alert WHERE scope = $1`, scope)
+	if err != nil {
 		return nil, fmt.Errorf("read alerts: %w", err)
+	}
+	all := map[string]alert{}
+	for _, a := range list {
+		all[a.key] = a
 	}
 	return all, nil
 }
@@ -67,12 +65,12 @@ func markAlert(ctx context.Context, t store.Tx, a alert, c Condition, now time.T
 	}
 	n, err := t.Exec(ctx, `
 UPDATE b24_alert SET sent_at = $4, runs = $5, condition = $6
-WHERE scope = $1 AND alert = $2 AND sent_at = $3`, a.scope, a.key, micros(a.sent), now.UnixMicro(), c.Runs, string(text))
+WHERE scope = $1 AND alert = $2 AND sent_at = $3`, a.scope, a.key, store.Micros(a.sent), now.UnixMicro(), c.Runs, string(text))
 	return n > 0, err
 }
 
 func deleteAlert(ctx context.Context, t store.Tx, a alert) (mine bool, err error) {
-	n, err := t.Exec(ctx, `DELETE FROM b24_alert WHERE scope = $1 AND alert = $2 AND seen_at = $3`, a.scope, a.key, micros(a.seen))
+	n, err := t.Exec(ctx, `DELETE FROM b24_alert WHERE scope = $1 AND alert = $2 AND seen_at = $3`, a.scope, a.key, store.Micros(a.seen))
 	return n > 0, err
 }
 
@@ -85,26 +83,15 @@ type stored struct {
 }
 
 // readMessages reads the waiting messages of a receiver, oldest first.
-func readMessages(ctx context.Context, db store.DB, receiver string) ([]stored, error) {
-	rows, err := db.QueryContext(ctx, `
+func readMessages(ctx context.Context, db store.Reader, receiver string) ([]stored, error) {
+	all, err := store.All(ctx, db, func(row store.Row) (s stored, err error) {
+		var created, due int64
+		err = row.Scan(&s.id, &s.body, &created, &due, &s.attempts)
+		s.created, s.due = store.Time(created), store.Time(due)
+		return s, err
+	}, `
 SELECT id, body, created_at, due_at, attempts FROM b24_alert_message WHERE receiver = $1 AND sent_at = 0 ORDER BY id`, receiver)
 	if err != nil {
-		return nil, fmt.Errorf("read messages: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var all []stored
-	for rows.Next() {
-		var (
-			s            stored
-			created, due int64
-		)
-		if err := rows.Scan(&s.id, &s.body, &created, &due, &s.attempts); err != nil {
-			return nil, fmt.Errorf("read messages: %w", err)
-		}
-		s.created, s.due = fromMicros(created), fromMicros(due)
-		all = append(all, s)
-	}
-	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("read messages: %w", err)
 	}
 	return all, nil
@@ -149,7 +136,7 @@ func dropMessages(ctx context.Context, t store.Tx, receiver string, last int64) 
 
 // sentSince counts the messages that a receiver got since a time.
 func sentSince(ctx context.Context, db store.DB, receiver string, since time.Time) (n int, err error) {
-	err = db.QueryRowContext(ctx, `SELECT COUNT(*) FROM b24_alert_message WHERE receiver = $1 AND sent_at > $2`, receiver, since.UnixMicro()).Scan(&n)
+	err = db.QueryRow(ctx, `SELECT COUNT(*) FROM b24_alert_message WHERE receiver = $1 AND sent_at > $2`, receiver, since.UnixMicro()).Scan(&n)
 	return n, err
 }
 
@@ -157,7 +144,7 @@ func sentSince(ctx context.Context, db store.DB, receiver string, since time.Tim
 // sent.
 func deleteOld(ctx context.Context, db store.DB, before time.Time) (lost int64, err error) {
 	var old bool
-	err = db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM b24_alert_message WHERE created_at < $1)`, before.UnixMicro()).Scan(&old)
+	err = db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM b24_alert_message WHERE created_at < $1)`, before.UnixMicro()).Scan(&old)
 	if err != nil || !old {
 		return 0, err
 	}
@@ -181,42 +168,17 @@ type Waiting struct {
 }
 
 // WaitingMessages returns the receivers with messages that were tried and not taken.
-func WaitingMessages(ctx context.Context, db store.DB) ([]Waiting, error) {
-	rows, err := db.QueryContext(ctx, `
+func WaitingMessages(ctx context.Context, db store.Reader) ([]Waiting, error) {
+	all, err := store.All(ctx, db, func(row store.Row) (w Waiting, err error) {
+		var since int64
+		err = row.Scan(&w.Receiver, &w.Messages, &since, &w.Error)
+		w.Since = store.Time(since)
+		return w, err
+	}, `
 SELECT receiver, COUNT(*), MIN(created_at), MAX(error) FROM b24_alert_message WHERE sent_at = 0
 GROUP BY receiver HAVING MAX(attempts) > 0 ORDER BY receiver`)
 	if err != nil {
 		return nil, fmt.Errorf("read messages: %w", err)
 	}
-	defer func() { _ = rows.Close() }()
-	var all []Waiting
-	for rows.Next() {
-		var (
-			w     Waiting
-			since int64
-		)
-		if err := rows.Scan(&w.Receiver, &w.Messages, &since, &w.Error); err != nil {
-			return nil, fmt.Errorf("read messages: %w", err)
-		}
-		w.Since = fromMicros(since)
-		all = append(all, w)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read messages: %w", err)
-	}
 	return all, nil
-}
-
-func micros(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMicro()
-}
-
-func fromMicros(n int64) time.Time {
-	if n == 0 {
-		return time.Time{}
-	}
-	return time.UnixMicro(n)
 }
