@@ -11,6 +11,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/alerts"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -50,7 +51,7 @@ func Receivers(all []config.AlertReceiver) []alerts.Receiver {
 type faults struct {
 	config   *config.Config
 	queue    *queue.Queue
-	rules    *Rules
+	rules    *fleet.Rules
 	portals  portals
 	backlogs *backlogs
 	losses   *losses
@@ -98,7 +99,7 @@ func (f *faults) shared(ctx context.Context, now time.Time) ([]alerts.Condition,
 	var all []alerts.Condition
 	for _, h := range holds {
 		held[h.Portal] = true
-		if !silent[h.Portal] {
+		if !silent[h.Portal] && !hold.OfFiles(h.Cause) { // own has the rule file
 			all = append(all, f.held(h))
 		}
 	}
@@ -218,17 +219,17 @@ func fewNames(all []string) string {
 // could not store.
 func (f *faults) own(_ context.Context, now time.Time) ([]alerts.Condition, error) {
 	var all []alerts.Condition
-	for _, b := range f.rules.Current().broken {
-		c := alerts.Condition{
-			Key: "rules " + b.file, Repeat: urgentAgain,
-			Title: fmt.Sprintf("The rule file %s has errors and does not run.", b.file),
-			Over:  fmt.Sprintf("the rule file %s is valid again.", b.file),
-			Text:  fmt.Sprintf("b24rules validate %s shows the errors.", b.file),
+	byFile := map[string]*alerts.Condition{}
+	for _, r := range f.rules.Current().Refused() {
+		c := byFile[r.File]
+		if c == nil {
+			c = refusedFile(r)
+			byFile[r.File] = c
 		}
-		if b.running {
-			c.Title = fmt.Sprintf("The rule file %s has errors. Its last valid version still runs.", b.file)
-		}
-		all = append(all, c)
+		c.Portals = addTo(c.Portals, r.Portal)
+	}
+	for _, c := range byFile {
+		all = append(all, *c)
 	}
 	for portal, l := range f.losses.read(now) {
 		all = append(all, alerts.Condition{
@@ -239,6 +240,23 @@ func (f *faults) own(_ context.Context, now time.Time) ([]alerts.Condition, erro
 		})
 	}
 	return all, nil
+}
+
+// refusedFile is the condition of a rule file whose current text does not run.
+func refusedFile(r fleet.Refused) *alerts.Condition {
+	c := &alerts.Condition{
+		Key: "rules " + r.File, Repeat: urgentAgain,
+		Title: fmt.Sprintf("The rule file %s has errors and does not run.", r.File),
+		Over:  fmt.Sprintf("the rule file %s is valid again.", r.File),
+		Text:  fmt.Sprintf("b24rules validate %s shows the errors.", r.File),
+	}
+	switch {
+	case r.Removed():
+		c.Title, c.Text = fmt.Sprintf("The rule file %s is missing. Its runs wait.", r.File), "Put it back. b24rules status shows what waits."
+	case r.Running != "":
+		c.Title = fmt.Sprintf("The rule file %s has errors. Its last valid version still runs.", r.File)
+	}
+	return c
 }
 
 // losses notes the portals whose events could not be stored. The zero value is ready.

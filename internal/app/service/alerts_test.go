@@ -16,9 +16,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/alerts"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -186,15 +188,26 @@ func TestAlertsOfHolds(t *testing.T) {
 // with errors.
 func TestAlertsOfLostEvents(t *testing.T) {
 	w := newAlertWorld(t)
-	broken := []brokenFile{{file: "rules/r.yaml", running: true}}
-	w.faults.rules = &Rules{}
-	w.faults.rules.current.Store(&Generation{broken: broken})
+	text := "version: 1\nrules: {r: {on: [ONCRMDEALUPDATE], steps: [{log: {message: hello}}]}}\n"
+	w.faults.rules = &fleet.Rules{Portals: w.faults.config.Portals, Actions: actions.All, Source: func() ([]fleet.RuleFile, error) {
+		return []fleet.RuleFile{{Name: "rules/r.yaml", Data: []byte(text)}}, nil
+	}}
+	load := func(data string) {
+		t.Helper()
+		text = data
+		if _, _, err := w.faults.rules.Load(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	valid := text
+	load(valid)
+	load("version: 1\nrulse: {}\n")
 	w.keeper.Own, w.keeper.Process = w.faults.own, "host a"
 	for range 3 {
 		w.faults.losses.add("acme", w.now)
 		w.pass(20 * time.Second)
 	}
-	w.faults.rules.current.Store(&Generation{})
+	load(valid)
 	w.pass(10 * time.Minute)
 	got := w.take()
 	if len(got) != 4 || !strings.HasPrefix(got[0], "Events of portal acme could not be stored") || got[1] != "Over: events of portal acme are stored again." ||
