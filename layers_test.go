@@ -67,6 +67,7 @@ var layers = map[string]int{
 	"docs":                  0,
 	"engine/num":            0,
 	"engine/datetime":       0,
+	"engine/texts":          1,
 	"internal/pgtemp":       0,
 	"internal/wakeup":       0,
 	"internal/covercheck":   0,
@@ -102,7 +103,7 @@ var peers = map[string][]string{
 	"engine/run":             {"engine/history"},
 	"actions/internal/value": {"engine/formula"},
 	"actions/internal/plan":  {"actions/internal/value", "engine", "engine/formula"},
-	"engine/formula":         nil,
+	"engine/formula":         {"engine/texts"},
 	"internal/rulefmt":       {"engine/formula"},
 
 	"internal/ruletest/export": {"internal/ruletest", "internal/ruletest/testfile"},

@@ -70,6 +70,14 @@ func (c *checker) function(x ast.Node, name string, argNodes []ast.Node) (ast.No
 		run = dateAs(dateSort(types[0]))
 	case "tryDate":
 		run = tryDateAs(dateSort(types[0]))
+	case "extract", "replaceMatch":
+		re := c.fixedMatch(name, argNodes[1])
+		if re == nil {
+			return &ast.NilNode{}, f.result(types)
+		}
+		if run = extract(re); name == "replaceMatch" {
+			run = replaceMatch(re)
+		}
 	}
 	return withMachine(x.Location(), callable(run), args...), f.result(types)
 }
@@ -155,6 +163,14 @@ func (c *checker) special(x ast.Node, name string, nodes []ast.Node, types []Typ
 	case "formatDate":
 		c.datePattern(nodes[1])
 		c.fixedLanguage(nodes, 2)
+	case "formatNumber", "plural":
+		c.fixedLanguage(nodes, 2)
+	case "phone":
+		if len(nodes) > 1 {
+			c.fixedText(nodes[1], knownRegion)
+		}
+	case "money":
+		c.fixedText(nodes[1], knownCurrency)
 	case "inZone":
 		c.fixedZone(nodes[1])
 	case "atTime":

@@ -16,8 +16,8 @@ func toText(m *Machine, args []any) (any, error) {
 	return s, m.read(len(s))
 }
 
-// texts returns arguments that have to be texts, and counts their reading.
-func texts(m *Machine, args []any) ([]string, error) {
+// allTexts returns arguments that have to be texts, and counts their reading.
+func allTexts(m *Machine, args []any) ([]string, error) {
 	all := make([]string, len(args))
 	for i, arg := range args {
 		s, err := text(arg)
@@ -33,7 +33,7 @@ func texts(m *Machine, args []any) ([]string, error) {
 }
 
 func trim(m *Machine, args []any) (any, error) {
-	s, err := texts(m, args)
+	s, err := allTexts(m, args)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func trim(m *Machine, args []any) (any, error) {
 
 // textFunc makes a function of two texts that makes no new text.
 func textFunc[T any](m *Machine, args []any, f func(text, part string) T) (any, error) {
-	s, err := texts(m, args)
+	s, err := allTexts(m, args)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func changeCase(m *Machine, v any, change func(string) string) (any, error) {
 }
 
 func split(m *Machine, args []any) (any, error) {
-	s, err := texts(m, args[:2])
+	s, err := allTexts(m, args[:2])
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func split(m *Machine, args []any) (any, error) {
 }
 
 func replace(m *Machine, args []any) (any, error) {
-	s, err := texts(m, args)
+	s, err := allTexts(m, args)
 	if err != nil {
 		return nil, err
 	}

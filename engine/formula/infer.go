@@ -142,12 +142,10 @@ func (c *checker) let(x *ast.VariableDeclaratorNode) (ast.Node, Type) {
 func (c *checker) checkLetName(x *ast.VariableDeclaratorNode) {
 	_, inEnv := c.env.Vars[x.Name]
 	again := slices.ContainsFunc(c.lets, func(v variable) bool { return v.name == x.Name })
-	_, isFunction := functions[x.Name]
-	_, isLoop := loops[x.Name]
 	switch {
 	case inEnv || again:
 		c.errorAt(x.Location(), codeTaken, "take another name", "%q is named already", x.Name)
-	case isFunction || isLoop:
+	case isReserved(x.Name):
 		c.errorAt(x.Location(), codeTaken, "take another name", "%q is a function", x.Name)
 	case isWord(x.Name) || strings.HasPrefix(x.Name, "$"):
 		c.errorAt(x.Location(), codeTaken, "take another name", "%q cannot be a name", x.Name)

@@ -26,6 +26,22 @@ var builtinNames = map[string]string{
 
 func isWord(name string) bool { return words[name] }
 
+// be names. The bracket of a call tells the two apart.
+// be names. A call is told from a name by its bracket.
+var newFunctions = map[string]bool{
+	"capitalize": true, "digits": true, "extract": true, "money": true, "phone": true, "plural": true,
+	"padStart": true, "replaceMatch": true, "urlEncode": true, "urlDecode": true, "urlQuery": true, "formatNumber": true,
+	"tryNumber": true, "tryDate": true, "atTime": true, "inZone": true,
+	"isWorkday": true, "addWorkdays": true, "workdaysBetween": true, "toWorkTime": true,
+}
+
+// isReserved reports whether a name is that of a function and of nothing else.
+func isReserved(name string) bool {
+	_, isFunction := functions[name]
+	_, isLoop := loops[name]
+	return isLoop || isFunction && !newFunctions[name]
+}
+
 var (
 	namePattern  = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 	plainPattern = regexp.MustCompile(`^[\pL_][\pL\pN_]*$`)
@@ -38,8 +54,6 @@ func isPlainName(name string) bool { return plainPattern.MatchString(name) }
 // CheckName returns why a name cannot be given to a step or to a computed value,
 // or nil: it has to look like a name, and must hide nothing.
 func CheckName(name string) error {
-	_, isFunction := functions[name]
-	_, isLoop := loops[name]
 	switch {
 	case len(name) > longestName:
 		return fmt.Errorf("the name %.20q… is longer than %d characters", name, longestName)
@@ -47,7 +61,7 @@ func CheckName(name string) error {
 		return fmt.Errorf("%q cannot be a name: use small letters, digits and _, starting with a letter", name)
 	case isWord(name):
 		return fmt.Errorf("%q cannot be a name: it is a word of the formula language", name)
-	case isFunction || isLoop:
+	case isReserved(name):
 		return fmt.Errorf("%q cannot be a name: it is a function of the formula language", name)
 	case builtinNames[name] != "":
 		return fmt.Errorf("%q cannot be a name: it is %s", name, builtinNames[name])

@@ -334,6 +334,29 @@ func (c *checker) in(x *ast.BinaryNode, left, right ast.Node, lt, rt Type) (ast.
 	return truth(withMachine(x.Location(), inFn, left, right)), Type{Kind: Bool}
 }
 
+// fixedMatch compiles the pattern of extract and replaceMatch. It returns nil after a
+// problem.
+func (c *checker) fixedMatch(name string, n ast.Node) *regexp.Regexp {
+	pattern, ok := n.(*ast.StringNode)
+	switch {
+	case !ok:
+		c.errorOf(n, codeType, "write the pattern between backquotes", "the pattern of %s has to be fixed", name)
+		return nil
+	case len(pattern.Value) > maxPattern:
+		c.errorOf(n, codeLimit, "", "the pattern is longer than %d characters", maxPattern)
+		return nil
+	}
+	re, err := regexp.Compile(anyLetters(pattern.Value))
+	if err != nil {
+		c.errorOf(n, codeType, "", "not a pattern: %s", patternError(err))
+		return nil
+	}
+	ours := &ast.StringNode{Value: strings.NewReplacer(`\w`, "", `\W`, "").Replace(pattern.Value)} // these know all letters
+	ours.SetLocation(n.Location())
+	c.doubtPattern(ours, re, operand{node: n})
+	return re
+}
+
 // matches takes a fixed pattern only: one that comes from data would be compiled
 // for each row, and could be anything.
 func (c *checker) matches(x *ast.BinaryNode) (ast.Node, Type) {
