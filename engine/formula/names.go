@@ -26,8 +26,8 @@ var builtinNames = map[string]string{
 
 func isWord(name string) bool { return words[name] }
 
-// be names. The bracket of a call tells the two apart.
-// be names. A call is told from a name by its bracket.
+// newFunctions came after rule files could have steps with these names, so they may still
+// be names. A call has a bracket, a name has none.
 var newFunctions = map[string]bool{
 	"capitalize": true, "digits": true, "extract": true, "money": true, "phone": true, "plural": true,
 	"padStart": true, "replaceMatch": true, "urlEncode": true, "urlDecode": true, "urlQuery": true, "formatNumber": true,
