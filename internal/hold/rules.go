@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -85,7 +86,7 @@ type met struct {
 type rule struct {
 	name string
 	// rows are the entities in a row that met a wall, with their runs.
-	rows map[wall]map[string]int64
+	rows map[wall]map[string][]int64
 	// need is how many entities make a wall, if not wallAt.
 	need map[wall]int
 	// own are entities that met a wall that others passed.
@@ -106,7 +107,7 @@ type rule struct {
 func (r *Rules) of(name string) *rule {
 	one := r.rules[name]
 	if one == nil {
-		one = &rule{name: name, rows: map[wall]map[string]int64{}, need: map[wall]int{}, own: map[met]bool{}, parked: map[int64]time.Time{}}
+		one = &rule{name: name, rows: map[wall]map[string][]int64{}, need: map[wall]int{}, own: map[met]bool{}, parked: map[int64]time.Time{}}
 		r.rules[name] = one
 	}
 	return one
@@ -180,10 +181,10 @@ func (one *rule) add(w wall, a Attempt) {
 		clear(one.rows)
 	}
 	if one.rows[w] == nil {
-		one.rows[w] = map[string]int64{}
+		one.rows[w] = map[string][]int64{}
 	}
-	if len(one.rows[w]) < mostKept {
-		one.rows[w][a.Entity] = a.Run
+	if runs := one.rows[w][a.Entity]; len(one.rows[w]) < mostKept && !slices.Contains(runs, a.Run) {
+		one.rows[w][a.Entity] = append(runs, a.Run)
 	}
 }
 
@@ -197,9 +198,11 @@ func (r *Rules) stop(ctx context.Context, one *rule, a Attempt, w wall) bool {
 	}
 	one.hold, one.at, one.known, one.changed, one.probes = &h, w, true, now, 1
 	one.version = r.opt.Version(one.name)
-	for _, run := range one.rows[w] {
-		if run != a.Run {
-			one.parked[run] = now.Add(returning)
+	for _, runs := range one.rows[w] {
+		for _, run := range runs {
+			if run != a.Run {
+				one.parked[run] = now.Add(returning)
+			}
 		}
 	}
 	r.log.Error("rule is stopped, its runs wait", "portal", r.name, "rule", one.name, "cause", Stopped, "reason", h.Reason, "entities", len(one.rows[w]), "next_probe", h.Probe)
