@@ -27,14 +27,17 @@ const (
 
 // Feeder feeds jobs of a portal to the queue. All fields are required.
 type Feeder struct {
-	Queue  *queue.Queue
-	Portal Portal
+	Queue   *queue.Queue
+	Windows *Windows
+	Portal  Portal
 	// Routes returns a route for each run that a job needs for an entity: none when
 	// no rule subscribes to it.
 	Routes func(j Job, typeID int, id string) []queue.Route
-	// Prepare determines the entities of a job for a downtime. It sets Failed when
-	// they are too many.
+	// Prepare determines the entities of a job for a downtime. It fails with a
+	// LimitError when they are too many.
 	Prepare func(ctx context.Context, j Job) (Job, error)
+	// Concerned returns the rules of a catch-up that need its present stage.
+	Concerned func(j Job) []string
 	// PortalDown reports whether an error is the fault of the portal as a whole, such
 	// as a revoked webhook. The job then waits for the end of the fault.
 	PortalDown func(ctx context.Context, err error) bool
@@ -52,6 +55,14 @@ func (f *Feeder) Work(ctx context.Context, claimed *jobs.Claimed) error {
 		return jobs.Fail(err)
 	}
 	reader := NewReader(f.Portal)
+	if j.Downtime != nil {
+		if err := f.take(ctx, claimed, &j); errors.Is(err, errNothing) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	var left []Window // of the rules that could not be covered
 	for j.Stage < j.stages() || j.Downtime != nil && !j.Ready {
 		was := j
 		wait, err := f.feed(ctx, reader, &j, claimed)
@@ -61,12 +72,13 @@ func (f *Feeder) Work(ctx context.Context, claimed *jobs.Claimed) error {
 				return err
 			}
 		case err == nil:
-		case ctx.Err() != nil || errors.Is(err, jobs.ErrLost) || !Permanent(err) || f.PortalDown(ctx, err):
+		case ctx.Err() != nil || errors.Is(err, jobs.ErrLost) || passes(err) || f.PortalDown(ctx, err):
 			return err
 		case was.Downtime != nil && !was.Ready:
-			return jobs.Fail(err)
+			return f.giveUp(ctx, j, err)
 		default:
 			j = was
+			left = append(left, f.left(j, err)...)
 			if !slices.Contains(j.Failures, err.Error()) {
 				j.Failures = append(j.Failures, err.Error())
 			}
@@ -77,8 +89,61 @@ func (f *Feeder) Work(ctx context.Context, claimed *jobs.Claimed) error {
 			}
 		}
 	}
+	if j.Downtime != nil {
+		if err := f.Windows.finish(ctx, j, left); err != nil {
+			return err
+		}
+	}
 	f.logEnd(ctx, j)
 	return nil
+}
+
+// giveUp keeps the windows of a catch-up that cannot start.
+func (f *Feeder) giveUp(ctx context.Context, j Job, err error) error {
+	var limit *LimitError
+	held := errors.As(err, &limit)
+	if keep := f.Windows.keep(ctx, j.Windows, err.Error(), held, time.Now().Add(retryWindow)); keep != nil {
+		return keep
+	}
+	if !held {
+		f.Log.Error("cannot catch up, trying again", "portal", j.Portal, "rule", j.Rule, "again", retryWindow, "error", err)
+	}
+	return jobs.Fail(err)
+}
+
+// left are the windows of the rules that need a stage of a catch-up that has failed.
+func (f *Feeder) left(j Job, err error) []Window {
+	if j.Downtime == nil {
+		return nil
+	}
+	var limit *LimitError
+	w := Window{Portal: j.Portal, From: j.Downtime.From, To: j.Downtime.To, Why: j.why(), Note: err.Error(), Held: errors.As(err, &limit), Next: time.Now().Add(retryWindow)}
+	var all []Window
+	for _, rule := range f.Concerned(j) {
+		w.Rule = rule
+		all = append(all, w)
+	}
+	return all
+}
+
+// why is why the first window of a catch-up was opened.
+func (j Job) why() string {
+	if len(j.Windows) == 0 {
+		return "no process received events"
+	}
+	return j.Windows[0].Why
+}
+
+// A LimitError says that a person has to decide: the catch-up is too long, or too many
+// entities are missing at once.
+type LimitError struct{ Text string }
+
+func (e *LimitError) Error() string { return e.Text }
+
+// passes reports whether another attempt may succeed.
+func passes(err error) bool {
+	var limit *LimitError
+	return !errors.As(err, &limit) && !Permanent(err)
 }
 
 // pause waits before the feeder looks again for room for another page.
@@ -100,9 +165,6 @@ func (f *Feeder) feed(ctx context.Context, reader *Reader, j *Job, claimed *jobs
 		prepared, err := f.Prepare(ctx, *j)
 		if err != nil {
 			return false, err
-		}
-		if prepared.Failed != "" {
-			return false, jobs.Fail(errors.New(prepared.Failed))
 		}
 		prepared.Ready = true
 		*j = prepared

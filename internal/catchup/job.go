@@ -20,8 +20,7 @@ const (
 	CodeDowntime = "B24RULES.ABSENCE" // after a downtime
 )
 
-// The kinds of our jobs in the table of jobs. A sync's key is its rule, a catch-up's the
-// end of its downtime.
+// The kinds of our jobs in the table of jobs. The key is the rule, "" for all rules.
 const (
 	KindSync    = "sync"
 	KindCatchUp = "catchup"
@@ -43,6 +42,10 @@ type Job struct {
 	// when we start.
 	Downtime *Downtime `json:"away,omitempty"`
 	Ready    bool      `json:"ready,omitempty"`
+	// Windows are those that a catch-up covers, as they were when it began. Ordered says
+	// that a person ordered it, so no limit applies.
+	Windows []Window `json:"windows,omitempty"`
+	Ordered bool     `json:"ordered,omitempty"`
 	// Leftovers are the places that may have records of deleted entities. They are
 	// processed after the entities.
 	Leftovers []Leftover `json:"remains,omitempty"`
@@ -53,6 +56,12 @@ type Job struct {
 	After int `json:"after"`
 	// Read is how many rows of the current type were read.
 	Read int `json:"read,omitempty"`
+	// Missing are the entities of the current place that do not exist any more, and
+	// Owners how many entities had records in it.
+	Missing []int `json:"missing,omitempty"`
+	Owners  int   `json:"owners,omitempty"`
+	// Gone allows any number of missing entities.
+	Gone bool `json:"gone_allowed,omitempty"`
 	// Total is how many entities there were at the start.
 	Total int `json:"total"`
 	// Seen counts entities, Runs new runs, Joined runs that were pending before,
@@ -89,9 +98,17 @@ type Leftover struct {
 	Field        string `json:"field"`                  // that holds the entity's id
 }
 
+// String names the place.
+func (l Leftover) String() string {
+	if l.List > 0 {
+		return fmt.Sprintf("list %d", l.List)
+	}
+	return fmt.Sprintf("the items of type %d", l.EntityTypeID)
+}
+
 // Code is the event code of the job's pages.
 func (j Job) Code() string {
-	if j.Rule == "" {
+	if j.Downtime != nil {
 		return CodeDowntime
 	}
 	return CodeSync
@@ -101,7 +118,7 @@ func (j Job) Code() string {
 func (j Job) Over() bool { return !j.Finished.IsZero() || j.Failed != "" }
 
 // nextStage ends the current type or place.
-func (j *Job) nextStage() { j.Stage, j.After, j.Read = j.Stage+1, 0, 0 }
+func (j *Job) nextStage() { j.Stage, j.After, j.Read, j.Missing, j.Owners = j.Stage+1, 0, 0, nil, 0 }
 
 // stages returns the number of types and leftovers.
 func (j Job) stages() int { return len(j.Types) + len(j.Leftovers) }
@@ -114,7 +131,10 @@ func (j Job) row() (jobs.Job, error) {
 	data, err := json.Marshal(j)
 	row := jobs.Job{Portal: j.Portal, Kind: KindSync, Key: j.Rule, Place: data}
 	if j.Downtime != nil {
-		row.Kind, row.Key = KindCatchUp, j.Downtime.To.UTC().Format(time.RFC3339Nano)
+		row.Kind = KindCatchUp
+		if !j.Downtime.To.IsZero() { // of an older version of the program, next to others
+			row.Key = j.Downtime.To.UTC().Format(time.RFC3339Nano)
+		}
 	}
 	return row, err
 }
@@ -168,11 +188,6 @@ func Start(ctx context.Context, q *queue.Queue, j Job) error {
 		return err
 	}
 	return jobs.New(q.Database()).Replace(ctx, row)
-}
-
-// StartCatchUp stores a job for a downtime, next to those for earlier ones.
-func StartCatchUp(ctx context.Context, q *queue.Queue, portal string, downtime Downtime) error {
-	return Start(ctx, q, Job{Portal: portal, Downtime: &downtime, Started: time.Now()})
 }
 
 // notePrefix starts the names of the notes that held the jobs in an older version of the

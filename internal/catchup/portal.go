@@ -230,11 +230,8 @@ func (j *Job) Next(ctx context.Context, r *Reader) (typeID int, ids []int, more 
 			err = r.wholeType(ctx, typeID, last, j.Read)
 		}
 	default:
-		place, all := j.Leftovers[j.Stage-len(j.Types)], false
-		typeID = place.TypeID
-		if ids, j.After, again, all, err = r.owners(ctx, place, j.After); err == nil && len(ids) > 0 {
-			ids, err = r.gone(ctx, j.id(), typeID, ids, all)
-		}
+		typeID = j.Leftovers[j.Stage-len(j.Types)].TypeID
+		ids, again, err = j.missing(ctx, r)
 		j.Orphans += len(ids)
 	}
 	if err != nil {
@@ -244,6 +241,46 @@ func (j *Job) Next(ctx context.Context, r *Reader) (typeID int, ids []int, more 
 		j.nextStage()
 	}
 	return typeID, ids, j.Stage < j.stages(), nil
+}
+
+const (
+	// mostGone is how many entities of a place, and leastGone how many of a small one,
+	// may be missing at once. A tenth may be missing in between.
+	mostGone, leastGone = 50, 5
+)
+
+// missing reads the next records of the current place. At its end it returns the
+// entities that do not exist any more, unless so many are missing that the user of the
+// credentials may have lost the right to see them.
+func (j *Job) missing(ctx context.Context, r *Reader) (ids []int, again bool, err error) {
+	place := j.Leftovers[j.Stage-len(j.Types)]
+	owners, last, again, all, err := r.owners(ctx, place, j.After)
+	if err != nil {
+		return nil, false, err
+	}
+	if len(owners) > 0 {
+		if ids, err = r.gone(ctx, j.id(), place.TypeID, owners, all); err != nil {
+			return nil, false, err
+		}
+	}
+	j.After, j.Owners = last, j.Owners+len(owners)
+	if j.Ordered || j.Gone {
+		return ids, again, nil
+	}
+	j.Missing = append(slices.Clone(j.Missing), ids...)
+	slices.Sort(j.Missing)
+	j.Missing = slices.Compact(j.Missing)
+	most := mostGone
+	if !again {
+		most = min(mostGone, max(leastGone, j.Owners/10))
+	}
+	switch n := len(j.Missing); {
+	case n > most:
+		return nil, false, &LimitError{fmt.Sprintf("%d of %d entities of type %d with records in %s are missing at once: check that the user of the credentials still sees them", n, j.Owners, place.TypeID, place)}
+	case again:
+		return nil, true, nil
+	}
+	return j.Missing, false, nil
 }
 
 // wholeType checks at the end of a type that its pages had as many entities as the portal

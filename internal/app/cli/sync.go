@@ -21,7 +21,7 @@ import (
 
 var syncCmd = &command{
 	name:  "sync",
-	args:  "[--config FILE] [--portal NAME] --rule ID [--since TIME] [--dry-run [--exit-code]] [--restart] [--allow-effects] [--format text|json]",
+	args:  "[--config FILE] [--portal NAME] --rule ID [--since TIME] [--dry-run [--exit-code]] [--restart] [--allow-effects] [--allow-gone] [--format text|json]",
 	short: "run a rule for all entities, or for changed ones",
 	long: `Sync runs a rule for all its entities: to fill a list for the first time, or to
 repair it after lost events.
@@ -33,7 +33,9 @@ repeat the command to resume an interrupted sync, or add --restart to start over
 
 If the rule has deleted steps that find records by the entity's id, sync also runs
 these steps for entities that no longer exist. This scan always covers all records,
-even with --since.
+even with --since. If more than 50 of them, or more than a tenth, are missing at
+once, sync deletes nothing: perhaps the webhook's user has lost the right to see
+them. --allow-gone allows any number.
 
 --dry-run shows the changes and writes nothing. It uses part of the portal's rate
 limit. Rules with steps that take effect in every run, such as call without once,
@@ -52,6 +54,7 @@ usage error, 3 sync could not run.`,
 		fs.BoolVar(&s.exitCode, "exit-code", false, "with --dry-run: exit with 1 if entities differ")
 		fs.BoolVar(&s.restart, "restart", false, "start over instead of resuming an interrupted sync")
 		fs.BoolVar(&s.effects, "allow-effects", false, "allow steps that take effect in every run, such as calls")
+		fs.BoolVar(&s.gone, "allow-gone", false, "run the deleted steps for any number of missing entities")
 		fs.StringVar(&s.format, "format", "text", "print as `FORMAT`: text or json")
 		return s.run
 	},
@@ -62,6 +65,7 @@ type syncing struct {
 	since, format         string
 	dry, restart, effects bool
 	exitCode              bool // a dry run ends with 1 if something would change
+	gone                  bool
 }
 
 func (s *syncing) run(ctx context.Context, env environment, args []string) error {
@@ -175,6 +179,7 @@ func (s *syncing) begin(ctx context.Context, env environment, a *service.Service
 	if err := countAll(ctx, a.Portal(s.portal).Later(), &job); err != nil {
 		return job, err
 	}
+	job.Gone = s.gone
 	return job, catchup.Start(ctx, a.Queue(), job)
 }
 

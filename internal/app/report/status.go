@@ -39,6 +39,8 @@ type PortalStatus struct {
 	Jobs   []JobStatus  `json:"jobs,omitempty"`
 	// Shadow is what the shadow mode has shown so far, "" in live mode.
 	Shadow string `json:"shadow,omitempty"`
+	// Windows are the times that could not be caught up so far.
+	Windows []Window `json:"windows,omitempty"`
 }
 
 // JobStatus is a job of a portal that is not over.
@@ -99,6 +101,10 @@ func ReadStatus(ctx context.Context, q *queue.Queue, portals []string) (Status, 
 	if err != nil {
 		return Status{}, err
 	}
+	windows, err := catchup.NewWindows(q.Database()).List(ctx, "")
+	if err != nil {
+		return Status{}, err
+	}
 	live, err := fleet.NewStore(q.Database()).List(ctx)
 	if err != nil {
 		return Status{}, err
@@ -110,6 +116,7 @@ func ReadStatus(ctx context.Context, q *queue.Queue, portals []string) (Status, 
 		p.hold(holds)
 		p.pause(pauses)
 		p.addJobs(open)
+		p.addWindows(windows)
 		p.outdated(live)
 		for _, u := range unrouted {
 			if u.Portal == name {
@@ -192,6 +199,15 @@ func (p *PortalStatus) addJobs(all []jobs.Job) {
 	}
 }
 
+// addWindows adds the windows that a person should know of. The others have a job.
+func (p *PortalStatus) addWindows(all []catchup.Window) {
+	for _, w := range all {
+		if w.Portal == p.Portal && w.Note != "" {
+			p.Windows = append(p.Windows, newWindow(w))
+		}
+	}
+}
+
 // progress describes how far a job is, "" if its kind does not say.
 func progress(j jobs.Job) string {
 	if j.Kind != catchup.KindSync && j.Kind != catchup.KindCatchUp {
@@ -209,7 +225,7 @@ func progress(j jobs.Job) string {
 
 // Attention reports whether a person should look at the portal.
 func (p PortalStatus) Attention() bool {
-	return p.State != StateOK || p.Parked > 0 || len(p.Rules) > 0
+	return p.State != StateOK || p.Parked > 0 || len(p.Rules) > 0 || len(p.Windows) > 0
 }
 
 // Attention returns how many portals a person should look at.
@@ -273,6 +289,9 @@ func (p PortalStatus) write(w io.Writer) {
 	}
 	for _, j := range p.Jobs {
 		j.write(w, p.Portal)
+	}
+	for _, one := range p.Windows {
+		_, _ = fmt.Fprintf(w, "%s\t%s not caught up since %s\t%s\n", p.Portal, one.about(), one.From.Local().Format(time.DateTime), one.state())
 	}
 }
 

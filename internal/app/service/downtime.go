@@ -101,13 +101,24 @@ func (d *downtime) heartbeat(ctx context.Context, p *Portal) (err error) {
 	case afterLoss || gap > longestGap:
 		// A negative gap means that the clock was set back.
 		from := now.Add(-max(gap, 0))
-		if err := catchup.StartCatchUp(ctx, d.queue, p.Name, catchup.Downtime{From: from, To: now}); err != nil {
+		why := "no process received events"
+		if gap <= longestGap && p.started.Load() {
+			why = "an event could not be stored"
+		}
+		if err := d.windows().Open(ctx, catchup.Window{Portal: p.Name, From: from, To: now, Why: why}); err != nil {
 			return err
 		}
 		d.log.Info("events may have been missed", slog.String("portal", p.Name), slog.Time("since", from), slog.Duration("away", gap.Round(time.Second)))
 	}
+	p.started.Store(true)
+	if err := d.windows().Resume(ctx, p.Name); err != nil {
+		return err
+	}
 	return d.queue.SetNote(ctx, HeartbeatNote(p.Name), "")
 }
+
+// windows are the times that are not caught up yet.
+func (d *downtime) windows() *catchup.Windows { return catchup.NewWindows(d.queue.Database()) }
 
 // lost notes that an event of a portal was not stored. The next heartbeat starts a
 // catch-up job for it.
@@ -141,7 +152,10 @@ func (d *downtime) lastHeartbeats(ctx context.Context) {
 // prepare finds the entities that changed during a downtime.
 func (d *downtime) prepare(ctx context.Context, j catchup.Job) (catchup.Job, error) {
 	limits := d.config.CatchUp
-	away := j.Downtime.To.Sub(j.Downtime.From)
+	away := time.Duration(0)
+	for _, w := range j.Windows {
+		away = max(away, w.To.Sub(w.From))
+	}
 	client := d.portals[j.Portal].Later()
 	now, err := catchup.Now(ctx, client)
 	if err != nil {
@@ -149,14 +163,12 @@ func (d *downtime) prepare(ctx context.Context, j catchup.Job) (catchup.Job, err
 	}
 	// Entities have the times of the portal's clock.
 	j.Since = j.Downtime.From.Add(time.Until(now) - limits.Margin).In(now.Location()).Truncate(time.Second)
-	rules, types, err := d.rulesToCatchUp(ctx, j.Portal)
+	rules, types, err := d.rulesToCatchUp(ctx, j.Portal, j.Rule)
 	if err != nil {
 		return j, err
 	}
-	if limits.Longest > 0 && away > limits.Longest {
-		j.Failed = fmt.Sprintf("downtime of %s, catch_up.longest is %s", away.Round(time.Second), limits.Longest)
-		d.logCatchUp(j, rules)
-		return j, nil
+	if limits.Longest > 0 && away > limits.Longest && !j.Ordered {
+		return j, d.tooMuch(j, fmt.Sprintf("downtime of %s, catch_up.longest is %s", away.Round(time.Second), limits.Longest))
 	}
 	for _, typ := range types {
 		n, err := catchup.Count(ctx, client, typ, j.Since)
@@ -166,10 +178,8 @@ func (d *downtime) prepare(ctx context.Context, j catchup.Job) (catchup.Job, err
 		if err != nil {
 			return j, err
 		}
-		if n > limits.Entities {
-			j.Failed = fmt.Sprintf("%d entities of type %d have changed, catch_up.entities is %d", n, typ, limits.Entities)
-			d.logCatchUp(j, rules)
-			return j, nil
+		if n > limits.Entities && !j.Ordered {
+			return j, d.tooMuch(j, fmt.Sprintf("%d entities of type %d have changed, catch_up.entities is %d", n, typ, limits.Entities))
 		}
 		j.Total += n
 	}
@@ -181,11 +191,14 @@ func (d *downtime) prepare(ctx context.Context, j catchup.Job) (catchup.Job, err
 	return j, nil
 }
 
-// rulesToCatchUp are the rules of a portal that can be caught up, and the types of
-// entities that they are about.
-func (d *downtime) rulesToCatchUp(ctx context.Context, portal string) (rules []Target, types []int, err error) {
+// rulesToCatchUp are the rules of a portal that can be caught up, or only the one with
+// an id, and the types of entities that they are about.
+func (d *downtime) rulesToCatchUp(ctx context.Context, portal, only string) (rules []Target, types []int, err error) {
 	every := false
 	for r, inputs := range d.rules.Current().Rules(portal) {
+		if only != "" && only != r.ID {
+			continue
+		}
 		all, wide, foreign := ScopeOf(r)
 		if !canCatchUp(r) || len(all) == 0 && !wide {
 			d.log.Warn("cannot catch up a rule", "reason", whyNot(r, foreign), "portal", portal, "rule", r.ID)
@@ -228,12 +241,34 @@ func leftovers(rules []Target) []catchup.Leftover {
 	return out
 }
 
-// logCatchUp logs the command that replaces a catch-up that exceeds the limits.
-func (d *downtime) logCatchUp(j catchup.Job, rules []Target) {
-	ids := make([]string, len(rules))
-	for i, t := range rules {
-		ids[i] = t.Rule.ID
+// tooMuch logs that a person has to decide about a catch-up.
+func (d *downtime) tooMuch(j catchup.Job, why string) error {
+	d.log.Error("too much for catch-up, decide with: b24rules catchup run, or b24rules catchup drop",
+		slog.String("portal", j.Portal), slog.String("rule", j.Rule), slog.Time("since", j.Downtime.From), slog.String("reason", why))
+	return &catchup.LimitError{Text: why}
+}
+
+// concerned returns the rules of a catch-up that need its present stage.
+func (d *downtime) concerned(j catchup.Job) []string {
+	if j.Rule != "" {
+		return []string{j.Rule}
 	}
-	d.log.Error("downtime too long for catch-up, run: b24rules sync --rule ID --since "+j.Since.Format(time.RFC3339),
-		slog.String("portal", j.Portal), slog.String("reason", j.Failed), slog.String("rules", strings.Join(ids, ",")))
+	var ids []string
+	for r, inputs := range d.rules.Current().Rules(j.Portal) {
+		if canCatchUp(r) && needsStage(Target{Rule: r, Inputs: inputs}, j) {
+			ids = append(ids, r.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return []string{""} // the rules have changed in the meantime
+	}
+	return ids
+}
+
+func needsStage(t Target, j catchup.Job) bool {
+	if j.Stage >= len(j.Types) {
+		return slices.Contains(t.Leftovers(), j.Leftovers[j.Stage-len(j.Types)])
+	}
+	types, every, _ := ScopeOf(t.Rule)
+	return every || slices.Contains(types, j.Types[j.Stage])
 }

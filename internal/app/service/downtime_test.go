@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -102,6 +103,8 @@ func TestCatchUpSurvivesACrash(t *testing.T) {
 	}
 }
 
+// TestCatchUpKeepsItsLimits: a catch-up that is too long, or has too many entities, waits
+// for a person, over any number of starts, and is not lost.
 func TestCatchUpKeepsItsLimits(t *testing.T) {
 	t.Parallel()
 	limits := apptest.QuickCatchUp()
@@ -112,11 +115,99 @@ func TestCatchUpKeepsItsLimits(t *testing.T) {
 	if j := h.Back(); j.Failed == "" || h.Missing(added) != len(added) {
 		t.Errorf("11 entities where 10 are the limit: %+v", j)
 	}
-	h.Until("logged", func() bool { return h.Logged("b24rules sync --rule ID --since") > 0 })
 	h.Stop()
 	h.aged(2 * time.Hour)
 	h.Start()
-	h.Until("logged", func() bool { return h.Logged("catch_up.longest is 1h0m0s") > 0 })
+	h.Until("both wait for a person", func() bool {
+		w := h.windows()
+		return len(w) == 2 && w[0].Held && w[1].Held
+	})
+	if w := h.windows(); !strings.Contains(w[0].Note+w[1].Note, "catch_up.longest is 1h0m0s") || !strings.Contains(w[0].Note+w[1].Note, "11 entities of type 2") {
+		t.Errorf("windows are %+v", w)
+	}
+	if h.Logged("b24rules catchup run") != 2 {
+		t.Error("the log does not name the command")
+	}
+	if err := catchup.NewWindows(h.Service.Queue().Database()).Order(h.Context(), h.windows()); err != nil {
+		t.Fatal(err)
+	}
+	h.Until("caught up", func() bool { return len(h.windows()) == 0 })
+	h.Wait()
+	if n := h.Missing(added); n != 0 {
+		t.Errorf("%d deals have no element", n)
+	}
+}
+
+// windows are the open windows.
+func (h *harness) windows() []catchup.Window {
+	h.T.Helper()
+	all, err := catchup.NewWindows(h.Service.Queue().Database()).List(h.Context(), "")
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	return all
+}
+
+// TestRefusedTypeStaysAWindow: what the portal does not list stays as a window of the rules
+// that need it, and is caught up when the portal lists it.
+func TestRefusedTypeStaysAWindow(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, apptest.Options{CatchUp: apptest.QuickCatchUp()})
+	h.Stop()
+	added := h.Fill(2)
+	if err := h.Portal.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Method: "crm.item.list", Code: "ACCESS_DENIED", Status: 400}); err != nil {
+		t.Fatal(err)
+	}
+	h.Start()
+	h.Until("windows of rules", func() bool { w := h.windows(); return len(w) > 0 && w[0].Rule != "" })
+	for _, w := range h.windows() {
+		if w.Rule == "" || w.Held || !strings.Contains(w.Note, "ACCESS_DENIED") || time.Until(w.Next) < 50*time.Minute {
+			t.Errorf("the window is %+v", w)
+		}
+	}
+	if err := h.Portal.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	if err := catchup.NewWindows(h.Service.Queue().Database()).Order(h.Context(), h.windows()); err != nil {
+		t.Fatal(err)
+	}
+	h.Until("caught up", func() bool { return len(h.windows()) == 0 })
+	h.Wait()
+	if n := h.Missing(added); n != 0 {
+		t.Errorf("%d deals have no element", n)
+	}
+}
+
+// TestManyMissingEntities: when many entities are missing at once, their elements stay
+// until a person decides: perhaps only the right to see them is lost.
+func TestManyMissingEntities(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, apptest.Options{CatchUp: apptest.QuickCatchUp()})
+	deals := h.Fill(12)
+	h.Wait()
+	h.Stop()
+	for _, d := range deals[:6] {
+		if err := h.People.DeleteDeal(h.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.Start()
+	h.Until("a person decides", func() bool { w := h.windows(); return len(w) == 1 && w[0].Held && w[0].Rule == "deal-shipments" })
+	if w := h.windows()[0]; !strings.Contains(w.Note, "6 of 12 entities of type 2 with records in list") {
+		t.Errorf("the window is %+v", w)
+	}
+	h.Wait()
+	if n := h.Missing(deals); n != 0 {
+		t.Errorf("the elements of %d deals are gone", n)
+	}
+	if err := catchup.NewWindows(h.Service.Queue().Database()).Order(h.Context(), h.windows()); err != nil {
+		t.Fatal(err)
+	}
+	h.Until("caught up", func() bool { return len(h.windows()) == 0 })
+	h.Wait()
+	if n := h.Missing(deals); n != 6 {
+		t.Errorf("%d deals have no element, want the 6 that were deleted", n)
+	}
 }
 
 // TestCatchUpSkipsRulesThatRepeat: a rule that repeats a step in every run is not
@@ -219,6 +310,30 @@ func TestAnEventThatWasNotStoredIsCaughtUp(t *testing.T) {
 	apptest.WantNames(t, h.Elements(deal), "Tiles × 1")
 }
 
+// TestUnstoredEvents: events that got 503 are stored when the database takes them again,
+// without a catch-up. Their runs need it: what was deleted leaves no change to find.
+func TestUnstoredEvents(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, apptest.Options{})
+	gone := h.AddDeal("Gone", row("Tiles", "10", "1"))
+	allow := h.refuse("b24_event", "TRUE")
+	added, err := h.People.AddDeal(h.Context(), "Roof", row("Tiles", "10", "1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.People.DeleteDeal(h.Context(), gone); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Portal.WaitIdle(h.Context()); err != nil {
+		t.Fatal(err)
+	}
+	allow()
+	h.Until("stored", func() bool { return h.Logged("stored events that the database did not take before") > 0 })
+	h.Wait()
+	apptest.WantNames(t, h.Elements(added), "Tiles × 1")
+	apptest.WantNames(t, h.Elements(gone))
+}
+
 // A start at which the absence cannot be stored does not forget it, and nor does
 // an end right after it.
 func TestDowntimeThatCannotBeStoredIsKept(t *testing.T) {
@@ -227,7 +342,7 @@ func TestDowntimeThatCannotBeStoredIsKept(t *testing.T) {
 	h.Until("alive", func() bool { return h.Logged("first start with this portal") == 1 })
 	h.Stop()
 	added := h.Fill(1)
-	allow := h.refuse("b24_job", "NEW.kind = 'catchup'")
+	allow := h.refuse("b24_window", "TRUE")
 	for n := 1; n <= 2; n++ {
 		h.Start()
 		h.Until("logged", func() bool { return h.Logged("cannot store heartbeat") >= 2*n-1 })

@@ -27,6 +27,7 @@ type intake struct {
 	portals  portals
 	queue    *queue.Queue
 	downtime *downtime
+	unstored *unstored
 	metrics  *metrics
 	dump     *dump.Dump
 	log      *slog.Logger
@@ -37,7 +38,7 @@ func (in *intake) handler() http.Handler {
 	r := mux.NewRouter().SkipClean(true) // a redirect would lose an event
 	r.Handle("/healthz", ingest.Ready(in.queue.Ping, in.log)).Methods(http.MethodGet, http.MethodHead)
 	r.PathPrefix("/").Handler(ingest.New(ingest.Config{
-		Portal: in.token, Push: in.push, Lost: in.downtime.eventLost, Install: in.install, MaxBody: in.limits.MaxBody, PortalEvents: in.limits.PortalEvents,
+		Portal: in.token, Push: in.receive, Lost: in.downtime.eventLost, Install: in.install, MaxBody: in.limits.MaxBody, PortalEvents: in.limits.PortalEvents,
 		Log: in.log, Form: in.form, Dump: in.dump.Event, Done: in.metrics.event,
 	}))
 	return r
@@ -71,10 +72,21 @@ func (in *intake) install(ctx context.Context, portal string, e bitrix.Event) (t
 	return false, nil
 }
 
+// receive is push for events that the portal sends once: what cannot be stored is kept
+// in memory.
+func (in *intake) receive(ctx context.Context, portal string, e bitrix.Event) error {
+	return in.pushOr(ctx, portal, e, in.unstored.keep)
+}
+
 // push stores an event and the runs of the rules that match it. The data of the
 // event is stored unchanged. An event without the id that its code promises is
 // invalid, because it cannot start a run.
 func (in *intake) push(ctx context.Context, portal string, e bitrix.Event) error {
+	return in.pushOr(ctx, portal, e, func(queue.Event) {})
+}
+
+// pushOr is push, and calls failed with a valid event that could not be stored.
+func (in *intake) pushOr(ctx context.Context, portal string, e bitrix.Event, failed func(queue.Event)) error {
 	if p := in.portals[portal]; p != nil && p.app != nil {
 		if taken, err := p.app.lifecycle(ctx, e); taken {
 			return err
@@ -98,6 +110,25 @@ func (in *intake) push(ctx context.Context, portal string, e bitrix.Event) error
 			return ingest.Invalid(err)
 		}
 	}
+	if err := in.store(ctx, stored, event); err != nil {
+		failed(stored)
+		return err
+	}
+	return nil
+}
+
+// storeAgain stores an event that could not be stored before.
+func (in *intake) storeAgain(ctx context.Context, stored queue.Event) error {
+	event, err := engineEvent(stored)
+	if err != nil {
+		return err
+	}
+	return in.store(ctx, stored, event)
+}
+
+// store stores an event and the runs of the rules that match it.
+func (in *intake) store(ctx context.Context, stored queue.Event, event engine.Event) error {
+	portal := stored.Portal
 	gen := in.rules.Current()
 	stored.Missing = gen.Missing(portal)
 	routes := in.portals.routes(portal, gen.Route(portal, event))

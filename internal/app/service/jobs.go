@@ -18,7 +18,7 @@ const (
 func (s *Service) newRunner() *jobs.Runner {
 	table := jobs.New(s.queue.Database())
 	r := jobs.NewRunner(table, s.queue.Leases(), s.log)
-	syncs := &syncJobs{queue: s.queue, rules: s.rules, portals: s.portals, prepare: s.downtime.prepare, log: s.log}
+	syncs := &syncJobs{queue: s.queue, rules: s.rules, portals: s.portals, prepare: s.downtime.prepare, concerned: s.downtime.concerned, log: s.log}
 	r.Handle(catchup.KindSync, syncs.kind())
 	r.Handle(catchup.KindCatchUp, syncs.kind())
 	r.Handle(kindRetention, jobs.Kind{Work: func(ctx context.Context, _ *jobs.Claimed) error {

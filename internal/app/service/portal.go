@@ -42,6 +42,8 @@ type Portal struct {
 	// complete says that this process knows of no lost event since the last
 	// heartbeat. It is false at the start.
 	complete atomic.Bool
+	// started says that this process has stored a heartbeat.
+	started atomic.Bool
 }
 
 // Later returns a client whose requests wait for those of live events.

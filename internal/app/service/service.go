@@ -104,6 +104,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		}
 	}
 	s.intake = &intake{limits: c.Limits, rules: o.Rules, portals: all, queue: s.queue, downtime: s.downtime, metrics: s.metrics, dump: s.dump, log: o.Log}
+	s.intake.unstored = &unstored{store: s.intake.storeAgain, log: o.Log}
 	s.worker = &worker{record: c.History.Record, redactor: c.Redactor, private: c.PrivateHosts, rules: o.Rules, portals: all, hold: s.queue.SetHold, metrics: s.metrics, database: s.queue.Database(), log: o.Log}
 	s.runner = s.newRunner()
 	s.backlogs = &backlogs{config: c, queue: s.queue, portals: all, log: o.Log}
@@ -208,6 +209,7 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 	if keeper := s.newKeeper(); keeper != nil {
 		wg.Go(func() { keeper.Run(working) })
 	}
+	wg.Go(func() { s.intake.unstored.run(working) })
 	wg.Go(func() { s.keepHolds(working) })
 	wg.Go(func() { s.keeper.run(working) })
 	s.permits.required.Store(true)
@@ -244,6 +246,7 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 	if err := server.Shutdown(patience); err != nil {
 		_ = server.Close()
 	}
+	s.intake.unstored.flush(patience)
 	stopWork()
 	wg.Wait()
 	return failed

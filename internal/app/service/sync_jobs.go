@@ -21,8 +21,10 @@ type syncJobs struct {
 	queue   *queue.Queue
 	rules   *fleet.Rules
 	portals portals
-	prepare func(ctx context.Context, j catchup.Job) (catchup.Job, error) // of a catch-up
-	log     *slog.Logger
+	// prepare and concerned are those of a catchup.Feeder.
+	prepare   func(ctx context.Context, j catchup.Job) (catchup.Job, error)
+	concerned func(j catchup.Job) []string
+	log       *slog.Logger
 }
 
 // kind is how syncs and catch-ups are executed.
@@ -38,7 +40,10 @@ func (s *syncJobs) may(portal string) bool {
 
 func (s *syncJobs) work(ctx context.Context, j *jobs.Claimed) error {
 	p := s.portals[j.Portal]
-	f := &catchup.Feeder{Queue: s.queue, Portal: p.Later(), PortalDown: p.hold.Judge, Routes: s.routes, Prepare: s.prepare, Log: s.log}
+	f := &catchup.Feeder{
+		Queue: s.queue, Windows: catchup.NewWindows(s.queue.Database()), Portal: p.Later(), PortalDown: p.hold.Judge,
+		Routes: s.routes, Prepare: s.prepare, Concerned: s.concerned, Log: s.log,
+	}
 	return f.Work(ctx, j)
 }
 
@@ -47,7 +52,7 @@ func (s *syncJobs) work(ctx context.Context, j *jobs.Claimed) error {
 func (s *syncJobs) routes(j catchup.Job, typeID int, id string) []queue.Route {
 	var out []queue.Route
 	for _, r := range routesOf(s.rules.Current(), j.Portal, typeID, id) {
-		if j.Rule != "" && r.Rule.ID != j.Rule || j.Rule == "" && !canCatchUp(r.Rule) {
+		if j.Rule != "" && r.Rule.ID != j.Rule || j.Downtime != nil && !canCatchUp(r.Rule) {
 			continue
 		}
 		out = append(out, queue.Route{Rule: r.Rule.ID, Entity: r.Entity.String()})

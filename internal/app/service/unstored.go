@@ -1,0 +1,103 @@
+package service
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+const (
+	// mostUnstored is how many events of a portal are kept in memory. More are only
+	// caught up.
+	mostUnstored = 10_000
+	// storeAgain is how often they are tried.
+	storeAgain = time.Second
+)
+
+// unstored keeps proven events that got 503 because the database did not take them: the
+// portal does not send them again. They are stored as soon as the database takes them.
+// When the process ends before that, the catch-up over this time remains.
+type unstored struct {
+	store func(ctx context.Context, e queue.Event) error
+	log   *slog.Logger
+
+	mu       sync.Mutex
+	byPortal map[string][]queue.Event
+}
+
+// keep keeps an event.
+func (u *unstored) keep(e queue.Event) {
+	if e.Received.IsZero() {
+		e.Received = time.Now()
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.byPortal == nil {
+		u.byPortal = map[string][]queue.Event{}
+	}
+	if len(u.byPortal[e.Portal]) < mostUnstored {
+		u.byPortal[e.Portal] = append(u.byPortal[e.Portal], e)
+	}
+}
+
+// run stores what is kept until ctx ends.
+func (u *unstored) run(ctx context.Context) {
+	tick := time.NewTicker(storeAgain)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			u.flush(ctx)
+		}
+	}
+}
+
+// flush stores what is kept, the oldest first, until that fails.
+func (u *unstored) flush(ctx context.Context) {
+	for _, portal := range u.portals() {
+		n := 0
+		for {
+			e, ok := u.first(portal)
+			if !ok || u.store(ctx, e) != nil {
+				break
+			}
+			u.drop(portal)
+			n++
+		}
+		if n > 0 {
+			u.log.Info("stored events that the database did not take before", "portal", portal, "events", n)
+		}
+	}
+}
+
+func (u *unstored) portals() []string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var all []string
+	for portal := range u.byPortal {
+		all = append(all, portal)
+	}
+	return all
+}
+
+func (u *unstored) first(portal string) (queue.Event, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if all := u.byPortal[portal]; len(all) > 0 {
+		return all[0], true
+	}
+	return queue.Event{}, false
+}
+
+func (u *unstored) drop(portal string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.byPortal[portal] = u.byPortal[portal][1:]; len(u.byPortal[portal]) == 0 {
+		delete(u.byPortal, portal)
+	}
+}
