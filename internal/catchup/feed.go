@@ -95,6 +95,9 @@ func (f *Feeder) Work(ctx context.Context, claimed *jobs.Claimed) error {
 		}
 	}
 	f.logEnd(ctx, j)
+	if j.Downtime != nil {
+		return f.again(ctx, claimed, j)
+	}
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/b24rules/b24rules/internal/jobs"
@@ -258,7 +259,7 @@ func (f *Feeder) take(ctx context.Context, claimed *jobs.Claimed, j *Job) error 
 		}
 		return nil
 	}
-	next := Job{Portal: j.Portal, Rule: j.Rule, Downtime: &Downtime{From: taken[0].From, To: taken[0].To}, Windows: taken, Ordered: j.Ordered, Event: j.Event, Started: j.Started}
+	next := Job{Portal: j.Portal, Rule: j.Rule, Downtime: &Downtime{From: taken[0].From, To: taken[0].To}, Windows: taken, Ordered: j.Ordered, Event: j.Event, Started: now}
 	if old := j.Downtime; len(j.Windows) == 0 && !old.From.IsZero() { // of an older version of the program
 		next.Downtime = &Downtime{From: old.From, To: old.To}
 	}
@@ -272,6 +273,23 @@ func (f *Feeder) take(ctx context.Context, claimed *jobs.Claimed, j *Job) error 
 	}
 	*j = next
 	return claimed.Progress(ctx, j)
+}
+
+// again makes a catch-up that has ended start over for the windows that were opened
+// while it looked for deleted entities. It returns nil if none was.
+func (f *Feeder) again(ctx context.Context, claimed *jobs.Claimed, j Job) error {
+	all, err := f.Windows.list(ctx, j.Portal, j.Rule, false)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	if !slices.ContainsFunc(all, func(w Window) bool { return w.due(now) }) {
+		return nil
+	}
+	if err := claimed.Progress(ctx, Job{Portal: j.Portal, Rule: j.Rule, Downtime: &Downtime{}, Event: j.Event, Started: now}); err != nil {
+		return err
+	}
+	return jobs.At(now)
 }
 
 // has reports whether the catch-up covers a window in its present length.

@@ -37,7 +37,7 @@ func (w *windowFlags) with(ctx context.Context, env environment, args []string, 
 		return err
 	}
 	return withHistory(ctx, env, w.config, func(c *config.Config, q *queue.Queue) error {
-		if err := checkPortal(c, w.portal, false); err != nil {
+		if err := checkPortal(c, w.portal); err != nil {
 			return err
 		}
 		all := catchup.NewWindows(q.Database())

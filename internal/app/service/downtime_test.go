@@ -183,13 +183,18 @@ func TestRefusedTypeStaysAWindow(t *testing.T) {
 func TestManyMissingEntities(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, apptest.Options{CatchUp: apptest.QuickCatchUp()})
-	deals := h.Fill(12)
-	h.Wait()
+	var deals []int
+	for range 12 {
+		deals = append(deals, h.AddDeal("Deal", row("Tiles", "10", "1")))
+	}
 	h.Stop()
 	for _, d := range deals[:6] {
 		if err := h.People.DeleteDeal(h.Context(), d); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := h.Portal.WaitIdle(h.Context()); err != nil {
+		t.Fatal(err)
 	}
 	h.Start()
 	h.Until("a person decides", func() bool { w := h.windows(); return len(w) == 1 && w[0].Held && w[0].Rule == "deal-shipments" })

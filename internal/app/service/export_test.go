@@ -20,6 +20,9 @@ func (s *Service) Handler() http.Handler { return s.intake.handler() }
 // RunQueue runs what is due without a lock on the database.
 func (s *Service) RunQueue(ctx context.Context) error { return s.queue.Work(ctx, s.worker.work) }
 
+// KeepHolds looks whether faults are over until ctx ends.
+func (s *Service) KeepHolds(ctx context.Context) { s.keepHolds(ctx) }
+
 // Heartbeat stores a heartbeat of a portal.
 func (s *Service) Heartbeat(ctx context.Context, portal string) error {
 	return s.downtime.heartbeat(ctx, s.portals[portal])

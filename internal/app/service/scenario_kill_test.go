@@ -134,7 +134,7 @@ func (k *killTest) configure(dir, database string) {
 	}
 	text := databaseLine.ReplaceAllLiteralString(string(data), "database: "+database)
 	// What fails often by our own doing need not be given up.
-	testkit.WriteFile(k.T.(*testing.T), k.file, strings.Replace(text, "limits: {", "limits: {attempts: 100, ", 1))
+	testkit.WriteFile(k.T.(*testing.T), k.file, strings.Replace(text, "attempts: 8", "attempts: 100", 1))
 }
 
 // change gives every deal and invoice other rows: one to five, with quantities
