@@ -72,7 +72,7 @@ func (s *Windows) Open(ctx context.Context, w Window) error {
 }
 
 func (s *Windows) openIn(ctx context.Context, t store.Tx, w Window) error {
-	others, err := store.All(ctx, t, func(row store.Row) (o Window, err error) {
+	others, err := store.All(ctx, t, "", func(row store.Row) (o Window, err error) {
 		var from, to int64
 		err = row.Scan(&o.ID, &from, &to, &o.Why)
 		o.From, o.To = store.Time(from), store.Time(to)
@@ -141,16 +141,12 @@ func (s *Windows) List(ctx context.Context, portal string) ([]Window, error) {
 }
 
 func (s *Windows) list(ctx context.Context, portal, rule string, allRules bool) ([]Window, error) {
-	all, err := store.All(ctx, s.db, func(row store.Row) (w Window, err error) {
+	return store.All(ctx, s.db, "read windows", func(row store.Row) (w Window, err error) {
 		var from, to, next int64
 		err = row.Scan(&w.ID, &w.Portal, &w.Rule, &from, &to, &w.Why, &w.Note, &w.Held, &next)
 		w.From, w.To, w.Next = store.Time(from), store.Time(to), store.Time(next)
 		return w, err
 	}, selectWindows, portal, allRules, rule)
-	if err != nil {
-		return nil, fmt.Errorf("read windows: %w", err)
-	}
-	return all, nil
 }
 
 // Order starts catch-ups over windows, also over those that a person has to decide
