@@ -18,7 +18,7 @@ type alert struct {
 }
 
 func readAlerts(ctx context.Context, db store.Reader, scope string) (map[string]alert, error) {
-	list, err := store.All(ctx, db, func(row store.Row) (alert, error) {
+	list, err := store.All(ctx, db, "read alerts", func(row store.Row) (alert, error) {
 		var (
 			a          = alert{scope: scope}
 			seen, sent int64
@@ -34,7 +34,7 @@ func readAlerts(ctx context.Context, db store.Reader, scope string) (map[string]
 		return a, nil
 	}, `SELECT alert, seen_at, sent_at, runs, condition FROM b24_alert WHERE scope = $1`, scope)
 	if err != nil {
-		return nil, fmt.Errorf("read alerts: %w", err)
+		return nil, err
 	}
 	all := map[string]alert{}
 	for _, a := range list {
@@ -84,17 +84,13 @@ type stored struct {
 
 // readMessages reads the waiting messages of a receiver, oldest first.
 func readMessages(ctx context.Context, db store.Reader, receiver string) ([]stored, error) {
-	all, err := store.All(ctx, db, func(row store.Row) (s stored, err error) {
+	return store.All(ctx, db, "read messages", func(row store.Row) (s stored, err error) {
 		var created, due int64
 		err = row.Scan(&s.id, &s.body, &created, &due, &s.attempts)
 		s.created, s.due = store.Time(created), store.Time(due)
 		return s, err
 	}, `
 SELECT id, body, created_at, due_at, attempts FROM b24_alert_message WHERE receiver = $1 AND sent_at = 0 ORDER BY id`, receiver)
-	if err != nil {
-		return nil, fmt.Errorf("read messages: %w", err)
-	}
-	return all, nil
 }
 
 func insertMessage(ctx context.Context, t store.Tx, receiver, body string, now time.Time) error {
@@ -169,7 +165,7 @@ type Waiting struct {
 
 // WaitingMessages returns the receivers with messages that were tried and not taken.
 func WaitingMessages(ctx context.Context, db store.Reader) ([]Waiting, error) {
-	all, err := store.All(ctx, db, func(row store.Row) (w Waiting, err error) {
+	return store.All(ctx, db, "read messages", func(row store.Row) (w Waiting, err error) {
 		var since int64
 		err = row.Scan(&w.Receiver, &w.Messages, &since, &w.Error)
 		w.Since = store.Time(since)
@@ -177,8 +173,4 @@ func WaitingMessages(ctx context.Context, db store.Reader) ([]Waiting, error) {
 	}, `
 SELECT receiver, COUNT(*), MIN(created_at), MAX(error) FROM b24_alert_message WHERE sent_at = 0
 GROUP BY receiver HAVING MAX(attempts) > 0 ORDER BY receiver`)
-	if err != nil {
-		return nil, fmt.Errorf("read messages: %w", err)
-	}
-	return all, nil
 }

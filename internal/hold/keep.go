@@ -19,13 +19,14 @@ const (
 
 // Keep probes held portals and stopped rules until ctx ends. It starts with the stored
 // holds, so a process that starts, or takes a portal over, continues the work of
-// another one.
-func Keep(ctx context.Context, store Store, portals []*Portal, rules []*Rules, log *slog.Logger) {
+// another one. all returns the current portals and their rules.
+func Keep(ctx context.Context, store Store, all func() ([]*Portal, []*Rules), log *slog.Logger) {
 	tick := time.NewTicker(look)
 	defer tick.Stop()
 	var last time.Time
 	stored := false
 	for {
+		portals, rules := all()
 		if stored || slices.ContainsFunc(portals, (*Portal).Held) || slices.ContainsFunc(rules, (*Rules).Held) || time.Since(last) >= idleLook {
 			last = time.Now()
 			stored = keep(ctx, store, portals, rules, log)

@@ -127,7 +127,7 @@ func (w *world) newPortal() *hold.Portal {
 func (w *world) keep(t *testing.T, p *hold.Portal) {
 	ctx, stop := context.WithCancel(t.Context())
 	t.Cleanup(stop)
-	go hold.Keep(ctx, w.store, []*hold.Portal{p}, nil, slog.New(slog.DiscardHandler))
+	go hold.Keep(ctx, w.store, func() ([]*hold.Portal, []*hold.Rules) { return []*hold.Portal{p}, nil }, slog.New(slog.DiscardHandler))
 }
 
 var (

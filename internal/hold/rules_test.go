@@ -110,7 +110,7 @@ func (w *ruleWorld) keep() *hold.Rules {
 	})
 	ctx, stop := context.WithCancel(w.t.Context())
 	w.t.Cleanup(stop)
-	go hold.Keep(ctx, w.store, []*hold.Portal{p}, []*hold.Rules{r}, log)
+	go hold.Keep(ctx, w.store, func() ([]*hold.Portal, []*hold.Rules) { return []*hold.Portal{p}, []*hold.Rules{r} }, log)
 	return r
 }
 

@@ -31,8 +31,8 @@ const claimsRuns = ", claims runs"
 func (h *Holder) renew(ctx context.Context, leaving bool) error {
 	host, _ := os.Hostname() // only shown to people
 	portals := ""
-	if h.o.Portals != nil {
-		text, err := json.Marshal(h.o.Portals)
+	if configured := h.o.Portals(); configured != nil {
+		text, err := json.Marshal(configured)
 		if err != nil {
 			return err
 		}

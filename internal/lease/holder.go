@@ -19,7 +19,7 @@ import (
 // News announces that a lease was returned. No portal is called that.
 const News = "\x01lease"
 
-// Options of a holder. All but Spare, Silenced and Portals are required.
+// Options of a holder. All but Spare and Silenced are required.
 type Options struct {
 	// Term is how long a process may send no heartbeat before others take over its
 	// portals. Grace is how long the runs of a portal may take when another process
@@ -27,8 +27,8 @@ type Options struct {
 	Term, Grace time.Duration
 
 	// Portals are the ones that this process can work, "" for the work that belongs to
-	// no portal. nil means those that Waiting returns, and those that have a lease.
-	Portals []string
+	// no portal. A nil list means those that Waiting returns, and those that have a lease.
+	Portals func() []string
 	Waiting func(ctx context.Context) (map[string]bool, error)
 
 	// Transact runs do in its own transaction, at once. Commit does so behind other
@@ -124,7 +124,7 @@ func (h *Holder) tick(ctx context.Context, leaving bool) error {
 	if err := h.returnOrphans(ctx); err != nil || leaving {
 		return err
 	}
-	portals := h.o.Portals
+	portals := h.o.Portals()
 	if portals == nil {
 		var err error
 		if portals, err = h.allPortals(ctx); err != nil {

@@ -29,7 +29,7 @@ func (q *Queue) Holds(portal string) error {
 // newHolder holds the leases of the portals that Work executes.
 func (q *Queue) newHolder(p *pool) *lease.Holder {
 	return lease.NewHolder(q.leases, lease.Options{
-		Term: q.options.Lease, Grace: q.options.Grace, Portals: q.options.Portals, Waiting: q.waitingPortals,
+		Term: q.options.Lease, Grace: q.options.Grace, Portals: func() []string { return *q.portals.Load() }, Waiting: q.waitingPortals,
 		Transact: func(ctx context.Context, do func(t store.Tx) error) error {
 			return transact(ctx, q.db, func(t txConn) error { return do(t) })
 		},

@@ -144,7 +144,8 @@ type base struct {
 	writes  *committer
 	leases  *lease.Set
 	touched touched
-	changes broadcast // sent after each change of a run or hold
+	changes broadcast                // sent after each change of a run or hold
+	portals atomic.Pointer[[]string] // Options.Portals, or what SetPortals was called with
 }
 
 // The parts of a queue.
@@ -174,10 +175,14 @@ func Open(ctx context.Context, dsn string, options Options) (*Queue, error) {
 		return nil, errors.Join(fmt.Errorf("database %s: %w", db, err), db.close())
 	}
 	b := &base{options: options, db: db, writes: newCommitter(db.backend), touched: newTouched(), leases: lease.NewSet(!db.leases())}
+	b.portals.Store(&options.Portals)
 	return &Queue{
 		base: b, Input: Input{b}, History: History{b}, Repairs: Repairs{b}, HoldTable: HoldTable{b}, NoteTable: NoteTable{b}, Retention: Retention{b}, finisher: finisher{b},
 	}, nil
 }
+
+// SetPortals replaces Options.Portals while the queue is open.
+func (q *base) SetPortals(names []string) { q.portals.Store(&names) }
 
 // Leases returns the leases of the portals that this process works.
 func (q *Queue) Leases() *lease.Set { return q.leases }

@@ -22,6 +22,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/app/testkit"
+	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/rules"
 )
@@ -52,8 +53,10 @@ type Options struct {
 	Dir string
 	// Database is a DSN; "" means SQLite in dir.
 	Database string
-	// Findings is as in demo.FixtureOptions.
-	Findings bool
+	// Findings, Read and Configure are as in demo.FixtureOptions.
+	Findings  bool
+	Read      func() (*config.Config, diag.List, error)
+	Configure func(*config.Config)
 	// Before is called before the engine starts. It can for example add elements of
 	// an older script to the list.
 	Before func(s *demo.Fixture)
@@ -107,7 +110,7 @@ func New(t testing.TB, o Options) *Harness {
 	s, err := demo.NewFixture(h.Context(), demo.FixtureOptions{
 		Listen: testkit.FreeAddr(t), Emulator: o.Emulator, Rules: quick(fleet.FilesIn(o.Rules), o.Debounce), Actions: actions.All, Inputs: o.Inputs, Limits: o.Limits, Dir: o.Dir, Database: o.Database,
 		Application: o.Application, CatchUp: o.CatchUp, Shadow: o.Shadow,
-		Log: h.Log.Logger(), Findings: o.Findings, Before: o.Before,
+		Log: h.Log.Logger(), Findings: o.Findings, Read: o.Read, Configure: o.Configure, Before: o.Before,
 	})
 	if err != nil {
 		t.Fatalf("fixture: %v", err)

@@ -14,6 +14,12 @@ import (
 
 // loadConfig reads a configuration and prints its findings.
 func loadConfig(env environment, path string) (*config.Config, error) {
+	return readConfig(env, path, false)
+}
+
+// readConfig is loadConfig. With usable, errors of single portals do not matter as long as
+// another portal has none.
+func readConfig(env environment, path string, usable bool) (*config.Config, error) {
 	if path == config.DefaultFile {
 		path = config.FindDefault(".")
 	}
@@ -23,6 +29,10 @@ func loadConfig(env environment, path string) (*config.Config, error) {
 		return nil, fmt.Errorf("no configuration: %s does not exist (name a file with --config FILE, or copy docs/examples/b24rules.yaml)", path)
 	case err != nil:
 		return nil, fmt.Errorf("no configuration: %w", config.Plain(err))
+	case usable && list.HasErrors() && c != nil:
+		if others := c.Usable(list); others.HasErrors() || len(c.Portals) == 0 {
+			return nil, printFindings(env, list)
+		}
 	case list.HasErrors():
 		return nil, printFindings(env, list)
 	}
@@ -76,6 +86,9 @@ func onePortal(c *config.Config, name string) (string, error) {
 func checkPortal(c *config.Config, name string) error {
 	var names []string
 	for _, p := range c.Portals {
+		names = append(names, p.Name)
+	}
+	for _, p := range c.Broken {
 		names = append(names, p.Name)
 	}
 	if name == "" || slices.Contains(names, name) {

@@ -37,7 +37,7 @@ runs the current rule from the start, or discard it.`,
 
 // openHistory opens the existing database of a configuration. The caller closes it.
 func openHistory(ctx context.Context, env environment, path string) (*config.Config, *queue.Queue, error) {
-	c, err := loadConfig(env, path)
+	c, err := readConfig(env, path, true)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -21,10 +21,12 @@ var serveCmd = &command{
 /hooks/PORTAL and runs the rules that match them. GET /healthz shows whether it
 can store events.
 
-Serve reads rule files again when they change, and on SIGHUP. It reports a file
-with errors and keeps its last valid rules. Other rule files are not affected, and
-serve starts if at least one rule set is valid. The configuration is read only at
-the start.
+Serve reads the configuration, its files with secrets and the rule files again when
+they change, and on SIGHUP. It reports a file with errors and keeps its last valid
+version, also after a restart. Other rule files and portals are not affected. Serve
+starts if at least one portal and one rule set are valid. Events that find their rule
+set or portal invalid wait until it is valid. Changes of listen, metrics, database,
+log, limits, history and public_url need a restart.
 
 On Ctrl-C (SIGTERM) serve stops receiving events and waits for current runs for a
 limited time. Other runs wait for the next start. A second Ctrl-C ends the program
@@ -45,7 +47,10 @@ use.`,
 }
 
 func serve(ctx context.Context, env environment, path string) error {
-	c, err := loadConfig(env, path)
+	if path == config.DefaultFile {
+		path = config.FindDefault(".")
+	}
+	c, err := readConfig(env, path, true)
 	if err != nil {
 		return err
 	}
@@ -67,7 +72,10 @@ func serve(ctx context.Context, env environment, path string) error {
 		return err
 	}
 	defer func() { _ = ln.Close() }() // the server closes it too
-	s, err := service.New(ctx, service.Options{Config: c, Rules: rules, Log: log, Logs: logs})
+	s, err := service.New(ctx, service.Options{
+		Config: c, Rules: rules, Log: log, Logs: logs,
+		Path: path, Read: func() (*config.Config, diag.List, error) { return config.Read(path) },
+	})
 	if err != nil {
 		return err
 	}

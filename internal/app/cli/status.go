@@ -43,7 +43,7 @@ not read the database.`,
 				if err := checkPortal(c, *portal); err != nil {
 					return err
 				}
-				s, err := report.ReadStatus(ctx, q, portalNames(c, *portal))
+				s, err := report.ReadStatus(ctx, q, portalNames(c, *portal), *portal == "")
 				if err != nil {
 					return err
 				}
@@ -84,6 +84,11 @@ func addShadows(ctx context.Context, c *config.Config, q *queue.Queue, s *report
 func portalNames(c *config.Config, only string) []string {
 	var names []string
 	for _, p := range c.Portals {
+		if only == "" || only == p.Name {
+			names = append(names, p.Name)
+		}
+	}
+	for _, p := range c.Broken {
 		if only == "" || only == p.Name {
 			names = append(names, p.Name)
 		}

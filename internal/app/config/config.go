@@ -34,6 +34,12 @@ type Config struct {
 	RulesAt []diag.Pos
 	// Portals in the order of the file.
 	Portals []Portal
+	// Broken are the portals that Usable has found.
+	Broken []BrokenPortal
+	// Files are the other files that were read, with secrets.
+	Files []string
+
+	afterPortals int // the line of the key after portals
 	// Only is the one portal whose runs a command executes if several processes share
 	// a PostgreSQL database. "" means all portals.
 	Only    string

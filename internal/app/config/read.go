@@ -26,6 +26,8 @@ type reader struct {
 	dir  string
 	env  func(string) (string, bool)
 	list diag.List
+	// files are the files with secrets that were read.
+	files []string
 	// warned says that the file is known to be readable by others.
 	warned bool
 }
@@ -61,7 +63,9 @@ func (r *reader) config(in *layout) *Config {
 	c.PublicURL = r.publicURL(in.PublicURL)
 	c.CatchUp = r.catchUp(in.CatchUp)
 	r.portals(c, in, root)
+	c.afterPortals = r.lineAfterPortals(in.Portals.pos)
 	c.PrivateHosts = r.privateHosts(in.PrivateHosts, c.Portals)
+	c.Files = r.files
 	r.log(c, in.Log)
 	c.Alerts = r.alerts(in.Alerts)
 	r.misplacedVariables(r.file.Root)
@@ -285,6 +289,7 @@ func (r *reader) secretFile(s scalar, key string) (string, bool) {
 		return "", false
 	}
 	file := r.path(scalar{text: name, pos: s.pos})
+	r.files = append(r.files, file)
 	text, err := readSecret(file)
 	if err != nil {
 		var path *fs.PathError

@@ -17,6 +17,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/service"
+	"github.com/b24rules/b24rules/internal/diag"
 )
 
 // FixtureOptions configure NewFixture.
@@ -46,6 +47,10 @@ type FixtureOptions struct {
 	Shadow time.Duration
 	// Findings lets the engine start although rule sets have errors.
 	Findings bool
+	// Read, if not nil, reads the configuration again: see service.Options. Configure, if not
+	// nil, changes the configuration of a start.
+	Read      func() (*config.Config, diag.List, error)
+	Configure func(*config.Config)
 	// Before, if not nil, is called after the start of the portal and before the start
 	// of the engine.
 	Before func(*Fixture)
@@ -125,8 +130,11 @@ func (s *Fixture) Start(ctx context.Context) error {
 		}
 	}
 	c := s.Config()
+	if s.Options.Configure != nil {
+		s.Options.Configure(c)
+	}
 	rules := &fleet.Rules{Source: s.Options.Rules, Actions: s.Options.Actions, Portals: c.Portals}
-	if s.Service, err = service.New(ctx, service.Options{Config: c, Rules: rules, Log: s.Options.Log}); err != nil {
+	if s.Service, err = service.New(ctx, service.Options{Config: c, Rules: rules, Log: s.Options.Log, Read: s.Options.Read}); err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	if found := rules.Current().Findings().Err(); found != nil && !s.Options.Findings {

@@ -88,6 +88,9 @@ func (g *Generation) RouteSet(portal, set string, e engine.Event) (routes []engi
 // sorted. It is not known which events they match. For a portal that the generation does not
 // have it returns Everything.
 func (g *Generation) Missing(portal string) []string {
+	if g == nil {
+		return []string{Everything}
+	}
 	p, ok := g.portals[portal]
 	if !ok {
 		return []string{Everything}

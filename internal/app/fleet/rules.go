@@ -55,11 +55,31 @@ func Fixed(g *Generation) *Rules {
 	return l
 }
 
+// Change loads the rules for other portals, private hosts and rule files. A nil source means
+// the current one. After an error nothing has changed.
+func (l *Rules) Change(portals []config.Portal, private *engine.PrivateHosts, source RuleSource) (before, now *Generation, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	oldPortals, oldPrivate, oldSource := l.Portals, l.Private, l.Source
+	l.Portals, l.Private = portals, private
+	if source != nil {
+		l.Source = source
+	}
+	if before, now, err = l.load(); err != nil {
+		l.Portals, l.Private, l.Source = oldPortals, oldPrivate, oldSource
+	}
+	return before, now, err
+}
+
 // Load reads the rule files and returns the generation before and the new one. Of a
 // file with errors, the last valid text continues to run.
 func (l *Rules) Load() (before, now *Generation, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.load()
+}
+
+func (l *Rules) load() (before, now *Generation, err error) {
 	files, err := l.Source()
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the rules: %w", config.Plain(err))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/jobs"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -79,8 +80,9 @@ const StatePaused = "paused"
 // has errors.
 const StateOutdated = "outdated"
 
-// ReadStatus reads the states of portals, sorted by name.
-func ReadStatus(ctx context.Context, q *queue.Queue, portals []string) (Status, error) {
+// ReadStatus reads the states of portals, sorted by name. With all, they are those of the
+// configuration, and portals that were removed from it are added.
+func ReadStatus(ctx context.Context, q *queue.Queue, portals []string, all bool) (Status, error) {
 	backlogs, err := q.Backlogs(ctx)
 	if err != nil {
 		return Status{}, err
@@ -108,6 +110,12 @@ func ReadStatus(ctx context.Context, q *queue.Queue, portals []string) (Status, 
 	live, err := fleet.NewStore(q.Database()).List(ctx)
 	if err != nil {
 		return Status{}, err
+	}
+	portals = slices.Clone(portals)
+	for _, h := range holds {
+		if h.Rule == "" && h.Cause == hold.Removed && !slices.Contains(portals, h.Portal) && all {
+			portals = append(portals, h.Portal)
+		}
 	}
 	s := Status{Portals: []PortalStatus{}}
 	for _, name := range slices.Sorted(slices.Values(portals)) {

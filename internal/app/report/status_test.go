@@ -37,7 +37,7 @@ func TestStatusShowsJobs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s, err := report.ReadStatus(t.Context(), q, []string{"acme", "zeta"})
+	s, err := report.ReadStatus(t.Context(), q, []string{"acme", "zeta"}, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,10 +49,10 @@ func Receivers(all []config.AlertReceiver) []alerts.Receiver {
 
 // faults are the things that are wrong, for alerts.
 type faults struct {
-	config   *config.Config
+	config   *settings
 	queue    *queue.Queue
 	rules    *fleet.Rules
-	portals  portals
+	portals  *portals
 	backlogs *backlogs
 	losses   *losses
 
@@ -62,14 +62,14 @@ type faults struct {
 
 // newKeeper returns what sends the alerts of a service; nil without receivers.
 func (s *Service) newKeeper() *alerts.Keeper {
-	if len(s.config.Alerts) == 0 {
+	if len(s.config.Load().Alerts) == 0 {
 		return nil
 	}
 	f := &faults{config: s.config, queue: s.queue, rules: s.rules, portals: s.portals, backlogs: s.backlogs, losses: s.downtime.losses}
 	host, _ := os.Hostname() // without a name, processes share their own alerts
 	return &alerts.Keeper{
-		DB: s.queue.Database(), Receivers: Receivers(s.config.Alerts), Shared: f.shared, Own: f.own, Process: "host " + host,
-		Hide: s.config.Redactor, Log: s.log,
+		DB: s.queue.Database(), Receivers: Receivers(s.config.Load().Alerts), Shared: f.shared, Own: f.own, Process: "host " + host,
+		Hide: s.config.Load().Redactor, Log: s.log,
 		Sent: func(receiver string, err error) {
 			result := "sent"
 			if err != nil {
@@ -150,7 +150,7 @@ func (f *faults) held(h queue.Hold) alerts.Condition {
 
 // where names the place of a portal in the configuration.
 func (f *faults) where(portal string) cause.Where {
-	for _, p := range f.config.Portals {
+	for _, p := range f.config.Load().Portals {
 		if p.Name == portal {
 			return cause.Where{Portal: portal, Config: fmt.Sprintf("%s:%d", p.Pos.File, p.Pos.Line)}
 		}

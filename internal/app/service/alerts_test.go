@@ -55,7 +55,8 @@ func newAlertWorld(t *testing.T) *alertWorld {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = w.queue.Close() })
-	c := &config.Config{Portals: []config.Portal{{Name: "acme"}}}
+	c := &settings{}
+	c.Store(&config.Config{Portals: []config.Portal{{Name: "acme"}}})
 	w.faults = &faults{config: c, queue: w.queue, backlogs: &backlogs{config: c, queue: w.queue, log: log}, losses: &losses{}}
 	w.keeper = &alerts.Keeper{
 		DB: w.queue.Database(), Shared: w.faults.shared, Log: log,
@@ -189,7 +190,7 @@ func TestAlertsOfHolds(t *testing.T) {
 func TestAlertsOfLostEvents(t *testing.T) {
 	w := newAlertWorld(t)
 	text := "version: 1\nrules: {r: {on: [ONCRMDEALUPDATE], steps: [{log: {message: hello}}]}}\n"
-	w.faults.rules = &fleet.Rules{Portals: w.faults.config.Portals, Actions: actions.All, Source: func() ([]fleet.RuleFile, error) {
+	w.faults.rules = &fleet.Rules{Portals: w.faults.config.Load().Portals, Actions: actions.All, Source: func() ([]fleet.RuleFile, error) {
 		return []fleet.RuleFile{{Name: "rules/r.yaml", Data: []byte(text)}}, nil
 	}}
 	load := func(data string) {

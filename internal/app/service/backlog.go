@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -18,9 +17,9 @@ type backlog struct {
 
 // backlogs reads and watches the backlogs of the portals.
 type backlogs struct {
-	config  *config.Config
+	config  *settings
 	queue   *queue.Queue
-	portals portals
+	portals *portals
 	log     *slog.Logger
 }
 
@@ -40,7 +39,7 @@ func (b *backlogs) read(ctx context.Context) ([]backlog, error) {
 		}
 		return &all[i]
 	}
-	for _, p := range b.config.Portals {
+	for _, p := range b.config.Load().Portals {
 		of(p.Name)
 	}
 	now := time.Now()
@@ -101,7 +100,7 @@ func (b *backlogs) logBacklog(logged map[string]time.Time, one backlog) {
 		slog.String("portal", one.portal), slog.Duration("overdue", one.overdue.Round(time.Second)),
 		slog.Int("waiting", one.runs[queue.Waiting]+one.runs[queue.Blocked]+one.runs[queue.Queued]), slog.Int("running", one.runs[queue.Running]),
 	}
-	if p := b.portals[one.portal]; p != nil {
+	if p := b.portals.get(one.portal); p != nil {
 		s := p.Client.Stats()
 		attrs = append(attrs, slog.Int64("calls", s.Waiting), slog.Int64("refused", s.Refused))
 	}

@@ -11,9 +11,9 @@ import (
 // DoctorPortal returns what package doctor needs to examine a portal of the
 // configuration with the current rules.
 func (s *Service) DoctorPortal(name string, now func() time.Time) doctor.Portal {
-	p := s.portals[name]
+	p := s.portals.get(name)
 	out := doctor.Portal{Name: name, Client: p.Client, Webhook: p.app == nil, Zone: p.Zone, Now: now, Latest: s.latestEvent(name)}
-	for _, c := range s.config.Portals {
+	for _, c := range s.config.Load().Portals {
 		if c.Name != name {
 			continue
 		}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
-	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -31,10 +30,10 @@ const (
 
 // downtime notices when events may have been missed, and starts catch-up jobs.
 type downtime struct {
-	config  *config.Config
+	config  *settings
 	queue   *queue.Queue
 	rules   *fleet.Rules
-	portals portals
+	portals *portals
 	losses  *losses
 	log     *slog.Logger
 }
@@ -60,20 +59,21 @@ func (d *downtime) watch(ctx context.Context) {
 // heartbeats stores a heartbeat for each portal whose events are lost while no
 // process receives them. The portal keeps offline events.
 func (d *downtime) heartbeats(ctx context.Context) {
-	if d.config.CatchUp.Off {
+	if d.config.Load().CatchUp.Off {
 		return
 	}
 	var all sync.WaitGroup
 	defer all.Wait()
 	room := make(chan struct{}, heartbeatsAtOnce)
-	for _, c := range d.config.Portals {
-		if c.Offline {
+	for _, c := range d.config.Load().Portals {
+		p := d.portals.get(c.Name)
+		if c.Offline || p == nil {
 			continue
 		}
 		room <- struct{}{}
 		all.Go(func() {
 			defer func() { <-room }()
-			if err := d.heartbeat(ctx, d.portals[c.Name]); err != nil && !errors.Is(err, context.Canceled) {
+			if err := d.heartbeat(ctx, p); err != nil && !errors.Is(err, context.Canceled) {
 				d.log.Error("cannot store heartbeat", "portal", c.Name, "error", err)
 			}
 		})
@@ -123,7 +123,7 @@ func (d *downtime) windows() *catchup.Windows { return catchup.NewWindows(d.queu
 // lost notes that an event of a portal was not stored. The next heartbeat starts a
 // catch-up job for it.
 func (d *downtime) lost(portal string) {
-	if p := d.portals[portal]; p != nil {
+	if p := d.portals.get(portal); p != nil {
 		p.complete.Store(false)
 	}
 }
@@ -137,8 +137,8 @@ func (d *downtime) eventLost(portal string) {
 // allLost calls lost for all portals: another process lost its leases, and perhaps
 // events that it was receiving.
 func (d *downtime) allLost() {
-	for name := range d.portals {
-		d.lost(name)
+	for _, p := range d.portals.all() {
+		d.lost(p.Name)
 	}
 }
 
@@ -151,12 +151,12 @@ func (d *downtime) lastHeartbeats(ctx context.Context) {
 
 // prepare finds the entities that changed during a downtime.
 func (d *downtime) prepare(ctx context.Context, j catchup.Job) (catchup.Job, error) {
-	limits := d.config.CatchUp
+	limits := d.config.Load().CatchUp
 	away := time.Duration(0)
 	for _, w := range j.Windows {
 		away = max(away, w.To.Sub(w.From))
 	}
-	client := d.portals[j.Portal].Later()
+	client := d.portals.get(j.Portal).Later()
 	now, err := catchup.Now(ctx, client)
 	if err != nil {
 		return j, err
@@ -208,7 +208,7 @@ func (d *downtime) rulesToCatchUp(ctx context.Context, portal, only string) (rul
 		types = append(types, all...)
 	}
 	if every {
-		all, err := DynamicTypes(ctx, d.portals[portal].Later())
+		all, err := DynamicTypes(ctx, d.portals.get(portal).Later())
 		if err != nil {
 			return nil, nil, err
 		}

@@ -25,7 +25,7 @@ func (s *Service) KeepHolds(ctx context.Context) { s.keepHolds(ctx) }
 
 // Heartbeat stores a heartbeat of a portal.
 func (s *Service) Heartbeat(ctx context.Context, portal string) error {
-	return s.downtime.heartbeat(ctx, s.portals[portal])
+	return s.downtime.heartbeat(ctx, s.portals.get(portal))
 }
 
 // WatchBacklog watches the backlogs until ctx ends.

@@ -24,7 +24,7 @@ import (
 type intake struct {
 	limits   config.Limits
 	rules    *fleet.Rules
-	portals  portals
+	portals  *portals
 	queue    *queue.Queue
 	downtime *downtime
 	unstored *unstored
@@ -46,7 +46,7 @@ func (in *intake) handler() http.Handler {
 
 // form converts the form of an event to UTF-8.
 func (in *intake) form(portal, contentType string, form []byte) []byte {
-	if p := in.portals[portal]; p != nil {
+	if p := in.portals.get(portal); p != nil {
 		return p.encoding.Form(contentType, form)
 	}
 	return form
@@ -54,19 +54,16 @@ func (in *intake) form(portal, contentType string, form []byte) []byte {
 
 // token returns the application token of a portal's events.
 func (in *intake) token(portal string) (bitrix.Secret, bool) {
-	p, ok := in.portals[portal]
-	if !ok {
-		return "", false
+	p := in.portals.get(portal)
+	if p == nil {
+		return in.portals.stopped(portal)
 	}
-	if p.app != nil {
-		return p.app.applicationToken(), true
-	}
-	return p.token, true
+	return p.eventToken(), true
 }
 
 // install handles the events that bring an application's tokens.
 func (in *intake) install(ctx context.Context, portal string, e bitrix.Event) (taken bool, err error) {
-	if p := in.portals[portal]; p != nil && p.app != nil {
+	if p := in.portals.get(portal); p != nil && p.app != nil {
 		return p.app.install(ctx, e)
 	}
 	return false, nil
@@ -87,7 +84,7 @@ func (in *intake) push(ctx context.Context, portal string, e bitrix.Event) error
 
 // pushOr is push, and calls failed with a valid event that could not be stored.
 func (in *intake) pushOr(ctx context.Context, portal string, e bitrix.Event, failed func(queue.Event)) error {
-	if p := in.portals[portal]; p != nil && p.app != nil {
+	if p := in.portals.get(portal); p != nil && p.app != nil {
 		if taken, err := p.app.lifecycle(ctx, e); taken {
 			return err
 		}

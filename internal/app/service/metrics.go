@@ -128,7 +128,7 @@ func (t timed) RoundTrip(r *http.Request) (*http.Response, error) {
 type gauges struct {
 	backlogs *backlogs
 	conns    *ingest.Conns
-	portals  portals
+	portals  *portals
 	log      *slog.Logger
 }
 
@@ -193,7 +193,7 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	gauge(openDesc, float64(conns.Open))
 	counter(closedDesc, conns.Closed)
 	counter(refusedDesc, conns.Refused)
-	for _, p := range g.portals {
+	for _, p := range g.portals.all() {
 		s := p.Client.Stats()
 		for what, n := range map[string]int64{
 			"requests": s.Requests, "batches": s.Batches, "commands": s.Commands,

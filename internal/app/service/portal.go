@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net/http"
+	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -29,21 +30,23 @@ type Portal struct {
 	shadow time.Duration
 
 	language datetime.Language
-	calendar run.Calendar
+	calendar *run.Calendar
 	token    bitrix.Secret
 	// encoding of the portal's events
 	encoding bitrix.Encoding
 	app      *application // nil for a webhook
-	guard    run.LoopGuard
+	guard    *run.LoopGuard
 	permit   func() error
 	hold     *hold.Portal
 	rules    *hold.Rules
 
 	// complete says that this process knows of no lost event since the last
 	// heartbeat. It is false at the start.
-	complete atomic.Bool
+	complete *atomic.Bool
 	// started says that this process has stored a heartbeat.
-	started atomic.Bool
+	started *atomic.Bool
+	// running counts the runs that use Client.
+	running *atomic.Int64
 }
 
 // Later returns a client whose requests wait for those of live events.
@@ -62,44 +65,18 @@ func (p *Portal) early(r engine.Route) bool {
 // of this application among offline events.
 func (p *Portal) Connector() string { return p.app.connector }
 
-// portals are the portals of a configuration by their names.
-type portals map[string]*Portal
-
-// takeover makes the client of a portal ("" means all) consider the requests that
-// another process may have sent until a time.
-func (all portals) takeover(portal string, until time.Time) {
-	for name, p := range all {
-		if portal == "" || portal == name {
-			p.Client.UsedUntil(until)
-		}
-	}
-}
-
-// spareSince returns Client.SpareSince of a portal, for the next process.
-func (all portals) spareSince(portal string) time.Duration {
-	p := all[portal]
-	if p == nil || p.Client == nil { // it was not opened
-		return 0
-	}
-	return p.Client.SpareSince()
-}
-
-// holds are the states of the portals and of their rules.
-func (all portals) holds() (holds []*hold.Portal, rules []*hold.Rules) {
-	for _, p := range all {
-		holds, rules = append(holds, p.hold), append(rules, p.rules)
-	}
-	return holds, rules
-}
-
 // newPortal makes the shared parts of a portal's runs.
 func (s *Service) newPortal(ctx context.Context, c config.Portal) (*Portal, error) {
-	p := &Portal{Name: c.Name, shadow: c.Shadow, token: c.Token, encoding: c.Encoding, Zone: c.Zone, language: c.Language, calendar: run.Calendar{Dates: c.Dates}, permit: func() error { return s.permits.get(c.Name) }}
+	p := &Portal{
+		Name: c.Name, guard: &run.LoopGuard{}, complete: &atomic.Bool{}, started: &atomic.Bool{}, running: &atomic.Int64{},
+		permit: func() error { return s.permits.get(c.Name) },
+	}
+	p.configure(c)
 	rest := s.restConfig(c)
 	rest.Permit = p.permit
 	if o := c.OAuth; o != nil {
 		p.app = &application{
-			portal: c.Name, home: o.Portal, tokens: tokensOf(s.queue, c.Name, s.config.Redactor), changed: wakeup.New(),
+			portal: c.Name, home: o.Portal, tokens: tokensOf(s.queue, c.Name, s.config.Load().Redactor), changed: wakeup.New(),
 			connector: o.Connector, offline: c.Offline, log: s.log,
 		}
 		rest.OAuth = &bitrix.OAuth{ClientID: o.ClientID, ClientSecret: o.ClientSecret, TokenURL: o.TokenURL, Store: p.app.tokens}
@@ -120,18 +97,18 @@ func (s *Service) newPortal(ctx context.Context, c config.Portal) (*Portal, erro
 	p.hold = hold.NewPortal(hold.Options{
 		Name: c.Name, Store: s.queue, Log: s.log, Mine: p.permit,
 		Probe: func(ctx context.Context) error {
-			_, err := p.Client.Probe(ctx)
+			_, err := s.current(p).Client.Probe(ctx)
 			return err
 		},
 		Changed: func(h queue.Hold) {
 			s.metrics.hold(h)
 			if h.Cause == "" {
-				p.Client.UsedUntil(time.Now()) // a burst could block the portal again
+				s.current(p).Client.UsedUntil(time.Now()) // a burst could block the portal again
 			}
 		},
 	})
 	p.rules = hold.NewRules(hold.RuleOptions{
-		Portal: p.hold, Store: s.queue, Scopes: p.scopes, Changed: s.metrics.hold,
+		Portal: p.hold, Store: s.queue, Scopes: func(ctx context.Context) (string, error) { return s.current(p).scopes(ctx) }, Changed: s.metrics.hold,
 		Version: func(rule string) string {
 			if r, _, ok := s.rules.Current().Rule(rule, c.Name); ok {
 				return r.Set.Version
@@ -150,6 +127,44 @@ func (s *Service) newPortal(ctx context.Context, c config.Portal) (*Portal, erro
 	return p, nil
 }
 
+// configure sets what a configuration says of a portal, except its client.
+func (p *Portal) configure(c config.Portal) {
+	p.token, p.encoding, p.Zone, p.language, p.calendar, p.shadow = c.Token, c.Encoding, c.Zone, c.Language, &run.Calendar{Dates: c.Dates}, c.Shadow
+}
+
+// current returns the portal with the name of p that runs now: its client may have been
+// replaced since.
+func (s *Service) current(p *Portal) *Portal {
+	if now := s.portals.get(p.Name); now != nil {
+		return now
+	}
+	return p
+}
+
+// changePortal returns a portal with another configuration. It keeps its state, and its client
+// unless the address, the credentials or the rate limit change: the client has learned
+// the portal's rate, and a new one would start with a burst.
+func (s *Service) changePortal(ctx context.Context, old *Portal, was, c config.Portal) (*Portal, error) {
+	if sameClient(was, c) {
+		next := *old
+		next.configure(c)
+		return &next, nil
+	}
+	next, err := s.newPortal(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	next.hold, next.rules, next.guard, next.complete, next.started = old.hold, old.rules, old.guard, old.complete, old.started
+	next.Client.UsedUntil(time.Now())
+	return next, nil
+}
+
+// sameClient reports whether two configurations of a portal need the same client.
+func sameClient(a, b config.Portal) bool {
+	return a.Webhook == b.Webhook && reflect.DeepEqual(a.OAuth, b.OAuth) && a.Offline == b.Offline && a.Plan == b.Plan &&
+		a.Encoding == b.Encoding && (a.Shadow != 0) == (b.Shadow != 0) && a.Shared == b.Shared && a.Insecure == b.Insecure && a.Transport == b.Transport
+}
+
 // scopes asks the portal which scopes the credentials have.
 // Source: https://apidocs.bitrix24.com/api-reference/common/system/scope.html
 func (p *Portal) scopes(ctx context.Context) (string, error) {
@@ -162,7 +177,7 @@ func (p *Portal) scopes(ctx context.Context) (string, error) {
 
 func (s *Service) restConfig(p config.Portal) bitrix.Config {
 	log := s.log
-	if s.config.Log.Requests {
+	if s.config.Load().Log.Requests {
 		log = slog.New(everything{log.Handler()})
 	}
 	transport := p.Transport
@@ -175,7 +190,7 @@ func (s *Service) restConfig(p config.Portal) bitrix.Config {
 		transport = network
 	}
 	return bitrix.Config{
-		Webhook: p.Webhook, Plan: p.Plan, Shared: p.Shared, ReadOnly: s.readOnly || p.Shadow != 0, Encoding: p.Encoding, Settle: s.config.Limits.SettleTime(), Log: log.With("portal", p.Name), Hide: s.config.Redactor.Text,
+		Webhook: p.Webhook, Plan: p.Plan, Shared: p.Shared, ReadOnly: s.readOnly || p.Shadow != 0, Encoding: p.Encoding, Settle: s.config.Load().Limits.SettleTime(), Log: log.With("portal", p.Name), Hide: s.config.Load().Redactor.Text,
 		HTTP: &http.Client{Transport: timed{s.dump.Transport(p.Name, p.Encoding, transport), s.metrics.restSeconds.WithLabelValues(p.Name)}},
 	}
 }

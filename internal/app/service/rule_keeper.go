@@ -33,8 +33,10 @@ type ruleKeeper struct {
 	routes func(portal string, found []engine.Route) []queue.Route
 	// changed shows a hold; one without a cause has ended.
 	changed func(queue.Hold)
-	wake    wakeup.Signal
-	log     *slog.Logger
+	// forgotten is called with a portal that was removed long ago.
+	forgotten func(portal string)
+	wake      wakeup.Signal
+	log       *slog.Logger
 
 	shown map[[2]string]bool // the holds that changed was called with
 }
@@ -83,6 +85,11 @@ func (k *ruleKeeper) keep(ctx context.Context) error {
 			errs = append(errs, p.route(ctx))
 		}
 	}
+	for _, h := range holds {
+		if h.Rule == "" && h.Cause == hold.Removed && !slices.Contains(gen.Portals(), h.Portal) && k.permit(h.Portal) == nil && time.Since(h.Since) >= removedFor {
+			errs = append(errs, k.forgetPortal(ctx, h))
+		}
+	}
 	for key := range k.shown {
 		if !shown[key] {
 			k.changed(queue.Hold{Portal: key[0], Rule: key[1]})
@@ -90,6 +97,21 @@ func (k *ruleKeeper) keep(ctx context.Context) error {
 	}
 	k.shown = shown
 	return errors.Join(errs...)
+}
+
+// forgetPortal gives up what waits for a portal that was removed long ago.
+func (k *ruleKeeper) forgetPortal(ctx context.Context, h queue.Hold) error {
+	n, err := k.queue.DiscardAll(ctx, queue.Filter{Portal: h.Portal, States: []queue.State{queue.Waiting}}, "")
+	if err != nil {
+		return err
+	}
+	if _, err := k.queue.RouteAgain(ctx, h.Portal, func(queue.Event) ([]queue.Route, []string, error) { return nil, nil, nil }); err != nil {
+		return err
+	}
+	k.forgotten(h.Portal)
+	k.changed(queue.Hold{Portal: h.Portal})
+	k.log.Warn("gave up what waited for a removed portal, its events are refused now", slog.String("portal", h.Portal), slog.Int("runs", n))
+	return k.queue.EndHold(ctx, h.Portal, "")
 }
 
 // portalKeeper is one keep of one portal.
@@ -153,6 +175,7 @@ func (k *portalKeeper) end(ctx context.Context, h queue.Hold) error {
 	if err := k.queue.EndHold(ctx, h.Portal, h.Rule); err != nil {
 		return err
 	}
+	k.changed(queue.Hold{Portal: h.Portal, Rule: h.Rule})
 	k.log.Info("hold ended, its events and runs are processed", slog.String("portal", h.Portal), slog.String("rule", h.Rule),
 		slog.String("cause", h.Cause), slog.Duration("took", time.Since(h.Since).Round(time.Second)))
 	return nil

@@ -18,6 +18,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/dump"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/jobs"
@@ -35,6 +36,10 @@ type Options struct {
 	Log   *slog.Logger
 	// ReadOnly refuses all writes to the portals.
 	ReadOnly bool
+	// Path is the file of the configuration, and Read reads it again. Without Read only the
+	// rules are loaded again.
+	Path string
+	Read func() (*config.Config, diag.List, error)
 	// Logs, if not nil, are the files and the dump of the log.
 	Logs *Logs
 }
@@ -42,12 +47,12 @@ type Options struct {
 // Service receives the events of portals and runs rules for them. It makes its
 // parts, and starts and stops them in order.
 type Service struct {
-	config   *config.Config
+	config   *settings
 	readOnly bool
 	log      *slog.Logger
 	dump     *dump.Dump
 	queue    *queue.Queue
-	portals  portals
+	portals  *portals
 	conns    *ingest.Conns
 	metrics  *metrics
 	permits  *permits
@@ -58,6 +63,13 @@ type Service struct {
 	runner   *jobs.Runner
 	backlogs *backlogs
 	keeper   *ruleKeeper
+	reread   *rereader // nil without Options.Read
+	pollers  pollers
+	changing sync.Mutex // one change of the configuration at a time
+	// waits are the keys of the configuration whose change needs a restart, confirmed says
+	// that a person has confirmed that portals are removed. Both are under changing.
+	waits     []string
+	confirmed bool
 }
 
 // New opens the database and the portals. The caller closes the service.
@@ -69,16 +81,23 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	c.Redactor.Set("configuration", c.Secrets()...)
 	o.Log = c.Redactor.Logger(o.Log)
 	o.Rules.HideSecrets(c.Redactor)
-	all := portals{}
+	all, current := newPortals(), &settings{}
+	current.Store(c)
 	s := &Service{
-		config: c, readOnly: o.ReadOnly, log: o.Log, rules: o.Rules, portals: all,
+		config: current, readOnly: o.ReadOnly, log: o.Log, rules: o.Rules, portals: all,
 		conns: &ingest.Conns{Most: maxConnections(c.Limits.Connections, len(c.Portals), maxFiles()), Log: o.Log}, metrics: newMetrics(), permits: &permits{},
+	}
+	if o.Read != nil {
+		s.reread = &rereader{path: o.Path, read: o.Read}
+		s.reread.files.Store(&c.Files)
+		s.reread.stable(o.Path, c.Files)
+		s.reread.stability.Strict()
 	}
 	if o.Logs != nil {
 		s.dump = o.Logs.Dump
 		s.metrics.countLost(o.Logs.files)
 	}
-	s.downtime = &downtime{losses: &losses{}, config: c, rules: o.Rules, portals: all, log: o.Log}
+	s.downtime = &downtime{losses: &losses{}, config: current, rules: o.Rules, portals: all, log: o.Log}
 	var err error
 	if s.queue, err = openQueue(ctx, c, all, s.downtime, o.Log); err != nil {
 		return nil, err
@@ -91,30 +110,35 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s.keeper = &ruleKeeper{
 		routes: all.routes,
 		queue:  s.queue, store: fleet.NewStore(s.queue.Database()), rules: o.Rules, permit: s.permits.get,
-		changed: s.metrics.hold, wake: wakeup.New(), log: o.Log,
+		changed: s.metrics.hold, forgotten: all.forget, wake: wakeup.New(), log: o.Log,
 	}
 	if err := s.loadRules(ctx); err != nil {
 		s.Close()
 		return nil, err
 	}
 	for _, p := range c.Portals {
-		if all[p.Name], err = s.newPortal(ctx, p); err != nil {
+		one, err := s.newPortal(ctx, p)
+		if err != nil {
 			s.Close()
 			return nil, fmt.Errorf("portal %s: %w", p.Name, err)
 		}
+		all.put(one)
+	}
+	for _, p := range c.Broken {
+		s.holdPortal(ctx, p.Name, p.Token, hold.Broken, p.Reason())
 	}
 	s.intake = &intake{limits: c.Limits, rules: o.Rules, portals: all, queue: s.queue, downtime: s.downtime, metrics: s.metrics, dump: s.dump, log: o.Log}
 	s.intake.unstored = &unstored{store: s.intake.storeAgain, log: o.Log}
-	s.worker = &worker{record: c.History.Record, redactor: c.Redactor, private: c.PrivateHosts, rules: o.Rules, portals: all, hold: s.queue.SetHold, metrics: s.metrics, database: s.queue.Database(), log: o.Log}
+	s.worker = &worker{record: c.History.Record, redactor: c.Redactor, config: current, rules: o.Rules, portals: all, hold: s.queue.SetHold, metrics: s.metrics, database: s.queue.Database(), log: o.Log}
 	s.runner = s.newRunner()
-	s.backlogs = &backlogs{config: c, queue: s.queue, portals: all, log: o.Log}
+	s.backlogs = &backlogs{config: current, queue: s.queue, portals: all, log: o.Log}
 	s.metrics.registry.MustRegister(gauges{backlogs: s.backlogs, conns: s.conns, portals: all, log: o.Log})
 	return s, nil
 }
 
 // loadRules loads the rules unless they are loaded.
 func (s *Service) loadRules(ctx context.Context) (err error) {
-	if s.rules.Current() != nil {
+	if s.rules.Current() != nil || s.rules.Source == nil {
 		return nil
 	}
 	if s.rules.Before, err = s.keeper.store.Before(ctx); err != nil {
@@ -126,18 +150,9 @@ func (s *Service) loadRules(ctx context.Context) (err error) {
 
 // openQueue opens the database for the portals of the configuration. The queue calls
 // the methods of portals only while it works, so the map is filled later.
-func openQueue(ctx context.Context, c *config.Config, all portals, d *downtime, log *slog.Logger) (*queue.Queue, error) {
-	var names []string
-	for _, p := range c.Portals {
-		if c.Only == "" || c.Only == p.Name {
-			names = append(names, p.Name)
-		}
-	}
-	if c.Only == "" {
-		names = append(names, "") // the work that belongs to no portal
-	}
+func openQueue(ctx context.Context, c *config.Config, all *portals, d *downtime, log *slog.Logger) (*queue.Queue, error) {
 	return queue.Open(ctx, c.Database, queue.Options{
-		Portals: names, Takeover: all.takeover, Spare: all.spareSince, Silenced: d.allLost,
+		Portals: portalNames(c), Takeover: all.takeover, Spare: all.spareSince, Silenced: d.allLost,
 		Attempts: c.Limits.Attempts, RetryFor: c.Limits.RetryFor, RetryFirst: c.Limits.RetryFirst, RetryMax: c.Limits.RetryMax,
 		Workers: c.Limits.Runs, Grace: c.Limits.ShutdownGrace(), Settle: c.Limits.SettleTime(), Log: log,
 		RetainSucceeded: time.Duration(c.History.Succeeded), RetainDiscarded: time.Duration(c.History.Discarded),
@@ -149,17 +164,15 @@ func openQueue(ctx context.Context, c *config.Config, all portals, d *downtime, 
 func (s *Service) Queue() *queue.Queue { return s.queue }
 
 // Portal returns a portal of the configuration.
-func (s *Service) Portal(name string) *Portal { return s.portals[name] }
+func (s *Service) Portal(name string) *Portal { return s.portals.get(name) }
 
 // Close releases what New opened. Serve and Work must have ended.
 func (s *Service) Close() {
 	if err := s.queue.Close(); err != nil {
 		s.log.Error("cannot close the database", "error", err)
 	}
-	for _, p := range s.portals {
-		if p != nil && p.Client != nil {
-			p.Client.Close()
-		}
+	for _, p := range s.portals.all() {
+		p.Client.Close()
 	}
 }
 
@@ -195,9 +208,9 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 	server := NewServer(s.intake.handler(), s.log)
 	working, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
-	if s.conns.Most < s.config.Limits.Connections {
+	if s.conns.Most < s.config.Load().Limits.Connections {
 		s.log.Warn("the process may open too few files, limiting connections", slog.Uint64("files", maxFiles()),
-			slog.Int("configured", s.config.Limits.Connections), slog.Int("connections", s.conns.Most))
+			slog.Int("configured", s.config.Load().Limits.Connections), slog.Int("connections", s.conns.Most))
 	}
 	ln = s.conns.Guard(server, ln)
 	ended := make(chan error, 2)
@@ -219,10 +232,10 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 		}
 	})
 	wg.Go(func() { s.runner.Run(working, "") })
-	for _, p := range s.portals {
-		if p.app != nil {
-			wg.Go(func() { newOfflinePoller(s.config, s.rules, p, s.intake.push, s.log).run(working) })
-		}
+	s.pollers.start(working)
+	defer s.pollers.stop()
+	for _, p := range s.portals.all() {
+		s.poll(p)
 	}
 	wg.Go(func() {
 		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
@@ -241,7 +254,7 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 	s.downtime.lastHeartbeats(context.WithoutCancel(ctx))
 	// The handler stops before the runs, because it still stores the events that it
 	// is receiving.
-	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Limits.ShutdownGrace())
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.config.Load().Limits.ShutdownGrace())
 	defer cancel()
 	if err := server.Shutdown(patience); err != nil {
 		_ = server.Close()
@@ -254,8 +267,7 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 
 // keepHolds looks whether faults are over until ctx ends.
 func (s *Service) keepHolds(ctx context.Context) {
-	portals, rules := s.portals.holds()
-	hold.Keep(ctx, s.queue, portals, rules, s.log)
+	hold.Keep(ctx, s.queue, s.portals.holds, s.log)
 }
 
 // Work executes due runs until end is called. It also executes the jobs of a portal
@@ -290,7 +302,7 @@ func (s *Service) DesiredSubscriptions(ctx context.Context, p *Portal) ([]bitrix
 	if err != nil {
 		return nil, err
 	}
-	sub := &subscriptions{portal: p, hook: s.config.Hook(p.Name), log: s.log}
+	sub := &subscriptions{portal: p, hook: s.config.Load().Hook(p.Name), log: s.log}
 	desired, _ := sub.desired(s.rules.Current(), offers, "")
 	return desired, nil
 }

@@ -27,8 +27,8 @@ var errLookAgain = errors.New("the portal differs from the rule, comparing once 
 func (p *Portal) Shadow() bool { return p.shadow != 0 }
 
 // routes converts the rules that match an event into the form of the queue.
-func (all portals) routes(portal string, found []engine.Route) []queue.Route {
-	p := all[portal]
+func (all *portals) routes(portal string, found []engine.Route) []queue.Route {
+	p := all.get(portal)
 	var out []queue.Route
 	for _, r := range found {
 		debounce, ceiling := p.debounce(r.Rule)

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -20,7 +21,7 @@ import (
 type syncJobs struct {
 	queue   *queue.Queue
 	rules   *fleet.Rules
-	portals portals
+	portals *portals
 	// prepare and concerned are those of a catchup.Feeder.
 	prepare   func(ctx context.Context, j catchup.Job) (catchup.Job, error)
 	concerned func(j catchup.Job) []string
@@ -34,12 +35,15 @@ func (s *syncJobs) kind() jobs.Kind {
 
 // may reports whether jobs of a portal may start.
 func (s *syncJobs) may(portal string) bool {
-	p := s.portals[portal]
+	p := s.portals.get(portal)
 	return p != nil && p.permit() == nil && !p.hold.Held()
 }
 
 func (s *syncJobs) work(ctx context.Context, j *jobs.Claimed) error {
-	p := s.portals[j.Portal]
+	p := s.portals.get(j.Portal)
+	if p == nil {
+		return fmt.Errorf("portal %s is not in the configuration", j.Portal)
+	}
 	f := &catchup.Feeder{
 		Queue: s.queue, Windows: catchup.NewWindows(s.queue.Database()), Portal: p.Later(), PortalDown: p.hold.Judge,
 		Routes: s.routes, Prepare: s.prepare, Concerned: s.concerned, Log: s.log,

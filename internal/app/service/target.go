@@ -133,7 +133,7 @@ func DynamicTypes(ctx context.Context, c bitrix.Later) ([]int, error) {
 func (t Target) PlanRun(p *Portal, q *queue.Queue, deleted bool) run.Run {
 	return run.Run{
 		Portal: p.Name, Client: p.Client, Entity: t.Entity, Event: t.Event, Count: 1, Deleted: deleted,
-		Attempt: 1, LastAttempt: true, Inputs: t.Inputs, Zone: p.Zone, Language: p.language, Calendar: &p.calendar,
+		Attempt: 1, LastAttempt: true, Inputs: t.Inputs, Zone: p.Zone, Language: p.language, Calendar: p.calendar,
 		Memory: run.ReadOnly(q.Memory(p.Name, t.Rule.ID, t.Entity.String())),
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/run"
@@ -23,9 +24,9 @@ import (
 type worker struct {
 	record   int // limit of the bytes of a record; 0 means the default
 	redactor *redact.Redactor
-	private  *engine.PrivateHosts // hosts that requests to other systems may reach
+	config   *settings
 	rules    *fleet.Rules
-	portals  portals
+	portals  *portals
 	hold     func(ctx context.Context, h queue.Hold) error
 	metrics  *metrics
 	database store.DB
@@ -35,8 +36,8 @@ type worker struct {
 // work executes a run with the current rule.
 func (w *worker) work(ctx context.Context, r *queue.Run) error {
 	started := time.Now()
-	p, ok := w.portals[r.Portal]
-	if !ok {
+	p := w.portals.get(r.Portal)
+	if p == nil {
 		r.SetCause(cause.Cause{Kind: cause.Gone}.String())
 		return w.absent(ctx, queue.Hold{Portal: r.Portal, Cause: hold.Removed, Reason: "the portal is not in the configuration"})
 	}
@@ -46,6 +47,8 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 		r.SetCause(cause.Cause{Kind: cause.NoRule, Rule: r.Rule}.String())
 		return w.absent(ctx, holdOf(gen, r))
 	}
+	p.running.Add(1)
+	defer p.running.Add(-1)
 	run, err := w.engineRun(p, r, inputs)
 	if err != nil {
 		return queue.Park(err)
@@ -106,6 +109,13 @@ func (w *worker) stopped(ctx context.Context, p *Portal, r *queue.Run, trace *hi
 	return queue.Postpone(until, err)
 }
 
+// replaced reports whether an error is of a client that the configuration has replaced since:
+// the run starts again with the new one.
+func (w *worker) replaced(p *Portal, err error) bool {
+	now := w.portals.get(p.Name)
+	return bitrix.FaultOf(err) != bitrix.NoFault && (now == nil || now.Client != p.Client)
+}
+
 // holdOf is the hold of a rule that does not run now.
 func holdOf(gen *fleet.Generation, r *queue.Run) queue.Hold {
 	h := queue.Hold{Portal: r.Portal, Rule: r.Rule, Cause: hold.Removed, Reason: "the rule is in no rule file of the portal"}
@@ -160,8 +170,8 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.
 		Portal: p.Name, Client: client, Entity: entity, Event: event,
 		Count: r.Count, Added: r.Added, Deleted: r.Deleted, Quiet: quiet,
 		Attempt: r.Attempt, LastAttempt: r.Attempt >= r.MaxAttempts,
-		Inputs: inputs, Memory: runMemory{r, find}, Rule: find, Guard: &p.guard, Zone: p.Zone, Language: p.language, Calendar: &p.calendar, Log: w.log, Private: w.private,
-		PortalDown: p.hold.Judge,
+		Inputs: inputs, Memory: runMemory{r, find}, Rule: find, Guard: p.guard, Zone: p.Zone, Language: p.language, Calendar: p.calendar, Log: w.log, Private: w.config.Load().PrivateHosts,
+		PortalDown: func(ctx context.Context, err error) bool { return w.replaced(p, err) || p.hold.Judge(ctx, err) },
 	}, nil
 }
 

@@ -209,8 +209,8 @@ func TestWorkPortalRemoved(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, map[string]string{"a.yaml": testkit.Rule("r", "      - log: {message: hi}\n")}, nil)
 	b.send("7")
-	gone := b.portals["main"]
-	delete(b.portals, "main")
+	gone := b.portals.get("main")
+	b.portals.stop("main", "")
 	gone.Client.Close()
 	if run := b.run(queue.Waiting); !strings.Contains(run.Error, "the portal is not in the configuration") {
 		t.Errorf("error %q", run.Error)

@@ -1,0 +1,238 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/hold"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// change is one change of the configuration while the service runs.
+type change struct {
+	*Service
+	ctx      context.Context //nolint:containedctx // of one call
+	was, now *config.Config
+	// next are the portals that are new or have changed, by name.
+	next map[string]*Portal
+	// removed are the names of portals that the new configuration does not have.
+	removed []string
+}
+
+// apply makes the service run with another configuration. Portals that have not changed
+// do not notice it. A portal with errors keeps its configuration. It reports whether
+// a rule file was still being written.
+func (s *Service) apply(c *config.Config) (again bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	ch := &change{Service: s, ctx: ctx, was: s.config.Load(), now: c, next: map[string]*Portal{}}
+	ch.now.Redactor = ch.was.Redactor
+	ch.now.Redactor.Set("configuration", append(ch.was.Secrets(), ch.now.Secrets()...)...)
+	ch.keepFixed()
+	ch.keepBroken()
+	if !ch.countRemoved() {
+		return false
+	}
+	if err := ch.makePortals(); err != nil {
+		ch.undo()
+		s.log.Error("keeping the current configuration", "error", err)
+		return false
+	}
+	var source fleet.RuleSource
+	if !slices.Equal(ch.was.Rules, ch.now.Rules) {
+		source = fleet.FilesOf(ch.now.Rules)
+	}
+	before, now, err := s.rules.Change(ch.now.Portals, ch.now.PrivateHosts, source)
+	if err != nil {
+		ch.undo()
+		s.log.Error("keeping the current configuration and rules", "error", err)
+		return false
+	}
+	s.config.Store(ch.now)
+	ch.replace()
+	s.queue.SetPortals(portalNames(ch.now))
+	fleet.LogChanges(s.log, before, now)
+	s.keeper.wake.Send()
+	return now.Changing
+}
+
+// keepFixed keeps what cannot change while the service runs, and logs it.
+func (ch *change) keepFixed() {
+	var names []string
+	keep := func(name string, was, now any) {
+		w, n := reflect.ValueOf(was).Elem(), reflect.ValueOf(now).Elem()
+		if !reflect.DeepEqual(w.Interface(), n.Interface()) {
+			names = append(names, name)
+			n.Set(w)
+		}
+	}
+	keep("listen", &ch.was.Listen, &ch.now.Listen)
+	keep("metrics", &ch.was.Metrics, &ch.now.Metrics)
+	keep("database", &ch.was.Database, &ch.now.Database)
+	keep("log", &ch.was.Log, &ch.now.Log)
+	keep("limits", &ch.was.Limits, &ch.now.Limits)
+	keep("history", &ch.was.History, &ch.now.History)
+	keep("public_url", &ch.was.PublicURL, &ch.now.PublicURL)
+	ch.now.Only = ch.was.Only
+	if !slices.Equal(names, ch.waits) {
+		ch.waits = names
+		if len(names) > 0 {
+			ch.log.Warn("the configuration has changes that need a restart", "keys", names)
+		}
+	}
+}
+
+// keepBroken keeps the configuration of portals whose new one has errors.
+func (ch *change) keepBroken() {
+	for _, b := range ch.now.Broken {
+		if was := portalOf(ch.was, b.Name); was != nil {
+			ch.now.Portals = append(ch.now.Portals, *was)
+			ch.log.Error("portal's configuration is invalid, keeping the last valid one", "portal", b.Name, "findings", findingLines(b.Findings))
+			continue
+		}
+		ch.holdPortal(ch.ctx, b.Name, b.Token, hold.Broken, b.Reason())
+	}
+}
+
+// countRemoved finds the portals that are removed. It reports false if these are so many that
+// the file is more likely wrong.
+func (ch *change) countRemoved() bool {
+	for _, p := range ch.was.Portals {
+		if portalOf(ch.now, p.Name) == nil {
+			ch.removed = append(ch.removed, p.Name)
+		}
+	}
+	if n := len(ch.removed); n > 1 && n*10 > len(ch.was.Portals) && !ch.confirmed {
+		ch.log.Error("the configuration removes many portals, keeping the current one; run: b24rules reload --yes", "removed", ch.removed, "of", len(ch.was.Portals))
+		return false
+	}
+	return true
+}
+
+// makePortals makes the portals that are new or have changed.
+func (ch *change) makePortals() error {
+	for _, c := range ch.now.Portals {
+		var p *Portal
+		var err error
+		old, was := ch.portals.get(c.Name), portalOf(ch.was, c.Name)
+		switch {
+		case old == nil || was == nil:
+			p, err = ch.newPortal(ch.ctx, c)
+		case !reflect.DeepEqual(withoutInputs(*was), withoutInputs(c)):
+			p, err = ch.changePortal(ch.ctx, old, *was, c)
+		default:
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("portal %s: %w", c.Name, err)
+		}
+		ch.next[c.Name] = p
+	}
+	return nil
+}
+
+// withoutInputs returns a portal without what only its rules need.
+func withoutInputs(p config.Portal) config.Portal {
+	p.Inputs = config.Inputs{}
+	p.Pos.Line, p.Pos.Column = 0, 0
+	return p
+}
+
+// undo closes the clients of makePortals.
+func (ch *change) undo() {
+	for name, p := range ch.next {
+		if old := ch.portals.get(name); old == nil || old.Client != p.Client {
+			p.Client.Close()
+		}
+	}
+}
+
+// replace starts the new portals and stops the removed ones.
+func (ch *change) replace() {
+	for name, p := range ch.next {
+		old := ch.portals.get(name)
+		ch.portals.put(p)
+		switch {
+		case old == nil:
+			ch.log.Info("portal added", "portal", name)
+			ch.poll(p)
+		case old.Client == p.Client:
+			ch.log.Info("portal changed", "portal", name)
+		default:
+			ch.log.Info("portal changed, with a new client", "portal", name)
+			ch.poll(p)
+			ch.retire(old)
+			if _, err := ch.queue.ProbeNow(ch.ctx, name, ""); err != nil {
+				ch.log.Warn("cannot ask for a probe of the portal", "portal", name, "error", err)
+			}
+		}
+	}
+	for _, name := range ch.removed {
+		p := ch.portals.get(name)
+		if p == nil {
+			continue
+		}
+		ch.holdPortal(ch.ctx, name, p.eventToken(), hold.Removed, "the portal is not in the configuration")
+		ch.pollers.replace(name, nil)
+		ch.retire(p)
+	}
+}
+
+// holdPortal stops a portal because of the configuration. Its events are stored if their token is
+// known, and its runs wait.
+func (s *Service) holdPortal(ctx context.Context, name string, token bitrix.Secret, cause, reason string) {
+	s.portals.stop(name, token)
+	h := queue.Hold{Portal: name, Cause: cause, Reason: reason, Since: time.Now()}
+	holds, err := s.queue.HoldList(ctx)
+	for _, old := range holds {
+		if old.Portal == name && old.Rule == "" && old.Cause == cause {
+			h.Since = old.Since
+		}
+	}
+	if err == nil {
+		err = s.queue.SetHold(ctx, h)
+	}
+	if err != nil {
+		s.log.Error("cannot store that the portal is held", "portal", name, "error", err)
+	}
+	s.metrics.hold(h)
+	s.log.Error("portal is held, its events and runs wait", "portal", name, "cause", cause, "reason", reason)
+}
+
+// eventToken is the application token of the portal's events.
+func (p *Portal) eventToken() bitrix.Secret {
+	if p.app != nil {
+		return p.app.applicationToken()
+	}
+	return p.token
+}
+
+// portalOf returns a portal of a configuration, nil if it has none of that name.
+func portalOf(c *config.Config, name string) *config.Portal {
+	for i := range c.Portals {
+		if c.Portals[i].Name == name {
+			return &c.Portals[i]
+		}
+	}
+	return nil
+}
+
+// portalNames are the portals that a process with a configuration works.
+func portalNames(c *config.Config) []string {
+	var names []string
+	for _, p := range c.Portals {
+		if c.Only == "" || c.Only == p.Name {
+			names = append(names, p.Name)
+		}
+	}
+	if c.Only == "" {
+		names = append(names, "") // the work that belongs to no portal
+	}
+	return names
+}

@@ -1,0 +1,200 @@
+package service_test
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/apptest"
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/hold"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// live is a configuration that a test changes while the service runs.
+type live struct {
+	mu       sync.Mutex
+	c        *config.Config
+	findings diag.List
+}
+
+func (l *live) read() (*config.Config, diag.List, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next := *l.c
+	next.Portals = append([]config.Portal(nil), l.c.Portals...)
+	return &next, l.findings, nil
+}
+
+// change changes the configuration, and makes the service read it.
+func (h *harness) change(l *live, do func(c *config.Config)) {
+	h.T.Helper()
+	l.mu.Lock()
+	next := *l.c
+	next.Portals = append([]config.Portal(nil), l.c.Portals...)
+	do(&next)
+	l.c = &next
+	l.mu.Unlock()
+	for end := time.Now().Add(10 * time.Second); h.Service.Reload(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			h.T.Fatal("the reload does not end")
+		}
+	}
+}
+
+// newLive starts a harness whose configuration can change.
+func newLive(t *testing.T, o apptest.Options) (*harness, *live) {
+	t.Helper()
+	l := &live{}
+	o.Read = l.read
+	h := newHarness(t, o)
+	l.c = h.Config()
+	return h, l
+}
+
+// TestRemovedPortal: a portal that is removed from the configuration still stores its events,
+// nothing runs, and all goes on when it is back. Strangers are refused all the time.
+func TestRemovedPortal(t *testing.T) {
+	t.Parallel()
+	h, l := newLive(t, apptest.Options{})
+	var main config.Portal
+	h.change(l, func(c *config.Config) { main, c.Portals = c.Portals[0], nil })
+	if holds := h.holds(); len(holds) != 1 || holds[0].Cause != hold.Removed || h.Service.Portal(demo.PortalName) != nil {
+		t.Fatalf("holds %+v", holds)
+	}
+	before := len(h.Portal.History())
+	deal, err := h.People.AddDeal(h.Context(), "Roof", row("Tiles", "10", "1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Until("the events are stored", func() bool { return h.unrouted() >= 1 })
+	if status := h.Post(h.HookURL, formType, "event=ONCRMDEALUPDATE&data[FIELDS][ID]=1&auth[application_token]=wrong"); status != http.StatusForbidden {
+		t.Errorf("a wrong token gives %d", status)
+	}
+	h.change(l, func(c *config.Config) { c.Portals = []config.Portal{main} })
+	h.Until("processed", func() bool { return len(h.Elements(deal)) == 1 && len(h.holds()) == 0 && h.unrouted() == 0 })
+	if h.Logged("portal added") != 1 || len(h.Portal.History()) == before {
+		t.Error("the log does not name the portal")
+	}
+}
+
+// TestNewCredentials: a changed webhook ends the wait for valid credentials without a command,
+// and loses no run.
+func TestNewCredentials(t *testing.T) {
+	t.Parallel()
+	h, l := newLive(t, apptest.Options{Limits: config.Limits{Attempts: 1}})
+	h.change(l, func(c *config.Config) { c.Portals[0].Webhook = bitrix.Secret(h.PortalURL + "/rest/1/revoked/") })
+	var deals []int
+	for range 5 {
+		deal, err := h.People.AddDeal(h.Context(), "Roof", row("Tiles", "10", "1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		deals = append(deals, deal)
+	}
+	h.Until("held", func() bool { return len(h.holds()) == 1 && h.holds()[0].Cause == hold.Unauthorised })
+	h.change(l, func(c *config.Config) { c.Portals[0].Webhook = h.Webhook() })
+	h.Until("the hold has ended", func() bool { return len(h.holds()) == 0 })
+	h.Wait()
+	for _, d := range deals {
+		apptest.WantNames(t, h.Elements(d), "Tiles × 1")
+	}
+	if n := h.States()[queue.Parked]; n != 0 {
+		t.Errorf("%d runs are parked", n)
+	}
+}
+
+// TestTheClientSurvives: a change that does not concern the client keeps it, with the rate
+// that it has learned.
+func TestTheClientSurvives(t *testing.T) {
+	t.Parallel()
+	h, l := newLive(t, apptest.Options{})
+	client := h.Service.Portal(demo.PortalName).Client
+	h.change(l, func(c *config.Config) { c.Portals[0].Zone = time.FixedZone("there", 3600) })
+	if p := h.Service.Portal(demo.PortalName); p.Client != client || p.Zone == nil {
+		t.Errorf("the client was replaced, or the zone is %v", p.Zone)
+	}
+	h.change(l, func(c *config.Config) { c.Portals[0].Shared = true })
+	if h.Service.Portal(demo.PortalName).Client == client {
+		t.Error("another rate limit keeps the client")
+	}
+	deal := h.AddDeal("Roof", row("Tiles", "10", "1"))
+	apptest.WantNames(t, h.Elements(deal), "Tiles × 1")
+}
+
+// TestConfigurationsThatAreKept: errors and changes that need a restart keep what runs, and are
+// logged.
+func TestConfigurationsThatAreKept(t *testing.T) {
+	t.Parallel()
+	h, l := newLive(t, apptest.Options{})
+	h.change(l, func(c *config.Config) { c.Listen, c.Limits.Runs = "127.0.0.1:1", 7 })
+	if h.Logged("the configuration has changes that need a restart") != 1 || !strings.Contains(h.Log.String(), "limits") {
+		t.Error("the changes are not logged")
+	}
+	l.findings.Errorf(diag.Pos{File: "b24rules.yaml", Line: 3, Column: 1}, "invalid-value", "wrong")
+	h.change(l, func(c *config.Config) { c.Portals = nil })
+	if h.Logged("configuration is invalid, keeping the current one") != 1 || !strings.Contains(h.Log.String(), "b24rules.yaml:3:1") {
+		t.Error("the finding is not logged")
+	}
+	l.findings = nil
+	h.change(l, func(c *config.Config) { c.Portals = h.Config().Portals })
+	if h.Logged("configuration is valid again") != 1 || h.Service.Portal(demo.PortalName) == nil {
+		t.Error("the portal does not run")
+	}
+}
+
+// TestOnePortalOfTwo is the case one-portal-stops-all: a portal with errors is held and named, the
+// other one runs. It joins when it is valid, without a restart.
+func TestOnePortalOfTwo(t *testing.T) {
+	t.Parallel()
+	other := emulator.New(emulator.Config{Plan: emulator.PlanUnlimited})
+	t.Cleanup(other.Close)
+	broken := config.BrokenPortal{Name: "second", Token: "second-token"}
+	broken.Findings.Errorf(diag.Pos{File: "b24rules.yaml", Line: 9, Column: 5}, "unreadable-file", "application_token_file not-there: no such file")
+	h, l := newLive(t, apptest.Options{Configure: func(c *config.Config) { c.Broken = []config.BrokenPortal{broken} }})
+	deal := h.AddDeal("Roof", row("Tiles", "10", "1"))
+	apptest.WantNames(t, h.Elements(deal), "Tiles × 1")
+	if holds := h.holds(); len(holds) != 1 || holds[0].Portal != "second" || holds[0].Cause != hold.Broken || !strings.HasPrefix(holds[0].Reason, "b24rules.yaml:9:5") {
+		t.Errorf("holds %+v", holds)
+	}
+	hook := strings.Replace(h.HookURL, demo.PortalName, "second", 1)
+	if status := h.Post(hook, formType, "event=ONCRMDEALUPDATE&data[FIELDS][ID]=1&auth[application_token]=second-token"); status != http.StatusOK || h.unrouted() != 1 {
+		t.Errorf("status %d, %d events wait", status, h.unrouted())
+	}
+	h.change(l, func(c *config.Config) {
+		second := c.Portals[0]
+		second.Name, second.Token = "second", "second-token"
+		c.Portals = append(c.Portals, second)
+		c.Broken = nil
+	})
+	h.Until("processed", func() bool { return len(h.holds()) == 0 && h.unrouted() == 0 })
+	h.Wait()
+	runs, err := h.Service.Queue().Runs(h.Context(), queue.Filter{Portal: "second"})
+	if err != nil || len(runs) != 1 || runs[0].State != queue.Succeeded {
+		t.Errorf("runs %v, %v", runs, err)
+	}
+}
+
+// TestManyPortalsAreNotRemovedAtOnce: a reload that removes more than a tenth of the portals, and
+// more than one, needs a confirmation.
+func TestManyPortalsAreNotRemovedAtOnce(t *testing.T) {
+	t.Parallel()
+	h, l := newLive(t, apptest.Options{})
+	h.change(l, func(c *config.Config) {
+		for _, name := range []string{"second", "third"} {
+			p := c.Portals[0]
+			p.Name = name
+			c.Portals = append(c.Portals, p)
+		}
+	})
+	h.change(l, func(c *config.Config) { c.Portals = c.Portals[:1] })
+	if h.Service.Portal("second") == nil || h.Logged("the configuration removes many portals") != 1 || len(h.holds()) != 0 {
+		t.Error("two of three portals were removed")
+	}
+}

@@ -1,0 +1,103 @@
+package service
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/hold"
+)
+
+// settings are the configuration that runs.
+type settings struct{ atomic.Pointer[config.Config] }
+
+// portals are the portals that run, by their names. It is safe for concurrent use.
+type portals struct {
+	mu     sync.RWMutex
+	byName map[string]*Portal
+	// tokens are those of portals whose events are stored and that do not run.
+	tokens map[string]bitrix.Secret
+}
+
+func newPortals() *portals {
+	return &portals{byName: map[string]*Portal{}, tokens: map[string]bitrix.Secret{}}
+}
+
+// get returns a portal, nil if it does not run.
+func (all *portals) get(name string) *Portal {
+	all.mu.RLock()
+	defer all.mu.RUnlock()
+	return all.byName[name]
+}
+
+// all returns the portals, sorted by name.
+func (all *portals) all() []*Portal {
+	all.mu.RLock()
+	defer all.mu.RUnlock()
+	out := make([]*Portal, 0, len(all.byName))
+	for _, name := range slices.Sorted(maps.Keys(all.byName)) {
+		out = append(out, all.byName[name])
+	}
+	return out
+}
+
+// put adds a portal, or replaces the one of its name.
+func (all *portals) put(p *Portal) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.byName[p.Name] = p
+	delete(all.tokens, p.Name)
+}
+
+// stop removes a portal. Events with its token are still stored.
+func (all *portals) stop(name string, token bitrix.Secret) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	delete(all.byName, name)
+	all.tokens[name] = token
+}
+
+// forget makes the events of a portal that does not run refused.
+func (all *portals) forget(name string) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	delete(all.tokens, name)
+}
+
+// stopped returns the token of a portal that does not run.
+func (all *portals) stopped(name string) (bitrix.Secret, bool) {
+	all.mu.RLock()
+	defer all.mu.RUnlock()
+	token, ok := all.tokens[name]
+	return token, ok
+}
+
+// takeover makes the client of a portal ("" means all) consider the requests that
+// another process may have sent until a time.
+func (all *portals) takeover(portal string, until time.Time) {
+	for _, p := range all.all() {
+		if portal == "" || portal == p.Name {
+			p.Client.UsedUntil(until)
+		}
+	}
+}
+
+// spareSince returns Client.SpareSince of a portal, for the next process.
+func (all *portals) spareSince(portal string) time.Duration {
+	if p := all.get(portal); p != nil {
+		return p.Client.SpareSince()
+	}
+	return 0
+}
+
+// holds are the states of the portals and of their rules.
+func (all *portals) holds() (holds []*hold.Portal, rules []*hold.Rules) {
+	for _, p := range all.all() {
+		holds, rules = append(holds, p.hold), append(rules, p.rules)
+	}
+	return holds, rules
+}
