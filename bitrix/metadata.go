@@ -131,6 +131,27 @@ func describedBy(call Call) string {
 	return ""
 }
 
+// ForgetFields forgets the descriptions of fields and properties that were read before a time,
+// so that they are read again. It reports whether there were any.
+func (c *Client) ForgetFields(before time.Time) bool { return c.meta.forget(before) }
+
+// forget drops the descriptions that were read before a time, and reports whether there were
+// any.
+func (m *metadata) forget(before time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := len(m.entries)
+	maps.DeleteFunc(m.entries, func(_ string, e *metaEntry) bool {
+		select {
+		case <-e.ready:
+			return e.at.Before(before)
+		default:
+			return false // it is being asked for
+		}
+	})
+	return len(m.entries) < n
+}
+
 // drop forgets a description, unless it is new. It reports whether it did.
 func (m *metadata) drop(key string) bool {
 	m.mu.Lock()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/app/apptest"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/hold"
@@ -203,4 +204,26 @@ func TestRemovedFile(t *testing.T) {
 	}
 	h.Service.Reload()
 	h.Until("forgotten", func() bool { return len(h.holds()) == 0 && h.unrouted() == 0 })
+}
+
+// TestNewField is the case new-field: a field that the portal got after its fields were read is
+// written. Without it the run parks.
+func TestNewField(t *testing.T) {
+	t.Parallel()
+	files := newRuleFiles(t)
+	files.replace("invoice-total.yaml", "            title: Invoice", "            ufCrm5Net: =total\n            title: Invoice")
+	h := newHarness(t, apptest.Options{Rules: files, Inputs: demo.ShippedInputs(), Limits: config.Limits{Attempts: 1}})
+	h.addInvoice("10")
+	h.Wait()
+	if n := h.States()[queue.Parked]; n != 1 {
+		t.Fatalf("%d runs are parked without the field, want 1", n)
+	}
+	h.Rest("userfieldconfig.add", map[string]any{"moduleId": "crm", "field": map[string]any{
+		"entityId": "CRM_5", "fieldName": "UF_CRM_5_NET", "userTypeId": "double",
+	}}, nil)
+	invoice := h.addInvoice("20")
+	h.Wait()
+	if h.helpers(invoice) != "[60]" {
+		t.Errorf("helpers %s, states %v", h.helpers(invoice), h.States())
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
@@ -41,6 +42,9 @@ func (s *Service) watched() []string {
 func (s *Service) Reload() (again bool) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	for _, p := range s.portals.all() { // new rules may be about new fields
+		p.Client.ForgetFields(time.Now())
+	}
 	if s.reread != nil {
 		if c, waits := s.reread.again(s); waits {
 			again = true

@@ -63,7 +63,11 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 	if err != nil {
 		r.SetCause(cause.Of(err).String())
 	}
-	outcome, stopped := string(trace.Outcome), w.stopped(ctx, p, r, trace, err)
+	outcome := string(trace.Outcome)
+	stopped := outdated(p, started, err)
+	if stopped == nil {
+		stopped = w.stopped(ctx, p, r, trace, err)
+	}
 	switch {
 	case stopped != nil:
 		outcome, err = "postponed", stopped
@@ -107,6 +111,20 @@ func (w *worker) stopped(ctx context.Context, p *Portal, r *queue.Run, trace *hi
 		return nil
 	}
 	return queue.Postpone(until, err)
+}
+
+// outdated returns what the queue receives instead of a failure because a field does not exist or
+// was not kept, if the description of the fields is older than the run: people add and
+// delete fields. The run starts again with the current description.
+func outdated(p *Portal, started time.Time, err error) error {
+	var parked *engine.ParkedError
+	if !errors.As(err, &parked) || parked.Kind != engine.ParkedByMissing && parked.Kind != engine.ParkedByLostField {
+		return nil
+	}
+	if !p.Client.ForgetFields(started) {
+		return nil
+	}
+	return queue.Postpone(time.Now(), err)
 }
 
 // replaced reports whether an error is of a client that the configuration has replaced since:

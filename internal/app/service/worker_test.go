@@ -245,7 +245,9 @@ func TestBackfillLeavesTheBurst(t *testing.T) {
 		later    bool
 	}{{queue.Live, false}, {queue.Backfill, true}} {
 		r := &queue.Run{Info: queue.Info{Entity: "deal:7", Priority: tt.priority, Event: queue.Event{Data: []byte("null")}}}
-		run, err := new(worker).engineRun(p, r, nil)
+		w := &worker{config: &settings{}}
+		w.config.Store(&config.Config{})
+		run, err := w.engineRun(p, r, nil)
 		if _, later := run.Client.(bitrix.Later); err != nil || later != tt.later {
 			t.Errorf("%s: later %t, %v", tt.priority, later, err)
 		}
