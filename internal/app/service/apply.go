@@ -108,8 +108,8 @@ func (ch *change) countRemoved() bool {
 			ch.removed = append(ch.removed, p.Name)
 		}
 	}
-	if n := len(ch.removed); n > 1 && n*10 > len(ch.was.Portals) && !ch.confirmed {
-		ch.log.Error("the configuration removes many portals, keeping the current one; run: b24rules reload --yes", "removed", ch.removed, "of", len(ch.was.Portals))
+	if n := len(ch.removed); n > 1 && n*10 > len(ch.was.Portals) {
+		ch.log.Error("the configuration removes many portals, keeping the current one; restart serve if this is meant", "removed", ch.removed, "of", len(ch.was.Portals))
 		return false
 	}
 	return true

@@ -66,10 +66,8 @@ type Service struct {
 	reread   *rereader // nil without Options.Read
 	pollers  pollers
 	changing sync.Mutex // one change of the configuration at a time
-	// waits are the keys of the configuration whose change needs a restart, confirmed says
-	// that a person has confirmed that portals are removed. Both are under changing.
-	waits     []string
-	confirmed bool
+	// waits are the keys of the configuration whose change needs a restart. changing guards it.
+	waits []string
 }
 
 // New opens the database and the portals. The caller closes the service.
