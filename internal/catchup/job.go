@@ -42,7 +42,7 @@ type Job struct {
 	// when we start.
 	Downtime *Downtime `json:"away,omitempty"`
 	Ready    bool      `json:"ready,omitempty"`
-	// Windows are those that a catch-up covers, as they were when it began. Ordered says
+	// Windows are those that a catch-up covers, as they were when it started. Ordered says
 	// that a person ordered it, so no limit applies.
 	Windows []Window `json:"windows,omitempty"`
 	Ordered bool     `json:"ordered,omitempty"`

@@ -241,15 +241,15 @@ func (f *Feeder) take(ctx context.Context, claimed *jobs.Claimed, j *Job) error 
 	}
 	now := time.Now()
 	var taken []Window
-	fresh := false
+	added := false
 	for _, w := range all {
 		if !j.Ordered && !w.due(now) {
 			continue
 		}
 		taken = append(taken, w)
-		fresh = fresh || !j.has(w)
+		added = added || !j.has(w)
 	}
-	if j.Ready && j.Stage >= len(j.Types) || !fresh {
+	if j.Ready && j.Stage >= len(j.Types) || !added {
 		if len(j.Windows) == 0 && j.Downtime.From.IsZero() {
 			return errNothing
 		}

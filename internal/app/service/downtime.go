@@ -255,7 +255,7 @@ func (d *downtime) concerned(j catchup.Job) []string {
 	}
 	var ids []string
 	for r, inputs := range d.rules.Current().Rules(j.Portal) {
-		if canCatchUp(r) && needsStage(Target{Rule: r, Inputs: inputs}, j) {
+		if canCatchUp(r) && needsPart(Target{Rule: r, Inputs: inputs}, j) {
 			ids = append(ids, r.ID)
 		}
 	}
@@ -265,7 +265,7 @@ func (d *downtime) concerned(j catchup.Job) []string {
 	return ids
 }
 
-func needsStage(t Target, j catchup.Job) bool {
+func needsPart(t Target, j catchup.Job) bool {
 	if j.Stage >= len(j.Types) {
 		return slices.Contains(t.Leftovers(), j.Leftovers[j.Stage-len(j.Types)])
 	}
