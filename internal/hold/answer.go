@@ -29,6 +29,8 @@ func AnswerOf(err error) string {
 	var rest *bitrix.Error
 	if errors.As(err, &rest) {
 		switch {
+		case rest.Code == "" && rest.Status == 0 && rest.Outcome == bitrix.NotExecuted: // it was never sent
+			return ""
 		case !rest.NotBefore.IsZero(), bitrix.IsNotFound(err), errors.Is(err, bitrix.ErrClosed), errors.Is(err, bitrix.ErrStale),
 			errors.Is(err, context.Canceled), bitrix.IsCode(err, codeArgument):
 			return ""

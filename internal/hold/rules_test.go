@@ -177,6 +177,7 @@ func TestWall(t *testing.T) {
 		{"different answers", []error{denied, page500, denied, page500, denied, lost, lost}, false},
 		{"data of the entities", []error{errors.New("formula"), errors.New("formula"), errors.New("formula"), errors.New("formula"), errors.New("formula"), errors.New("formula")}, false},
 		{"wrong values", slices.Repeat([]error{&bitrix.Error{Code: "ERROR_ARGUMENT", Status: 400, Outcome: bitrix.Executed}}, 9), false},
+		{"not sent", slices.Repeat([]error{&bitrix.Error{Detail: "not sent: this process does not hold the lease of the portal", Outcome: bitrix.NotExecuted}}, 9), false},
 		{"the rate limit", slices.Repeat([]error{&bitrix.Error{Code: bitrix.CodeOperationLimit, NotBefore: time.Now().Add(time.Hour)}}, 9), false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

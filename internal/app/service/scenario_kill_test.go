@@ -143,6 +143,9 @@ func (k *killTest) change() {
 	k.T.Helper()
 	for short, owners := range map[string][]*modelOwner{"D": k.model.deals, "SI": k.model.bills} {
 		for _, o := range owners {
+			if o.gone {
+				continue
+			}
 			o.rows = nil
 			from := len(k.Portal.History())
 			var rows []demo.Row

@@ -15,6 +15,7 @@ import (
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/hold"
+	"github.com/b24rules/b24rules/internal/lease"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/redact"
 	"github.com/b24rules/b24rules/internal/store"
@@ -197,6 +198,9 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.
 // decides whether to try again, the queue decides when.
 func verdict(err error) (outcome string, forQueue error) {
 	var re *run.RunError
+	if errors.Is(err, lease.ErrNotHeld) { // the next holder of the lease repeats the run
+		return "postponed", queue.Postpone(time.Now(), err)
+	}
 	if !errors.As(err, &re) {
 		return "failed", err
 	}
