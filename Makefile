@@ -36,6 +36,10 @@ race: ## run all tests under the race detector
 histories: ## check 50 histories of killed, frozen and cut off processes on each database, about 200 kills each
 	QUEUE_HISTORIES=50 go test ./internal/queue -run '^TestHistor' -count=1 -timeout 60m -v
 
+.PHONY: absences
+absences: ## kill the engine 200 times, with absences of up to 59 seconds
+	ABSENCE_ROUNDS=200 ABSENCE_MS=59000 go test ./internal/app/service -run '^TestKillAbsences$$' -count=1 -timeout 4h -v
+
 .PHONY: example
 example: ## test actions/example_module, a program with an added action
 	cd actions/example_module && go mod tidy -diff && go vet ./... && go test ./... && go run . test --cover-min 100 rules

@@ -23,14 +23,7 @@ import (
 // nothing of a deleted deal remains. ABSENCE_ROUNDS makes the test longer.
 func TestKillAbsences(t *testing.T) {
 	t.Parallel()
-	t.Run("sqlite", func(t *testing.T) {
-		t.Parallel()
-		absences(t, "", testkit.EnvInt(t, "ABSENCE_ROUNDS", testkit.Rounds(5, 2)))
-	})
-	t.Run("postgres", func(t *testing.T) {
-		t.Parallel()
-		absences(t, testkit.NewPostgres(t), testkit.EnvInt(t, "ABSENCE_ROUNDS_POSTGRES", 2))
-	})
+	absences(t, "", testkit.EnvInt(t, "ABSENCE_ROUNDS", testkit.Rounds(5, 2)))
 }
 
 func absences(t *testing.T, database string, rounds int) {
