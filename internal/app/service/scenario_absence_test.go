@@ -47,7 +47,7 @@ func absences(t *testing.T, database string, rounds int) {
 	}
 	testkit.WriteFile(t, k.file, string(data)+"catch_up: {margin: 1s}\n")
 	for round := range rounds {
-		k.life(dir, round)
+		k.lifecycle(dir, round)
 		k.add()
 		k.change()
 		k.remove()
@@ -102,8 +102,8 @@ func (k *killTest) remove() {
 	d.past = append(d.past, pastRows{at: len(k.Portal.History()), gone: true})
 }
 
-// life starts the engine under changing troubles and kills it.
-func (k *killTest) life(dir string, round int) {
+// lifecycle starts the engine under changing troubles and kills it.
+func (k *killTest) lifecycle(dir string, round int) {
 	k.T.Helper()
 	t := k.T.(*testing.T)
 	env := []string{"TEST_TOKEN=" + k.Options.Emulator.ApplicationToken}
