@@ -38,7 +38,7 @@ histories: ## check 50 histories of killed, frozen and cut off processes on each
 
 .PHONY: absences
 absences: ## kill the engine 200 times, with absences of up to 59 seconds
-	ABSENCE_ROUNDS=200 ABSENCE_MS=59000 go test ./internal/app/service -run '^TestKillAbsences$$' -count=1 -timeout 4h -v
+	ABSENCE_ROUNDS=200 ABSENCE_MS=59000 go test ./internal/app/service -run '^TestKillDowntimes$$' -count=1 -timeout 4h -v
 
 .PHONY: example
 example: ## test actions/example_module, a program with an added action

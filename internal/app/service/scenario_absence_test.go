@@ -16,17 +16,17 @@ import (
 	"github.com/b24rules/b24rules/internal/app/testkit"
 )
 
-// TestKillAbsences kills the engine, a separate process, and lets people change, add and delete
+// TestKillDowntimes kills the engine, a separate process, and lets people change, add and delete
 // while no process receives events: for up to ABSENCE_MS milliseconds. Starts find a rule file
 // that is broken and mended later, or credentials that are revoked and renewed later, and
 // a sync and a replay are in progress. In the end nothing is missing, nothing exists twice, and
 // nothing of a deleted deal remains. ABSENCE_ROUNDS makes the test longer.
-func TestKillAbsences(t *testing.T) {
+func TestKillDowntimes(t *testing.T) {
 	t.Parallel()
-	absences(t, "", testkit.EnvInt(t, "ABSENCE_ROUNDS", testkit.Rounds(5, 2)))
+	downtimes(t, "", testkit.EnvInt(t, "ABSENCE_ROUNDS", testkit.Rounds(5, 2)))
 }
 
-func absences(t *testing.T, database string, rounds int) {
+func downtimes(t *testing.T, database string, rounds int) {
 	seed, most := testkit.EnvInt(t, "KILL_SEED", 1), testkit.EnvInt(t, "ABSENCE_MS", 800)
 	dir := t.TempDir()
 	h := newHarness(t, apptest.Options{Dir: dir, Database: database, CatchUp: apptest.QuickCatchUp(), Emulator: emulator.Config{Latency: emulator.Latency{Request: 3 * time.Millisecond}}})
