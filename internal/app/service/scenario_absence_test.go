@@ -18,7 +18,7 @@ import (
 
 // TestKillDowntimes kills the engine, a separate process, and lets people change, add and delete
 // while no process receives events: for up to ABSENCE_MS milliseconds. Starts find a rule file
-// that is broken and mended later, or credentials that are revoked and renewed later, and
+// that is broken and fixed later, or credentials that are revoked and renewed later, and
 // a sync and a replay are in progress. In the end nothing is missing, nothing exists twice, and
 // nothing of a deleted deal remains. ABSENCE_ROUNDS makes the test longer.
 func TestKillDowntimes(t *testing.T) {
