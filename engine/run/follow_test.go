@@ -242,7 +242,6 @@ func TestAt(t *testing.T) {
 			t.Errorf("remembered %v", d.memory.Values)
 		}
 	})
-
 }
 
 // TestLook: a first look remembers what it sees, plans what is to come, and writes and
