@@ -40,6 +40,12 @@ histories: ## check 50 histories of killed, frozen and cut off processes on each
 absences: ## kill the engine 200 times, with absences of up to 59 seconds
 	ABSENCE_ROUNDS=200 ABSENCE_MS=59000 go test ./internal/app/service -run '^TestKillDowntimes$$' -count=1 -timeout 4h -v
 
+.PHONY: kills
+ROUNDS ?= 200
+kills: ## kill serve ROUNDS times on each database, then kill, freeze and replace one of three processes ROUNDS/4 times
+	KILL_ROUNDS=$(ROUNDS) KILL_ROUNDS_POSTGRES=$(ROUNDS) go test ./internal/app/service -run '^TestKill$$' -count=1 -timeout 4h -v
+	CLUSTER_ROUNDS=$$(( ($(ROUNDS) + 3) / 4 )) go test ./internal/app/cli -run '^TestCluster$$' -count=1 -timeout 4h -v
+
 .PHONY: example
 example: ## test actions/example_module, a program with an added action
 	cd actions/example_module && go mod tidy -diff && go vet ./... && go test ./... && go run . test --cover-min 100 rules
