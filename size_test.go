@@ -27,11 +27,13 @@ var bigPackages = map[string]string{
 
 // bigTypes have more than maxMethods methods, with the reason.
 var bigTypes = map[string]string{
+	"bitrix.Client":                 "the public face of one portal: calls, listings, metadata, subscriptions and the state of the rate limit share one connection",
 	"emulator.Portal":               "the public face of a portal: a method for each thing that a test sets up, asks or ends",
 	"emulator/internal/model.Store": "the data of a portal: a method for each read and each change of it",
 	"engine/formula.checker":        "one walk over the syntax tree: a method for each kind of node and each function's rule",
 	"engine/num.Num":                "a number type, as math/big.Rat: a method for each operation",
 	"internal/app/apptest.Harness":  "a running program for tests: a method for each thing that a test does to it",
+	"internal/app/service.Service":  "the running program: it starts, changes and stops its parts in order",
 	"internal/app/config.reader":    "one reader of one file: a method for each section of the configuration",
 }
 

@@ -27,7 +27,7 @@ type settingRun struct {
 func (r settingRun) log() string { return r.stderr + r.files["b24rules.log"] }
 
 // runWithSetting starts serve next to an emulated portal, sends it an event, waits until
-// done, and stops it. The portal has TLS with a certificate that nobody knows, or
+// done, and stops it. The portal has TLS with a certificate without a trusted signature, or
 // windows-1251.
 func runWithSetting(t *testing.T, tls, windows1251 bool, portalKeys, log string, done func(r settingRun) bool) settingRun {
 	t.Helper()

@@ -59,7 +59,7 @@ func newLive(t *testing.T, o apptest.Options) (*harness, *live) {
 }
 
 // TestRemovedPortal: a portal that is removed from the configuration still stores its events,
-// nothing runs, and all goes on when it is back. Strangers are refused all the time.
+// nothing runs, and everything continues when it is back. Strangers are refused all the time.
 func TestRemovedPortal(t *testing.T) {
 	t.Parallel()
 	h, l := newLive(t, apptest.Options{})

@@ -13,7 +13,7 @@ import (
 )
 
 // TestShadowOfAnApplication: an application in shadow mode binds, fetches and confirms its
-// own events, and writes nothing else. Nobody does the work, so each entity differs. A
+// own events, and writes nothing else. No script does the work, so each entity differs. A
 // difference counts after the second comparison, also over a restart.
 func TestShadowOfAnApplication(t *testing.T) {
 	t.Parallel()
