@@ -124,6 +124,9 @@ func (m *remembered) entered(ctx context.Context, s *engine.Step, sc engine.Scop
 	switch {
 	case err != nil:
 		return "", err
+	case known && m.look: // a live run decides
+		m.isTrue[s] = before == wasTrue
+		return "a first look does not run it", nil
 	case before == wasTrue:
 		m.isTrue[s] = true
 		return "the condition of entered was true before", nil
@@ -236,6 +239,9 @@ func (m *remembered) commit(ctx context.Context, sc engine.Scope) error {
 		old, ok, err := m.memory.Get(ctx, c.key)
 		if err != nil {
 			return fmt.Errorf("read the memory of the rule: %w", err)
+		}
+		if ok && m.look { // a look adds what is missing, and takes nothing from a live run
+			continue
 		}
 		if ok && old != c.value || !ok && c.value != "" {
 			m.memory.Set(c.key, c.value)

@@ -58,8 +58,8 @@ type Run struct {
 	Rule func(id string) *engine.Rule
 	// Now is the time for steps with at. The zero value is the present.
 	Now time.Time
-	// Look makes a dry run remember what it has seen. It starts nothing, and times that
-	// have passed count as done.
+	// Look makes a dry run remember what no run has remembered before. It starts nothing,
+	// and times that have passed count as done.
 	Look bool
 	// DryRun makes the run read only: it does not write to Client and Memory, and does
 	// not use Guard. Nil is a real run.

@@ -230,6 +230,9 @@ func (f *Feeder) logEnd(ctx context.Context, j Job) {
 	if j.Downtime != nil {
 		what = "catch-up: all entities of the downtime are in the queue"
 	}
+	if j.Look {
+		what = "first look: all entities are in the queue"
+	}
 	if len(j.Failures) > 0 {
 		what, level = "a job is incomplete: "+strings.Join(j.Failures, "; "), slog.LevelError
 	}

@@ -18,12 +18,14 @@ import (
 const (
 	CodeSync     = "B24RULES.SYNC"    // a person started it
 	CodeDowntime = "B24RULES.ABSENCE" // after a downtime
+	CodeLook     = "B24RULES.LOOK"    // the first look of a rule
 )
 
 // The kinds of our jobs in the table of jobs. The key is the rule, "" for all rules.
 const (
 	KindSync    = "sync"
 	KindCatchUp = "catchup"
+	KindLook    = "look"
 )
 
 // Job is a sync or catch-up: its entities and its progress, as the place of a job in the
@@ -32,6 +34,8 @@ type Job struct {
 	Portal string `json:"portal"`
 	// Rule is the rule to run; "" means all rules that subscribe to the entities.
 	Rule string `json:"rule"`
+	// Look says that the runs only look at the entities: see run.Run.Look.
+	Look bool `json:"look,omitempty"`
 	// Types are the entityTypeIds of the entities, processed one after another.
 	Types []int `json:"types"`
 	// Since skips entities that have not changed since then, by the portal's clock;
@@ -108,7 +112,10 @@ func (l Leftover) String() string {
 
 // Code is the event code of the job's pages.
 func (j Job) Code() string {
-	if j.Downtime != nil {
+	switch {
+	case j.Look:
+		return CodeLook
+	case j.Downtime != nil:
 		return CodeDowntime
 	}
 	return CodeSync
@@ -130,6 +137,9 @@ func (j Job) id() string { return fmt.Sprint(j.Portal, " ", j.Rule, " ", j.Start
 func (j Job) row() (jobs.Job, error) {
 	data, err := json.Marshal(j)
 	row := jobs.Job{Portal: j.Portal, Kind: KindSync, Key: j.Rule, Place: data}
+	if j.Look {
+		row.Kind = KindLook
+	}
 	if j.Downtime != nil {
 		row.Kind = KindCatchUp
 		if !j.Downtime.To.IsZero() { // of an older version of the program, next to others

@@ -52,6 +52,8 @@ type Config struct {
 	CatchUp   CatchUp
 	// Alerts are the receivers of alerts.
 	Alerts []AlertReceiver
+	// NoLooks says that new rules do not look at their entities.
+	NoLooks bool
 	// PrivateHosts are the hosts on this machine and in private networks that rules may
 	// send requests to.
 	PrivateHosts *engine.PrivateHosts
@@ -179,6 +181,7 @@ type layout struct {
 	PublicURL            scalar       `yaml:"public_url" doc:"the address under which portals reach listen; applications bind their events to it" example:"https://b24rules.example.com"`
 	PrivateHosts         scalars      `yaml:"private_hosts" doc:"names, addresses and networks on this machine and in private networks that rules may send requests to; the hosts of the portals are always among them" example:"[stock.local, 10.1.2.0/24]"`
 	Alerts               alertsFile   `yaml:"alerts" doc:"who is informed when something is wrong"`
+	FirstLook            scalar       `yaml:"first_look" words:"on off" default:"on" doc:"whether a new rule that remembers (entered, before, at, start) looks once at all its entities; it then writes nothing"`
 	CatchUp              catchUpBlock `yaml:"catch_up" doc:"the catch-up after a downtime: off, on, or its limits"`
 }
 

@@ -62,6 +62,9 @@ func (r *reader) config(in *layout) *Config {
 	}
 	c.PublicURL = r.publicURL(in.PublicURL)
 	c.CatchUp = r.catchUp(in.CatchUp)
+	if in.FirstLook.set() && r.words(in.FirstLook, "first_look", "on", "off") {
+		c.NoLooks = in.FirstLook.text == "off"
+	}
 	r.portals(c, in, root)
 	c.afterPortals = r.lineAfterPortals(in.Portals.pos)
 	c.PrivateHosts = r.privateHosts(in.PrivateHosts, c.Portals)

@@ -14,6 +14,9 @@ const (
 	kindAdopt     = "adopt"     // takes over the jobs of an older version that still runs
 )
 
+// kindReplan are the jobs that wake the sleeping runs of a rule that has changed.
+const kindReplan = "replan"
+
 // newRunner returns the runner of all kinds of jobs.
 func (s *Service) newRunner() *jobs.Runner {
 	table := jobs.New(s.queue.Database())
@@ -21,6 +24,8 @@ func (s *Service) newRunner() *jobs.Runner {
 	syncs := &syncJobs{queue: s.queue, rules: s.rules, portals: s.portals, prepare: s.downtime.prepare, concerned: s.downtime.concerned, log: s.log}
 	r.Handle(catchup.KindSync, syncs.kind())
 	r.Handle(catchup.KindCatchUp, syncs.kind())
+	r.Handle(catchup.KindLook, syncs.kind())
+	r.Handle(kindReplan, jobs.Kind{May: syncs.may, Work: func(ctx context.Context, j *jobs.Claimed) error { return replan(ctx, s.queue, j) }})
 	r.Handle(kindRetention, jobs.Kind{Work: func(ctx context.Context, _ *jobs.Claimed) error {
 		if err := s.queue.Retain(ctx); err != nil {
 			return err

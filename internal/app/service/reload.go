@@ -28,6 +28,11 @@ func (s *Service) Watch(ctx context.Context, reload <-chan os.Signal) (end func(
 	}, nil
 }
 
+// looks starts the first looks of rules.
+func (s *Service) looks() *looks {
+	return &looks{off: s.config.Load().NoLooks, queue: s.queue, rules: s.rules, log: s.log}
+}
+
 // watched are the files and folders whose changes matter.
 func (s *Service) watched() []string {
 	paths := s.config.Load().Rules
@@ -40,6 +45,12 @@ func (s *Service) watched() []string {
 // Reload loads the configuration and the rules again. It reports whether a file was still
 // being written, so that it must be called again.
 func (s *Service) Reload() (again bool) {
+	again = s.reload()
+	s.looks().add(context.Background())
+	return again
+}
+
+func (s *Service) reload() (again bool) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	for _, p := range s.portals.all() { // new rules may be about new fields

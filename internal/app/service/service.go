@@ -200,6 +200,7 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 // Then it receives no more events, waits for running runs within the shutdown grace,
 // and keeps the other runs for the next start.
 func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
+	s.looks().add(context.WithoutCancel(ctx))
 	if err := s.addJobs(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/run"
 	"github.com/b24rules/b24rules/internal/app/fleet"
@@ -74,6 +75,10 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 		outcome, err = "postponed", stopped
 	case err != nil:
 		outcome, err = verdict(err)
+	}
+	if run.Look && err != nil && (outcome == "parked" || outcome == "failed" && run.LastAttempt) {
+		w.log.Warn("a first look has failed", "portal", r.Portal, "rule", r.Rule, "entity", r.Entity, "error", err)
+		err = queue.GiveUp(err) // a live run will see the entity
 	}
 	took := time.Since(started)
 	w.metrics.attempts.WithLabelValues(r.Portal, outcome).Inc()
@@ -171,7 +176,7 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.
 		event.Time = r.Woken
 	case r.Event.Code == queue.CodeStart:
 		event.Data, event.Time = nil, r.Event.Received
-	case r.Event.Code == catchup.CodeSync, r.Event.Code == catchup.CodeDowntime:
+	case r.Event.Code == catchup.CodeSync, r.Event.Code == catchup.CodeDowntime, r.Event.Code == catchup.CodeLook:
 		quiet = true
 		event.Data, event.Time = EntityEvent(entity.TypeID, entity.ID).Data, r.Event.Received // the portal has sent no event
 	}
@@ -183,7 +188,7 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.
 	if r.Priority == queue.Backfill { // the burst is for live events
 		client = p.Later()
 	}
-	return run.Run{
+	out := run.Run{
 		// The ids of a new database start at 1 again.
 		ID:     fmt.Sprintf("%d/%d", r.ID, r.First.UnixMicro()),
 		Portal: p.Name, Client: client, Entity: entity, Event: event,
@@ -191,7 +196,11 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.
 		Attempt: r.Attempt, LastAttempt: r.Attempt >= r.MaxAttempts,
 		Inputs: inputs, Memory: runMemory{r, find}, Rule: find, Guard: p.guard, Zone: p.Zone, Language: p.language, Calendar: p.calendar, Log: w.log, Private: w.config.Load().PrivateHosts,
 		PortalDown: func(ctx context.Context, err error) bool { return w.replaced(p, err) || p.hold.Judge(ctx, err) },
-	}, nil
+	}
+	if r.Event.Code == catchup.CodeLook && r.Woken.IsZero() {
+		out.Look, out.DryRun = true, &dryrun.Run{}
+	}
+	return out, nil
 }
 
 // verdict translates the engine's verdict about a failure for the queue. The engine

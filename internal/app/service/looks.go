@@ -1,0 +1,125 @@
+package service
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/jobs"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// looks starts the first looks of rules. A rule that remembers knows nothing of what was
+// there before it: a deal that was won long ago would be announced at its next edit. So
+// each of its entities gets one run that reads, remembers and plans, and writes nothing.
+type looks struct {
+	off   bool
+	queue *queue.Queue
+	rules *fleet.Rules
+	log   *slog.Logger
+}
+
+// add stores a job for each rule that is new in a portal or remembers something else now,
+// and one for each changed rule whose runs may sleep until another time.
+func (l *looks) add(ctx context.Context) {
+	gen := l.rules.Current()
+	for _, portal := range gen.Portals() {
+		for rule, inputs := range gen.Rules(portal) {
+			if err := l.addOne(ctx, portal, rule, inputs); err != nil && ctx.Err() == nil {
+				l.log.Error("cannot start the first look of a rule", "portal", portal, "rule", rule.ID, "error", err)
+			}
+		}
+	}
+}
+
+func (l *looks) addOne(ctx context.Context, portal string, r *engine.Rule, inputs map[string]any) error {
+	shape := shapeOf(r)
+	types, _, _ := ScopeOf(r)
+	if shape == "" || len(types) == 0 || r.Derived() {
+		return nil
+	}
+	name := "look." + portal + "." + r.ID
+	now := shape + " " + digestOf(r, inputs)
+	note, known, err := l.queue.Note(ctx, name)
+	if err != nil || known && note.Value == now {
+		return err
+	}
+	before, _, _ := strings.Cut(note.Value, " ")
+	switch {
+	case before != shape && !l.off:
+		err = catchup.Start(ctx, l.queue, catchup.Job{Portal: portal, Rule: r.ID, Types: types, Look: true, Started: time.Now()})
+		l.log.Info("a rule that remembers is new: it looks at its entities once, behind all events", "portal", portal, "rule", r.ID)
+	case known && r.Sleeps():
+		err = jobs.New(l.queue.Database()).Replace(ctx, jobs.Job{Portal: portal, Kind: kindReplan, Key: r.ID})
+	}
+	if err != nil {
+		return err
+	}
+	return l.queue.SetNote(ctx, name, now)
+}
+
+// shapeOf is a digest of what the runs of a rule remember about an entity that a look can
+// see, "" when that is nothing. Values of once are not among it.
+func shapeOf(r *engine.Rule) string {
+	var parts []string
+	for _, s := range engine.Flatten(r.Steps) {
+		switch {
+		case s.Entered != nil:
+			parts = append(parts, "entered "+s.Key)
+		case s.At != nil:
+			parts = append(parts, "at "+s.Key)
+		case s.Action.Starts:
+			parts = append(parts, "start")
+		}
+	}
+	for _, p := range r.Before {
+		parts = append(parts, "before "+strings.Join(p.Path, "."))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return shortSum(strings.Join(parts, "\n"))
+}
+
+// digestOf changes when the rule may plan other times.
+func digestOf(r *engine.Rule, inputs map[string]any) string {
+	b, err := json.Marshal(inputs) // secrets marshal as hidden: they plan no times
+	if err != nil {
+		b = fmt.Append(nil, inputs)
+	}
+	return shortSum(r.Set.Version + "\n" + string(b))
+}
+
+func shortSum(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:6])
+}
+
+// replan wakes the sleeping runs of a rule that has changed, page by page: it may mean
+// other times now.
+func replan(ctx context.Context, q *queue.Queue, j *jobs.Claimed) error {
+	after := ""
+	if len(j.Place) > 0 {
+		if err := json.Unmarshal(j.Place, &after); err != nil {
+			return jobs.Fail(fmt.Errorf("cannot read the place of the job: %w", err))
+		}
+	}
+	for {
+		last, err := q.WakeSleepers(ctx, j.Portal, j.Key, after)
+		if err != nil || last == "" {
+			return err
+		}
+		after = last
+		if err := j.Progress(ctx, after); err != nil {
+			return err
+		}
+	}
+}
