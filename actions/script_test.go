@@ -44,6 +44,7 @@ var update = flag.Bool("update", false, "rewrite what the scripts of testdata wa
 //	outcome     how the run ended
 //	calls       what the run asked of the portal and wrote
 //	notes       what the run says it did
+//	follows     the runs that the run starts
 //	log         what log steps wrote
 //	findings    what is wrong with the rule file
 //	state       REST calls that read, each followed by what they give
@@ -72,12 +73,12 @@ type script struct {
 	client *recorder
 	rules  *engine.RuleSet
 	// What the last run left.
-	findings, outcome, notes, changes string
-	simulated                         []dryrun.Write
-	log                               bytes.Buffer
-	given                             map[string]string // inputs
-	memory                            *run.LocalMemory
-	private                           *engine.PrivateHosts
+	findings, outcome, notes, changes, follows string
+	simulated                                  []dryrun.Write
+	log                                        bytes.Buffer
+	given                                      map[string]string // inputs
+	memory                                     *run.LocalMemory
+	private                                    *engine.PrivateHosts
 }
 
 func runScript(t *testing.T, file string) {
@@ -106,6 +107,8 @@ func runScript(t *testing.T, file string) {
 			got = s.client.take()
 		case "notes":
 			got = s.notes
+		case "follows":
+			got = s.follows
 		case "changes":
 			got = s.changes
 		case "log":
@@ -242,6 +245,14 @@ func (s *script) run(words []string) {
 		Portal:  "test", Client: s.client, Entity: entity, Count: 1, Attempt: 1,
 		Deleted: slices.Contains(words, "deleted"),
 		Memory:  s.memory,
+		Rule: func(id string) *engine.Rule {
+			for _, r := range s.rules.Rules {
+				if r.ID == id {
+					return r
+				}
+			}
+			return nil
+		},
 		Log: slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.TimeKey {
 				return slog.Attr{}
@@ -275,6 +286,10 @@ func (s *script) run(words []string) {
 		}
 	}
 	s.notes = notes.String()
+	s.follows = ""
+	for _, f := range trace.Follows {
+		s.follows += f + "\n"
+	}
 }
 
 // rest makes one call as somebody else: "crm.item.get {…}".

@@ -110,7 +110,8 @@ func TestADiskWithoutRoom(t *testing.T) {
 	if !strings.Contains(serve.Log.String(), "stopping: current runs have 10s to finish") {
 		t.Error("it does not say that it is stopping")
 	}
-	if got := countEvents(t, filepath.Join(dir, "test.db")); got != stored {
+	// Serve keeps the events that it could not store, and stores them when there is room.
+	if got := countEvents(t, filepath.Join(dir, "test.db")); got < stored {
 		t.Errorf("%d events are stored, %d were answered with 200", got, stored)
 	}
 }

@@ -1,0 +1,82 @@
+package service_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/app/apptest"
+	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/jobs"
+)
+
+// TestFirstLook: deals that were won before the rule came are not announced at their next
+// edit. One that is won later is, once for each time.
+func TestFirstLook(t *testing.T) {
+	t.Parallel()
+	var old int
+	h := newHarness(t, apptest.Options{
+		Inputs: map[string]map[string]string{},
+		Rules: fstest.MapFS{"won.yaml": {Data: []byte(`version: 1
+rules:
+  won:
+    on: [ONCRMDEALADD, ONCRMDEALUPDATE]
+    debounce: 30ms
+    steps:
+      - id: deal
+        fetch_item: {owner: deal, id: =event.id}
+      - entered: =deal.stageId == "WON"
+        notify: {to: 1, message: "{{ deal.title }} is won"}
+`)}},
+		Before: func(s *demo.Fixture) {
+			if err := s.People.Client.Call(t.Context(), "crm.deal.add", map[string]any{"fields": map[string]any{"TITLE": "Old", "STAGE_ID": "WON"}}, &old); err != nil {
+				t.Fatal(err)
+			}
+		},
+	})
+	looked := func() bool {
+		all, err := jobs.New(h.Service.Queue().Database()).List(h.Context(), jobs.Filter{Kind: "look"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all) == 1 && all[0].State == jobs.Done
+	}
+	h.Until("the first look is over", looked)
+	h.Wait()
+	want := func(messages ...string) {
+		t.Helper()
+		h.Wait()
+		var got []string
+		for _, n := range h.Portal.Notifications() {
+			got = append(got, n.Text)
+		}
+		if fmt.Sprint(got) != fmt.Sprint(messages) {
+			t.Errorf("notifications %q, want %q", got, messages)
+		}
+	}
+	want()
+	change := func(deal int, field, value string) {
+		h.Rest("crm.deal.update", map[string]any{"id": deal, "fields": map[string]any{field: value}}, nil)
+		h.Wait()
+		time.Sleep(50 * time.Millisecond) // so that two edits are two runs
+	}
+	change(old, "COMMENTS", "an edit")
+	want()
+	fresh := h.AddDeal("New")
+	change(fresh, "STAGE_ID", "WON")
+	want("New is won")
+	change(old, "STAGE_ID", "NEW")
+	change(old, "STAGE_ID", "WON")
+	want("New is won", "Old is won")
+
+	// A restart looks no second time.
+	h.Stop()
+	h.Start()
+	h.Wait()
+	if !looked() {
+		t.Error("the rule looks again after a restart")
+	}
+	change(old, "COMMENTS", "another edit")
+	want("New is won", "Old is won")
+}
