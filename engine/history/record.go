@@ -29,6 +29,8 @@ type Record struct {
 	// Cut says that the limit of the record was too small for everything.
 	Cut    bool           `json:"cut,omitempty"`
 	Inputs map[string]any `json:"inputs,omitempty"`
+	// Follows are the runs that the run starts, and the time of its next one, in words.
+	Follows []string `json:"follows,omitempty"`
 	// Commands were sent before the first step.
 	Commands []CommandRecord `json:"commands,omitempty"`
 	Steps    []StepRecord    `json:"steps"`

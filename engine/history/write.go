@@ -50,7 +50,7 @@ type writer struct {
 
 func (w *writer) record(t *Trace) Record {
 	r := Record{
-		Rule: t.Rule, File: t.File, Version: t.Version, Outcome: t.Outcome, Calls: t.Calls, Writes: t.Writes, Took: t.Took, DryRun: t.DryRun,
+		Rule: t.Rule, File: t.File, Version: t.Version, Outcome: t.Outcome, Calls: t.Calls, Writes: t.Writes, Took: t.Took, DryRun: t.DryRun, Follows: t.Follows,
 		Brief: w.brief, Inputs: w.inputs(t), Commands: w.commands(t.first), Steps: make([]StepRecord, len(t.Steps)), More: t.more,
 	}
 	for i := range t.Steps {

@@ -90,7 +90,7 @@ func (p *planning) plan(ctx context.Context, a *service.Service, t service.Targe
 	}
 	out := report.Plan{
 		Rule: t.Rule.ID, File: trace.File, Version: trace.Version, Portal: p.portal, Entity: t.Entity.String(),
-		Outcome: trace.Outcome, Calls: trace.Calls, Changes: changes,
+		Outcome: trace.Outcome, Calls: trace.Calls, Changes: changes, Follows: trace.Follows,
 	}
 	if err != nil {
 		out.Error = p.redactor.Text(err.Error())

@@ -22,6 +22,8 @@ type Plan struct {
 	Calls   int             `json:"calls"`
 	Skipped []SkippedStep   `json:"skipped,omitempty"`
 	Changes []dryrun.Change `json:"changes"`
+	// Follows are the runs that the run would start, and the time of its next one.
+	Follows []string `json:"follows,omitempty"`
 }
 
 // SkippedStep is a step that a run would skip.
@@ -53,6 +55,9 @@ func (s *sheet) plan(p Plan) {
 	fmt.Fprintf(s, "%s for %s of portal %s: %s\n", s.in(bold, p.Rule), s.in(bold, p.Entity), p.Portal, planSummary(p))
 	for _, c := range p.Changes {
 		s.change(c)
+	}
+	for _, f := range p.Follows {
+		fmt.Fprintf(s, "  > %s\n", f)
 	}
 	for _, k := range p.Skipped {
 		fmt.Fprintf(s, "  %s\n", s.in(dim, fmt.Sprintf("step %s (line %d) would be skipped: %s", k.Step, k.Line, k.Reason)))

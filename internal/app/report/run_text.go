@@ -205,6 +205,9 @@ func (t *runWriter) attempt(a Attempt, steps bool) {
 	for i, s := range a.Trace.Steps {
 		t.step(i+1, s, a.Trace.Brief)
 	}
+	for _, f := range a.Trace.Follows {
+		fmt.Fprintf(t, "  > %s\n", f)
+	}
 	if a.Trace.More > 0 {
 		fmt.Fprintf(t, "  %s\n", t.in(dim, fmt.Sprintf("and %s that the record omits", Plural(a.Trace.More, "command", "commands"))))
 	}
