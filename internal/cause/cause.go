@@ -76,7 +76,7 @@ func Of(err error) Cause {
 
 func ofCall(err error, rest *bitrix.Error) Cause {
 	if rest.Code != bitrix.CodeBadAnswer {
-		// A refusal with a code of its own, such as ACCESS_DENIED, may have the status 403
+		// A refusal with its own code, such as ACCESS_DENIED, may have the status 403
 		// when the call was no part of a batch.
 		code := *rest
 		code.Status, err = 0, &code

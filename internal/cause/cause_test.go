@@ -40,7 +40,7 @@ func TestOf(t *testing.T) {
 		},
 		{"no code", in(run.Park, &bitrix.Error{Method: "crm.deal.update", Detail: "Not valid", Outcome: bitrix.Executed}), cause.Cause{Kind: cause.Refused, Method: "crm.deal.update"}, "rules/r.yaml:7"},
 		{
-			"no right in a call of its own", in(run.Park, &bitrix.Error{Method: "lists.element.get", Code: "ACCESS_DENIED", Status: 403}),
+			"no right in a single call", in(run.Park, &bitrix.Error{Method: "lists.element.get", Code: "ACCESS_DENIED", Status: 403}),
 			cause.Cause{Kind: cause.Refused, Method: "lists.element.get", Code: "ACCESS_DENIED"}, "has no permission",
 		},
 		{"scope", in(run.Park, &bitrix.Error{Method: "x", Code: "insufficient_scope", Status: 403}), cause.Cause{Kind: cause.Refused, Method: "x", Code: "INSUFFICIENT_SCOPE"}, "lacks a scope"},
