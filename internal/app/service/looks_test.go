@@ -63,8 +63,8 @@ rules:
 	}
 	change(old, "COMMENTS", "an edit")
 	want()
-	fresh := h.AddDeal("New")
-	change(fresh, "STAGE_ID", "WON")
+	late := h.AddDeal("New")
+	change(late, "STAGE_ID", "WON")
 	want("New is won")
 	change(old, "STAGE_ID", "NEW")
 	change(old, "STAGE_ID", "WON")
