@@ -82,7 +82,7 @@ func (q finisher) finishWith(ctx context.Context, t *tx, r *Run, v verdict, next
 		return err
 	}
 	e := Event{Portal: r.Portal, Code: CodeStart, Data: data, Received: clock()}
-	if err := t.QueryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), len(next.starts), 0, micros(e.Received)).Scan(&e.ID); err != nil {
+	if err := t.QueryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), len(next.starts), 0, micros(e.Received), "").Scan(&e.ID); err != nil {
 		return fmt.Errorf("store the event: %w", err)
 	}
 	ended := false
