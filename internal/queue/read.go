@@ -215,7 +215,7 @@ SELECT (SELECT COUNT(*) FROM b24_event), (SELECT COUNT(*) FROM b24_event WHERE r
 	if err != nil {
 		return Stats{}, fmt.Errorf("count events: %w", err)
 	}
-	s.Runs, err = q.countStates(ctx, `SELECT state, COUNT(*) FROM b24_run GROUP BY state`)
+	s.Runs, err = q.countStates(ctx, `SELECT CASE WHEN `+asleep+` THEN 'asleep' ELSE r.state END AS shown, COUNT(*) FROM b24_run r GROUP BY shown`, micros(clock()))
 	return s, err
 }
 
@@ -246,14 +246,14 @@ func (q *Queue) Ping(ctx context.Context) error {
 // idleEvery is how often WaitIdle looks when another process does the work.
 const idleEvery = 250 * time.Millisecond
 
-// WaitIdle returns nil as soon as no run is waiting (a retry waits too), blocked,
-// queued or running.
+// WaitIdle returns nil as soon as no run is waiting (a retry waits too, a sleeping run
+// does not), blocked, queued or running.
 func (q *Queue) WaitIdle(ctx context.Context) error {
 	for {
 		changed := q.changes.next()
 		var busy bool
 		err := q.db.read.QueryRow(ctx,
-			`SELECT EXISTS (SELECT 1 FROM b24_run WHERE state IN ('waiting', 'blocked', 'queued', 'running'))`).Scan(&busy)
+			`SELECT EXISTS (SELECT 1 FROM b24_run r WHERE r.state IN ('waiting', 'blocked', 'queued', 'running') AND NOT `+asleep+`)`, micros(clock())).Scan(&busy)
 		if err != nil {
 			return errors.Join(ctx.Err(), fmt.Errorf("look for unfinished runs: %w", err))
 		}

@@ -1,0 +1,70 @@
+package service_test
+
+import (
+	"fmt"
+	"testing"
+	"testing/fstest"
+
+	"github.com/b24rules/b24rules/internal/app/apptest"
+)
+
+// TestRollUp: the sum of the deals of a company is right after a deal has moved to another
+// company and after one was deleted, also with a restart in between.
+func TestRollUp(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, apptest.Options{
+		Inputs: map[string]map[string]string{},
+		Rules: fstest.MapFS{"won.yaml": {Data: []byte(`version: 1
+rules:
+  total:
+    about: company
+    debounce: 30ms
+    steps:
+      - id: deals
+        fetch_items: {owner: deal, filter: {companyId: =event.id}, select: [opportunity], limit: 1000}
+      - update_item:
+          owner: company
+          id: =event.id
+          fields: {comments: "total {{ sum(deals, .opportunity) }}"}
+  deal-changed:
+    on: [ONCRMDEALADD, ONCRMDEALUPDATE, ONCRMDEALDELETE]
+    debounce: 30ms
+    steps:
+      - id: deal
+        fetch_item: {owner: deal, id: =event.id}
+      - start: {rule: total, id: =deal.companyId}
+`)}},
+	})
+	company := func(title string) (id int) {
+		h.Rest("crm.company.add", map[string]any{"fields": map[string]any{"TITLE": title}}, &id)
+		return id
+	}
+	a, b := company("A"), company("B")
+	deal := func(company int, sum string) (id int) {
+		h.Rest("crm.deal.add", map[string]any{"fields": map[string]any{"COMPANY_ID": company, "OPPORTUNITY": sum}}, &id)
+		return id
+	}
+	want := func(company int, total string) {
+		t.Helper()
+		h.Wait()
+		var got struct{ Item struct{ Comments string } }
+		h.Rest("crm.item.get", map[string]any{"entityTypeId": 4, "id": company}, &got)
+		if got.Item.Comments != "total "+total {
+			t.Errorf("company %d says %q, want %q", company, got.Item.Comments, "total "+total)
+		}
+	}
+	first, second := deal(a, "10.10"), deal(a, "5")
+	want(a, "15.1")
+	h.Rest("crm.deal.update", map[string]any{"id": first, "fields": map[string]any{"COMPANY_ID": b}}, nil)
+	want(a, "5")
+	want(b, "10.1")
+	h.Stop()
+	h.Start()
+	h.Rest("crm.deal.delete", map[string]any{"id": first}, nil)
+	want(b, "0")
+	h.Rest("crm.deal.delete", map[string]any{"id": second}, nil)
+	want(a, "0")
+	if n := h.Logged("level=ERROR"); n > 0 {
+		t.Error(fmt.Sprint(n, " errors are logged"))
+	}
+}
