@@ -41,7 +41,8 @@ func TestOf(t *testing.T) {
 		{"no code", in(run.Park, &bitrix.Error{Method: "crm.deal.update", Detail: "Not valid", Outcome: bitrix.Executed}), cause.Cause{Kind: cause.Refused, Method: "crm.deal.update"}, "rules/r.yaml:7"},
 		{
 			"no right in a single call", in(run.Park, &bitrix.Error{Method: "lists.element.get", Code: "ACCESS_DENIED", Status: 403}),
-			cause.Cause{Kind: cause.Refused, Method: "lists.element.get", Code: "ACCESS_DENIED"}, "has no permission",
+			cause.Cause{Kind: cause.Refused, Method: "lists.element.get", Code: "ACCESS_DENIED"},
+			"has no permission",
 		},
 		{"scope", in(run.Park, &bitrix.Error{Method: "x", Code: "insufficient_scope", Status: 403}), cause.Cause{Kind: cause.Refused, Method: "x", Code: "INSUFFICIENT_SCOPE"}, "lacks a scope"},
 		{"rate", in(run.Later, &bitrix.Error{Method: "x", Code: "QUERY_LIMIT_EXCEEDED", Status: 503}), cause.Cause{Kind: cause.Refused, Method: "x", Code: "QUERY_LIMIT_EXCEEDED"}, "automatically"},
