@@ -73,7 +73,6 @@ var conformance = []struct {
 	{"HistoryIsKeptForItsTime", testHistoryIsKeptForItsTime},
 	{"SweepingMuch", testSweepingMuch},
 
-	{"AFailingRunIsRetriedForADay", testAFailingRunIsRetriedForADay},
 	{"AFailingRunIsRetriedAndThenParked", testAFailingRunIsRetriedAndThenParked},
 	{"BackoffIsBoundedAndJittered", testBackoffIsBoundedAndJittered},
 	{"ResultsOfAnAttempt", testResultsOfAnAttempt},

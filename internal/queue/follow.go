@@ -160,8 +160,9 @@ func (q finisher) sleep(ctx context.Context, t *tx, r *Run, until time.Time) err
 	return nil
 }
 
-// asleep is a condition on a run r: it waits for a time that its rule has planned.
-const asleep = `(r.state = 'waiting' AND r.opened_at > $1 AND r.due_at > $1)`
+// asleep is a condition on a run r: it waits for a time that its rule has planned. The
+// run of an event that a process with a fast clock has stored is none.
+const asleep = `(r.state = 'waiting' AND r.priority = 1 AND r.opened_at > $1 AND r.due_at > $1)`
 
 const selectSleepers = `
 SELECT r.entity FROM b24_run r

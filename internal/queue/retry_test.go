@@ -16,9 +16,10 @@ import (
 
 var errPortal = errors.New("portal: 500")
 
-// testAFailingRunIsRetriedForADay checks the default: about a day, with waits up to an
-// hour.
-func testAFailingRunIsRetriedForADay(t *testing.T) {
+// TestAFailingRunIsRetriedForADay checks the default: about a day, with waits up to an
+// hour. It runs on SQLite only: the workers look for work every second of the day, and the
+// waits do not depend on the database.
+func TestAFailingRunIsRetriedForADay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{})
 		var starts []time.Time
