@@ -79,6 +79,7 @@ func (ch *change) keepFixed() {
 	keep("limits", &ch.was.Limits, &ch.now.Limits)
 	keep("history", &ch.was.History, &ch.now.History)
 	keep("public_url", &ch.was.PublicURL, &ch.now.PublicURL)
+	keep("alerts", &ch.was.Alerts, &ch.now.Alerts)
 	ch.now.Only = ch.was.Only
 	if !slices.Equal(names, ch.waits) {
 		ch.waits = names

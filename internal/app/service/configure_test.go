@@ -128,6 +128,26 @@ func TestTheClientSurvives(t *testing.T) {
 	apptest.WantNames(t, h.Elements(deal), "Tiles × 1")
 }
 
+// TestModeChanges: a portal that goes to shadow mode writes nothing from then on, and one
+// that comes back works again.
+func TestModeChanges(t *testing.T) {
+	t.Parallel()
+	h, l := newLive(t, apptest.Options{})
+	h.change(l, func(c *config.Config) { c.Portals[0].Shadow = 50 * time.Millisecond })
+	deal, err := h.People.AddDeal(h.Context(), "Roof", row("Tiles", "10", "1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Wait()
+	if got := h.Elements(deal); len(got) != 0 {
+		t.Errorf("elements %v in shadow mode", got)
+	}
+	h.change(l, func(c *config.Config) { c.Portals[0].Shadow = 0 })
+	h.Touch(deal, "Roof and walls")
+	h.Wait()
+	apptest.WantNames(t, h.Elements(deal), "Tiles × 1")
+}
+
 // TestConfigurationsThatAreKept: errors and changes that need a restart keep what runs, and are
 // logged.
 func TestConfigurationsThatAreKept(t *testing.T) {
