@@ -158,7 +158,8 @@ func TestStatusOfAStoppedRule(t *testing.T) {
 func TestStatusOfAFault(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	h := newHarness(t, apptest.Options{Dir: dir, Limits: config.Limits{Attempts: 1}})
+	// Both events of the new deal must be in one run, also on a slow machine.
+	h := newHarness(t, apptest.Options{Dir: dir, Limits: config.Limits{Attempts: 1}, Debounce: 500 * time.Millisecond})
 	c := newCLI(h, dir)
 	if out, _ := c.run(exitFine, "status"); out != "1 portal, no fault\n" {
 		t.Errorf("status without a fault: %q", out)
