@@ -75,6 +75,24 @@ func (s *ruleStore) Replay(_ context.Context, run int64, _ string) error {
 	return nil
 }
 
+// do calls f while nothing else reads or changes the store.
+func (s *ruleStore) do(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+// held returns the hold, nil without one.
+func (s *ruleStore) held() (h *queue.Hold) {
+	s.do(func() {
+		if s.hold != nil {
+			one := *s.hold
+			h = &one
+		}
+	})
+	return h
+}
+
 // ruleWorld is a portal that is fine, and one rule of it with the steps "read" and
 // "write".
 type ruleWorld struct {
@@ -104,9 +122,9 @@ func (w *ruleWorld) keep() *hold.Rules {
 	})
 	r := hold.NewRules(hold.RuleOptions{
 		Portal: p, Store: w.store,
-		Version: func(string) string { return w.version },
-		Scopes:  func(context.Context) (string, error) { return w.scopes, nil },
-		Changed: func(h queue.Hold) { w.causes = append(w.causes, h.Cause) },
+		Version: func(string) (v string) { w.store.do(func() { v = w.version }); return v },
+		Scopes:  func(context.Context) (v string, err error) { w.store.do(func() { v = w.scopes }); return v, nil },
+		Changed: func(h queue.Hold) { w.store.do(func() { w.causes = append(w.causes, h.Cause) }) },
 	})
 	ctx, stop := context.WithCancel(w.t.Context())
 	w.t.Cleanup(stop)
@@ -130,10 +148,10 @@ func (w *ruleWorld) refuse(n int, err error) (waiting int) {
 		w.next++
 		if w.attempt(fmt.Sprint("deal:", w.next), w.next, err) {
 			waiting++
-			w.store.waiting = append(w.store.waiting, w.next)
+			w.store.do(func() { w.store.waiting = append(w.store.waiting, w.next) })
 			continue
 		}
-		w.store.parked[w.next] = true
+		w.store.do(func() { w.store.parked[w.next] = true })
 	}
 	return waiting
 }
@@ -143,11 +161,11 @@ func (w *ruleWorld) wait(d time.Duration, answer func() error) {
 	w.t.Helper()
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Second) {
 		synctest.Wait()
-		if h := w.store.hold; h != nil && h.Pass != 0 {
+		if h := w.store.held(); h != nil && h.Pass != 0 {
 			run := h.Pass
 			w.passed = append(w.passed, time.Since(w.started).Round(10*time.Second).String())
 			if w.attempt(fmt.Sprint("deal:", run), run, answer()) {
-				w.store.waiting = append(w.store.waiting, run)
+				w.store.do(func() { w.store.waiting = append(w.store.waiting, run) })
 			}
 		}
 	}
@@ -186,23 +204,23 @@ func TestWall(t *testing.T) {
 				for _, err := range tt.answers {
 					w.refuse(1, err)
 				}
-				if got := w.store.hold != nil; got != tt.stopped {
+				if got := w.store.held() != nil; got != tt.stopped {
 					t.Fatalf("stopped: %t, want %t", got, tt.stopped)
 				}
 				if !tt.stopped {
 					return
 				}
-				if h := w.store.hold; h.Cause != hold.Stopped || h.Rule != "r" || h.Reason == "" {
+				if h := w.store.held(); h.Cause != hold.Stopped || h.Rule != "r" || h.Reason == "" {
 					t.Errorf("the hold is %+v", h)
 				}
 				if n := w.refuse(3, tt.answers[0]); n != 3 {
 					t.Errorf("%d of 3 later runs wait", n)
 				}
 				synctest.Wait() // the scopes are read
-				w.scopes = `["crm","lists"]`
+				w.store.do(func() { w.scopes = `["crm","lists"]` })
 				w.wait(10*time.Minute, func() error { return nil })
-				if w.store.hold != nil || len(w.store.parked) > 0 {
-					t.Errorf("hold %v, parked %v; want none", w.store.hold, w.store.parked)
+				if w.store.held() != nil || len(w.store.parked) > 0 {
+					t.Errorf("hold %v, parked %v; want none", w.store.held(), w.store.parked)
 				}
 				if diff := cmp.Diff([]string{"stopped", ""}, w.causes); diff != "" {
 					t.Errorf("changes (-want +got)\n%s", diff)
@@ -220,9 +238,9 @@ func TestWallIsTried(t *testing.T) {
 		w.refuse(8, denied)
 		still := func() error { return denied }
 		w.wait(14*time.Minute, still)
-		w.version = "2"
+		w.store.do(func() { w.version = "2" })
 		w.wait(time.Minute, still)
-		w.store.hold.Probe = time.Time{} // resume
+		w.store.do(func() { w.store.hold.Probe = time.Time{} }) // resume
 		w.wait(time.Minute, still)
 		w.rules = w.keep()
 		w.wait(time.Minute, still)
@@ -241,10 +259,10 @@ func TestMissingScope(t *testing.T) {
 		if len(w.passed) != 0 {
 			t.Errorf("let through at %v", w.passed)
 		}
-		w.scopes = `["crm","lists"]`
+		w.store.do(func() { w.scopes = `["crm","lists"]` })
 		w.wait(6*time.Minute, func() error { return nil })
-		if w.store.hold != nil || len(w.passed) != 1 {
-			t.Errorf("hold %v, let through at %v", w.store.hold, w.passed)
+		if w.store.held() != nil || len(w.passed) != 1 {
+			t.Errorf("hold %v, let through at %v", w.store.held(), w.passed)
 		}
 	})
 }
@@ -256,9 +274,9 @@ func TestOwnAnswers(t *testing.T) {
 		w := newRuleWorld(t)
 		w.refuse(5, denied)
 		w.wait(5*time.Second, nil)
-		w.store.waiting = []int64{6} // one that may do it
+		w.store.do(func() { w.store.waiting = []int64{6} }) // one that may do it
 		w.wait(2*time.Minute, func() error { return nil })
-		if w.store.hold != nil {
+		if w.store.held() != nil {
 			t.Fatal("a success does not end it")
 		}
 		for run := range int64(5) {
@@ -279,10 +297,10 @@ func TestRunsThatMissTheStep(t *testing.T) {
 		w := newRuleWorld(t)
 		w.refuse(5, denied)
 		w.wait(5*time.Second, nil)
-		w.store.hold.Probe = time.Time{}
+		w.store.do(func() { w.store.hold.Probe = time.Time{} })
 		time.Sleep(3 * time.Second)
 		for range 3 {
-			run := w.store.hold.Pass
+			run := w.store.held().Pass
 			if run == 0 {
 				t.Fatal("no run is let through")
 			}
@@ -291,7 +309,7 @@ func TestRunsThatMissTheStep(t *testing.T) {
 				t.Error("a run that has succeeded waits")
 			}
 		}
-		if w.store.hold == nil {
+		if w.store.held() == nil {
 			t.Error("a run that has skipped the step ends the hold")
 		}
 	})
@@ -308,7 +326,7 @@ func TestHandledFailures(t *testing.T) {
 				t.Error("a handled failure stops the rule")
 			}
 		}
-		w.store.fails = errors.New("disk full")
+		w.store.do(func() { w.store.fails = errors.New("disk full") })
 		if n := w.refuse(9, denied); n != 0 {
 			t.Errorf("%d runs wait for a hold that is not stored", n)
 		}

@@ -126,7 +126,8 @@ func golden(t *testing.T, name, got string) {
 func TestStatusOfAStoppedRule(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	h := newHarness(t, apptest.Options{Dir: dir, Limits: config.Limits{Attempts: 1}})
+	// All events of a deal must be in one run, also on a slow machine.
+	h := newHarness(t, apptest.Options{Dir: dir, Limits: config.Limits{Attempts: 1}, Debounce: time.Second})
 	c := newCLI(h, dir)
 	if err := h.Portal.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Method: "lists.element.add", Code: "ACCESS_DENIED", Status: 400}); err != nil {
 		t.Fatal(err)
@@ -138,7 +139,7 @@ func TestStatusOfAStoppedRule(t *testing.T) {
 	}
 	h.Until("the runs wait", func() bool {
 		holds, err := h.Service.Queue().HoldList(h.Context())
-		return err == nil && len(holds) == 1 && h.States()[queue.Waiting] == 5
+		return err == nil && len(holds) == 1 && h.States()[queue.Waiting] == 5 && h.States()[queue.Parked] == 0
 	})
 	status, _ := c.run(exitFindings, "status")
 	golden(t, "status_stopped.txt", steadyDates(steady(status)))

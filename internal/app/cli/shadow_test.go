@@ -330,8 +330,11 @@ func TestShadow(t *testing.T) {
 	if diff := cmp.Diff(want, differences(got, "deal-shipments")); diff != "" {
 		t.Errorf("differences (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{fmt.Sprintf("item:31:%d change ufCrm5Total: 6 -> 10", cash)}, differences(got, "invoice-total")); diff != "" {
-		t.Errorf("differences (-want +got):\n%s", diff)
+	// The script saw the invoice with its first rows, or before it had any.
+	found := differences(got, "invoice-total")
+	head := fmt.Sprintf("item:31:%d change ufCrm5Total: ", cash)
+	if len(found) != 1 || !slices.Contains([]string{head + "6 -> 10", head + "0 -> 10", head + "<nil> -> 10"}, found[0]) {
+		t.Errorf("differences %q", found)
 	}
 	if code, out := c.command("shadow"); code != 1 || !strings.Contains(out, "2 entities differ:") || !strings.Contains(out, "1333 -> 1333.4") {
 		t.Errorf("exit code %d:\n%s", code, out)
