@@ -169,6 +169,7 @@ func testSleepers(t *testing.T) {
 				t.Errorf("%d runs of backfills are pending, %v", n, err)
 			}
 			time.Sleep(2 * nap)
+			synctest.Wait()
 			if len(*times) != 2 || (*times)[1] < nap || (*times)[1] > nap+time.Minute || (*woken)[1].IsZero() || !(*woken)[0].IsZero() {
 				t.Errorf("ran at %v, woken %v", *times, *woken)
 			}
@@ -179,6 +180,7 @@ func testSleepers(t *testing.T) {
 			q, times, woken := sleeping(t)
 			push(t, q, "2", route)
 			time.Sleep(2 * nap)
+			synctest.Wait()
 			if len(*times) != 2 || (*times)[1] > 2*time.Second || !(*woken)[1].IsZero() {
 				t.Errorf("ran at %v, woken %v", *times, *woken)
 			}
@@ -191,6 +193,7 @@ func testSleepers(t *testing.T) {
 				push(t, q, "2", route)
 				time.Sleep(100 * time.Millisecond)
 			}
+			synctest.Wait()
 			if n := len(*times) - 1; n < 4 {
 				t.Errorf("events every 100 ms for 3 s: %d runs, want one each 600 ms", n)
 			}
@@ -204,6 +207,7 @@ func testSleepers(t *testing.T) {
 				t.Fatalf("%+v, %v", r, err)
 			}
 			time.Sleep(time.Minute)
+			synctest.Wait()
 			if len(*times) != 2 || !(*woken)[1].IsZero() {
 				t.Errorf("ran at %v, woken %v", *times, *woken)
 			}
@@ -220,6 +224,7 @@ func testSleepers(t *testing.T) {
 				t.Errorf("woke up to %q, %v", last, err)
 			}
 			time.Sleep(time.Minute)
+			synctest.Wait()
 			if len(*times) != 2 {
 				t.Errorf("ran at %v", *times)
 			}
@@ -242,6 +247,7 @@ func testSleepers(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(nap)
+			synctest.Wait()
 			if diff := cmp.Diff([]string{`"first"`, `"first"`}, data); diff != "" {
 				t.Errorf("data of the runs (-want +got):\n%s", diff)
 			}
