@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -241,6 +242,30 @@ func TestReload(t *testing.T) {
 	runs := slices.DeleteFunc(describeSets(l.Current()), func(s string) bool { return strings.HasPrefix(s, "removed ") })
 	if diff := cmp.Diff([]string{"runs " + filepath.Join(dir, "d.yaml") + " 2"}, runs); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestWatchOfTheCurrentFolder: b24rules serve without a path watches files that are named
+// without a folder.
+func TestWatchOfTheCurrentFolder(t *testing.T) {
+	t.Chdir(t.TempDir())
+	testkit.WriteFile(t, "b24rules.yaml", "a")
+	testkit.WriteFile(t, filepath.Join("rules", "a.yaml"), "a")
+	reloads := make(chan bool, 10)
+	w, err := NewWatcher(func() []string { return []string{"b24rules.yaml", "rules"} }, func() bool { reloads <- true; return false }, testkit.NewLog().Logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), lookEvery/2) // before all files are compared
+	defer stop()
+	go w.Run(ctx, nil)
+	for _, file := range []string{"b24rules.yaml", filepath.Join("rules", "a.yaml")} {
+		testkit.WriteFile(t, file, "b")
+		select {
+		case <-reloads:
+		case <-ctx.Done():
+			t.Fatalf("a change of %s is not seen", file)
+		}
 	}
 }
 

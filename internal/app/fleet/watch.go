@@ -139,12 +139,13 @@ func (w *Watcher) concerns(e fsnotify.Event) bool {
 		return false
 	}
 	paths := w.cleanPaths()
-	if slices.Contains(paths, e.Name) {
+	name := filepath.Clean(e.Name) // a change in the current folder is one of ./b24rules.yaml
+	if slices.Contains(paths, name) {
 		return true
 	}
-	below := slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(e.Name, p+string(filepath.Separator)) || p == "." })
+	below := slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(name, p+string(filepath.Separator)) || p == "." })
 	// A file that appears or disappears may be a folder or a link to one.
-	return below && (IsRuleFile(e.Name) || !e.Op.Has(fsnotify.Write))
+	return below && (IsRuleFile(name) || !e.Op.Has(fsnotify.Write))
 }
 
 // state describes the files by their names, sizes and times.
