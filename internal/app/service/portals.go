@@ -1,6 +1,8 @@
 package service
 
 import (
+	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -100,4 +102,17 @@ func (all *portals) holds() (holds []*hold.Portal, rules []*hold.Rules) {
 		holds, rules = append(holds, p.hold), append(rules, p.rules)
 	}
 	return holds, rules
+}
+
+// down returns a function that reports whether an error of a run or of a job says nothing
+// about its entity: the portal is at fault, or the configuration has replaced or removed its
+// client since. The work then starts again, with the client that the portal has by then.
+func (all *portals) down(p *Portal) func(ctx context.Context, err error) bool {
+	return func(ctx context.Context, err error) bool {
+		now := all.get(p.Name)
+		if replaced := now == nil || now.Client != p.Client; replaced && (errors.Is(err, bitrix.ErrClosed) || bitrix.FaultOf(err) != bitrix.NoFault) {
+			return true
+		}
+		return p.hold.Judge(ctx, err)
+	}
 }

@@ -45,7 +45,7 @@ func (s *syncJobs) work(ctx context.Context, j *jobs.Claimed) error {
 		return fmt.Errorf("portal %s is not in the configuration", j.Portal)
 	}
 	f := &catchup.Feeder{
-		Queue: s.queue, Windows: catchup.NewWindows(s.queue.Database()), Portal: p.Later(), PortalDown: p.hold.Judge,
+		Queue: s.queue, Windows: catchup.NewWindows(s.queue.Database()), Portal: p.Later(), PortalDown: s.portals.down(p),
 		Routes: s.routes, Prepare: s.prepare, Concerned: s.concerned, Log: s.log,
 	}
 	return f.Work(ctx, j)

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/engine/history"
@@ -133,13 +132,6 @@ func outdated(p *Portal, started time.Time, err error) error {
 	return queue.Postpone(time.Now(), err)
 }
 
-// replaced reports whether an error is of a client that the configuration has replaced since:
-// the run starts again with the new one.
-func (w *worker) replaced(p *Portal, err error) bool {
-	now := w.portals.get(p.Name)
-	return bitrix.FaultOf(err) != bitrix.NoFault && (now == nil || now.Client != p.Client)
-}
-
 // holdOf is the hold of a rule that does not run now.
 func holdOf(gen *fleet.Generation, r *queue.Run) queue.Hold {
 	h := queue.Hold{Portal: r.Portal, Rule: r.Rule, Cause: hold.Removed, Reason: "the rule is in no rule file of the portal"}
@@ -195,7 +187,7 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.
 		Count: r.Count, Added: r.Added, Deleted: r.Deleted, Quiet: quiet,
 		Attempt: r.Attempt, LastAttempt: r.Attempt >= r.MaxAttempts,
 		Inputs: inputs, Memory: runMemory{r, find}, Rule: find, Guard: p.guard, Zone: p.Zone, Language: p.language, Calendar: p.calendar, Log: w.log, Private: w.config.Load().PrivateHosts,
-		PortalDown: func(ctx context.Context, err error) bool { return w.replaced(p, err) || p.hold.Judge(ctx, err) },
+		PortalDown: w.portals.down(p),
 	}
 	if r.Event.Code == catchup.CodeLook && r.Woken.IsZero() {
 		out.Look, out.DryRun = true, &dryrun.Run{}
