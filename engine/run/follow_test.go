@@ -232,6 +232,30 @@ func TestAt(t *testing.T) {
 		})
 	}
 
+	t.Run("a step of deleted", func(t *testing.T) {
+		d := newDiary(t, reminder)
+		d.rule = enginetest.Compile(t, enginetest.Head+strings.Replace(reminder, "steps:", "deleted:", 1)+"    steps:\n      - make_rows: {count: 1}\n", &d.out).Rules[0]
+		for i, x := range [][3]string{
+			{"2026-05-02T08:00", "", "2026-05-02T09:00"},
+			{"2026-05-02T09:00", "reminded", "2026-05-03T09:00"},
+			{"2026-05-02T09:10", "", "2026-05-03T09:00"}, // late events
+			{"2026-05-02T09:20", "", "2026-05-03T09:00"},
+			{"2026-05-03T09:00", "after", ""},
+			{"2026-05-03T09:01", "", ""},
+			{"2026-05-03T09:02", "", ""},
+		} {
+			d.change = func(r *run.Run) { r.Deleted, r.Entity.TypeID, r.Now = true, 0, at(x[0]) }
+			saved, err := d.run(map[string]any{"end": "2026-05-02T09:00:00Z"})
+			due := ""
+			if !d.wake.IsZero() {
+				due = d.wake.UTC().Format("2006-01-02T15:04")
+			}
+			if err != nil || saved != x[1] || due != x[2] {
+				t.Errorf("run %d: saved %q, next run at %q, %v, want %q and %q", i+1, saved, due, err, x[1], x[2])
+			}
+		}
+	})
+
 	t.Run("a failed run plans nothing and remembers nothing", func(t *testing.T) {
 		d := newDiary(t, reminder+"      - when: =event.count == 1\n        fail: {with: oops}\n")
 		d.change = func(r *run.Run) { r.Now = at("2026-05-02T09:00") }

@@ -228,10 +228,7 @@ func (m *remembered) commit(ctx context.Context, sc engine.Scope) error {
 	if err := m.keepStarts(ctx, false); err != nil {
 		return err
 	}
-	if !m.wake.IsZero() {
-		m.memory.Wake(m.wake)
-		m.follows = append(m.follows, "next run at "+m.wake.Format(time.RFC3339))
-	}
+	m.plan()
 	if err := m.moveOld(ctx); err != nil {
 		return err
 	}
@@ -250,6 +247,18 @@ func (m *remembered) commit(ctx context.Context, sc engine.Scope) error {
 	return nil
 }
 
+// plan plans the next run of the rule for the entity, if a step waits for a time.
+func (m *remembered) plan() {
+	if !m.wake.IsZero() {
+		m.memory.Wake(m.wake)
+		m.follows = append(m.follows, "next run at "+m.wake.Format(time.RFC3339))
+	}
+}
+
+// forgetAttempt drops what the steps for an existing entity have noted, because the entity
+// does not exist any more. The runs that they start still follow.
+func (m *remembered) forgetAttempt() { m.toStore, m.wake = nil, time.Time{} }
+
 // commitGone empties the memory of an entity that does not exist. What its deleted steps
 // remember stays, because late events start them again.
 func (m *remembered) commitGone(ctx context.Context) error {
@@ -259,17 +268,24 @@ func (m *remembered) commitGone(ctx context.Context) error {
 	if err := m.keepStarts(ctx, true); err != nil {
 		return err
 	}
+	m.plan()
 	kept := map[string]string{}
+	keep := func(kind string, s *engine.Step) (err error) {
+		kept[kind+s.Key], _, err = m.lookUp(ctx, kind, s)
+		return err
+	}
 	for _, s := range engine.Flatten(m.rule.Deleted) {
+		var err error
 		switch {
 		case s.Once != nil:
-			old, _, err := m.lookUp(ctx, keyOnce, s)
-			if err != nil {
-				return err
-			}
-			kept[keyOnce+s.Key] = old
+			err = keep(keyOnce, s)
+		case s.At != nil:
+			err = keep(keyAt, s)
 		case s.Entered != nil:
 			kept[keyEntered+s.Key] = boolText(m.isTrue[s])
+		}
+		if err != nil {
+			return err
 		}
 	}
 	for _, c := range m.toStore {

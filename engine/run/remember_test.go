@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/run"
@@ -19,6 +20,7 @@ type diary struct {
 	memory *run.LocalMemory
 	rule   *engine.Rule
 	out    []enginetest.Saved
+	wake   time.Time // of the next run
 	change func(*run.Run)
 }
 
@@ -44,7 +46,7 @@ func (d *diary) run(data map[string]any) (saved string, err error) {
 	d.out = nil
 	d.memory.Begin()
 	if _, err = r.Do(context.Background(), d.rule); err == nil {
-		d.memory.Succeed()
+		_, d.wake = d.memory.Succeed()
 	}
 	var all []string
 	for _, s := range d.out {

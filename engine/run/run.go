@@ -189,7 +189,7 @@ func (x *execution) do(ctx context.Context) (history.Outcome, error) {
 		}
 	}
 	outcome := history.Gone
-	x.remembered.toStore = nil
+	x.remembered.forgetAttempt()
 	if len(x.rule.Deleted) > 0 {
 		x.deleted = true
 		if outcome, err = outcomeOf(history.Removed, x.steps(ctx, x.rule.Deleted, sc)); err != nil {
