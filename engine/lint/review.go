@@ -162,7 +162,7 @@ func (c *reviewer) stepLists(steps []*engine.Step) {
 func (c *reviewer) stepText(s *engine.Step) string {
 	var b strings.Builder
 	b.WriteString(s.Action.Name)
-	for _, n := range []*engine.Value{s.When, s.Entered, s.Once, s.ForEach} {
+	for _, n := range []*engine.Value{s.When, s.Entered, s.At, s.Once, s.ForEach} {
 		b.WriteString("|")
 		if n != nil {
 			writeNode(&b, n.Node)
