@@ -84,6 +84,8 @@ type StepDescription struct {
 	Effect  string   `json:"effect,omitempty"`
 	When    string   `json:"when,omitempty"`
 	Entered string   `json:"entered,omitempty"`
+	At      string   `json:"at,omitempty"`
+	Late    Duration `json:"late,omitempty"` // after at
 	Once    string   `json:"once,omitempty"`
 	ForEach string   `json:"for_each,omitempty"`
 	Limit   int      `json:"limit,omitempty"` // of for_each
@@ -170,7 +172,7 @@ func describeSteps(steps []*engine.Step) []StepDescription {
 		d := StepDescription{
 			Step: s.Label, Action: s.Action.Name, Line: s.Pos.Line,
 			Effect: map[engine.Effect]string{engine.Reads: "reads", engine.Writes: "writes"}[s.Effect()],
-			When:   valueText(s.When), Entered: valueText(s.Entered), Once: valueText(s.Once), ForEach: valueText(s.ForEach),
+			When:   valueText(s.When), Entered: valueText(s.Entered), At: valueText(s.At), Late: Duration(s.Late), Once: valueText(s.Once), ForEach: valueText(s.ForEach),
 			Timeout: Duration(s.Timeout), Retry: s.Retry, Ends: s.Action.Ends,
 			OnError: map[engine.OnError]string{engine.OnErrorPark: "park", engine.OnErrorSkip: "skip", engine.OnErrorSteps: "steps"}[s.OnError],
 			Instead: describeSteps(s.Instead), Cost: CostDescription(stepCost(s)),

@@ -153,6 +153,10 @@ func TestLogic(t *testing.T) {
 		"[{when: =event.count > 1, log: {message: a}}]",
 		"[{for_each: '=[1]', log: {message: a}}]",
 		"[{once: =event.id, log: {message: a}}]",
+		"[{entered: =event.count > 1, log: {message: a}}]",
+		"[{at: '=atTime(event.time, \"09:00\")', log: {message: a}}]",
+		"[{at: '=atTime(event.time, \"10:00\")', log: {message: a}}]",
+		"[{at: {time: '=atTime(event.time, \"10:00\")', late: 2h}, log: {message: a}}]",
 		"[{retry: 2, log: {message: a}}]",
 		"[{timeout: 2s, log: {message: a}}]",
 		"[{on_error: skip, log: {message: a}}]",
@@ -263,5 +267,14 @@ rules:
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestNeedsOfAStart: a rule that starts a rule with the id company needs nothing of
+// companies.
+func TestNeedsOfAStart(t *testing.T) {
+	set := compile(t, "version: 1\nrules:\n  company:\n    about: portal\n    steps: [{log: {message: a}}]\n  r:\n    on: ONCRMDEALUPDATE\n    steps: [{start: {rule: company}}]\n")
+	if needs := describe.NeedsOf(set.Rules[1], nil); len(needs.Places) != 0 {
+		t.Errorf("places %+v", needs.Places)
 	}
 }

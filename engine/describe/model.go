@@ -45,6 +45,9 @@ func modelRule(r *engine.Rule, b *modeler) {
 		triggers[i] = fmt.Sprintf("%s/%d", t.Code, t.EntityTypeID)
 	}
 	slices.Sort(triggers)
+	if r.AboutKind != nil {
+		fmt.Fprintf(b, "about %+v\n", *r.AboutKind)
+	}
 	fmt.Fprintf(b, "on %s\nwhen ", strings.Join(triggers, " "))
 	modelValue(r.When, b)
 	b.WriteString(" entity ")
@@ -62,6 +65,10 @@ func modelSteps(b *modeler, what string, steps []*engine.Step) {
 		if s.Entered != nil {
 			b.WriteString(" entered ")
 			modelValue(s.Entered, b)
+		}
+		if s.At != nil {
+			fmt.Fprintf(b, " late %s at ", s.Late)
+			modelValue(s.At, b)
 		}
 		b.WriteString(" once ")
 		modelValue(s.Once, b)

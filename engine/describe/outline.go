@@ -26,7 +26,7 @@ type StepOutline struct {
 	// When says that the step has this option.
 	When bool
 	// Memory is the option by which the memory of earlier runs decides whether the step
-	// runs: once or entered; "" without one.
+	// runs: once, entered or at; "" without one.
 	Memory string
 	// Writes says that the step may change the portal's data.
 	Writes  bool
@@ -75,6 +75,8 @@ func memoryWord(s *engine.Step) string {
 	switch {
 	case s.Entered != nil:
 		return "entered"
+	case s.At != nil:
+		return "at"
 	case s.Once != nil:
 		return "once"
 	}
@@ -111,6 +113,9 @@ func managedFields(s *engine.Step, sc engine.Scope) Managed {
 
 // resolve finds the type or list that an argument names.
 func (m *Managed) resolve(kind engine.TouchKind, v *engine.Value, sc engine.Scope) {
+	if kind == engine.TouchRule { // the argument names a rule
+		return
+	}
 	out, _ := fixed(v, sc)
 	switch x := out.(type) {
 	case num.Num:

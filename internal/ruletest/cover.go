@@ -118,6 +118,9 @@ const (
 func stepRan(step string) string   { return "step " + step + " runs" }
 func whenFalse(step string) string { return "step " + step + " is skipped: when is false" }
 func nothingNew(step, memory string) string {
+	if memory == "at" {
+		return "step " + step + " is skipped: it is not the time of at"
+	}
 	return "step " + step + " is skipped: " + memory + " has nothing new"
 }
 
