@@ -159,6 +159,7 @@ func options(s describe.StepDescription) string {
 	add(s.ForEach != "", "for each of %s, at most %d", s.ForEach, s.Limit)
 	add(s.When != "", "only when %s", s.When)
 	add(s.Entered != "", "each time when %s has become true", s.Entered)
+	add(s.At != "", "at the time %s, or up to %s later", s.At, s.Late)
 	add(s.Once != "", "once for each value of %s", s.Once)
 	add(s.Timeout > 0, "within %s", s.Timeout)
 	add(s.Retry > 0, "in at most %d attempts", s.Retry)
