@@ -17,6 +17,14 @@ type About struct {
 	TypeID int
 }
 
+// String names it for people: a company, an item of type 1072, the portal.
+func (a About) String() string {
+	if a.Portal {
+		return "the portal"
+	}
+	return TypeWord(a.TypeID)
+}
+
 // Subject returns what the runs of the rule are for: what the file says, or else the type
 // of all its events. ok is false if the events are about several types or about none of
 // the CRM.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -48,6 +49,57 @@ func (c *stepCompiler) stepOnce(s *engine.Step, m yamlfile.Mapping, env formula.
 	}
 	if s.ForEach != nil {
 		s.Once.Reads(func(name string) { s.PerRow = s.PerRow || name == engine.NameRow })
+	}
+}
+
+// defaultLate is how long after the time of at a step may still run.
+const defaultLate = 24 * time.Hour
+
+// longestLate bounds late.
+const longestLate = 31 * 24 * time.Hour
+
+// stepAt compiles at: a formula, or {time: …, late: 2h}.
+func (c *stepCompiler) stepAt(s *engine.Step, m yamlfile.Mapping, env formula.Env) {
+	e, ok := m.Get("at")
+	if !ok {
+		return
+	}
+	s.Remembers, s.Late = true, defaultLate
+	n := yamlfile.Resolve(e.Value)
+	if n.Kind == yaml.MappingNode {
+		inner, ok := c.mapping(n)
+		if !ok {
+			return
+		}
+		c.keys(inner, diag.Phrasef("at"), keyNames(atKeys)...)
+		if late, ok := inner.Get("late"); ok {
+			d, err := time.ParseDuration(yamlfile.Resolve(late.Value).Value)
+			if err != nil || d < 0 || d > longestLate {
+				c.Errorf(late.Value, "wrong-type", "late takes a duration up to 744h, such as 30m or 2h")
+			}
+			s.Late = d
+		}
+		t, ok := inner.Get("time")
+		if !ok {
+			c.Errorf(n, "missing-key", "at has no time").Hint = "at: {time: =addDays(date(deal.closedate), -3), late: 2h}"
+			return
+		}
+		n = t.Value
+	}
+	s.At = c.value(n, want{typ: formula.Type{Kind: formula.Time, Maybe: true}, what: diag.Phrasef("at")}, env)
+	switch {
+	case s.At == nil:
+	case s.At.Formula == nil:
+		c.Errorf(n, "wrong-type", "at takes a formula that gives a time").Hint = "=addDays(date(deal.closedate), -3)"
+	default:
+		if _, constant := s.At.Const(); constant {
+			c.Errorf(n, "constant-time", "at is the same time for all entities and in every run").Hint = "compute it from a field of the entity"
+		}
+	}
+	for _, other := range []string{"once", "entered"} {
+		if o, both := m.Get(other); both {
+			c.Errorf(o.Key, "two-memories", "a step has either at or %s: at already runs it once for each time", other).Hintf("remove %s, or compute a value at the time and use it in the when of another step", other)
+		}
 	}
 }
 
