@@ -34,7 +34,8 @@ type RuleDescription struct {
 	ID      string   `json:"id"`
 	Title   string   `json:"title,omitempty"`
 	Line    int      `json:"line"`
-	Events  []string `json:"events"` // ONCRMDEALADD, ONCRMDYNAMICITEMADD of type 31
+	Events  []string `json:"events"`          // ONCRMDEALADD, ONCRMDYNAMICITEMADD of type 31
+	About   string   `json:"about,omitempty"` // what the runs are for, if the file says it: a company
 	Portals []string `json:"portals,omitempty"`
 	When    string   `json:"when,omitempty"`
 	Entity  string   `json:"entity,omitempty"`
@@ -124,10 +125,13 @@ func Set(s *engine.RuleSet) Description {
 
 func describeRule(r *engine.Rule) RuleDescription {
 	d := RuleDescription{
-		ID: r.ID, Title: r.Title, Line: r.Pos.Line, Portals: r.Portals, When: valueText(r.When), Entity: valueText(r.Entity),
+		ID: r.ID, Title: r.Title, Line: r.Pos.Line, Events: []string{}, Portals: r.Portals, When: valueText(r.When), Entity: valueText(r.Entity),
 		Quiet: Duration(r.Debounce), Max: Duration(r.Ceiling), Limits: LimitsDescription(r.Limits),
 		Steps: describeSteps(r.Steps), Deleted: describeSteps(r.Deleted),
 		Cost: CostDescription(costOf(r.Steps)), DeletedCost: CostDescription(costOf(r.Deleted)),
+	}
+	if r.AboutKind != nil {
+		d.About = r.AboutKind.String()
 	}
 	for _, t := range r.Triggers {
 		d.Events = append(d.Events, triggerText(t))

@@ -103,7 +103,12 @@ func (p *prose) set(s describe.Description) {
 
 func (p *prose) rule(r describe.RuleDescription) {
 	p.line(0, "rule %s", join(": ", r.ID, r.Title))
-	p.line(1, "listens to %s", strings.Join(r.Events, ", "))
+	if r.About != "" {
+		p.line(1, "is about %s, and other rules can start it", r.About)
+	}
+	if len(r.Events) > 0 {
+		p.line(1, "listens to %s", strings.Join(r.Events, ", "))
+	}
 	if len(r.Portals) > 0 {
 		p.line(1, "only in %s", portalNames(r.Portals))
 	}
