@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"slices"
 	"time"
 
 	"gopkg.in/yaml.v3"
@@ -101,17 +100,17 @@ type Rule struct {
 
 // Remembers reports whether the runs of the rule remember something.
 func (r *Rule) Remembers() bool {
-	return len(r.Before) > 0 || slices.ContainsFunc(r.AllSteps(), func(s *Step) bool { return s.Remembers || s.Action.Starts })
+	return len(r.Before) > 0 || r.hasStep(func(s *Step) bool { return s.Remembers || s.Action.Starts })
 }
 
 // Starts reports whether the rule starts runs of other rules.
 func (r *Rule) Starts() bool {
-	return slices.ContainsFunc(r.AllSteps(), func(s *Step) bool { return s.Action.Starts })
+	return r.hasStep(func(s *Step) bool { return s.Action.Starts })
 }
 
 // Sleeps reports whether the rule waits for times.
 func (r *Rule) Sleeps() bool {
-	return slices.ContainsFunc(r.AllSteps(), func(s *Step) bool { return s.At != nil })
+	return r.hasStep(func(s *Step) bool { return s.At != nil })
 }
 
 // Past is a value of a run that later runs read as before.

@@ -19,6 +19,16 @@ func Flatten(steps []*Step) []*Step {
 // on_error.
 func (r *Rule) AllSteps() []*Step { return slices.Concat(Flatten(r.Steps), Flatten(r.Deleted)) }
 
+// hasStep reports whether a step of AllSteps is one of a kind. It makes no list, because
+// each run asks.
+func (r *Rule) hasStep(is func(*Step) bool) bool {
+	return hasStep(r.Steps, is) || hasStep(r.Deleted, is)
+}
+
+func hasStep(steps []*Step, is func(*Step) bool) bool {
+	return slices.ContainsFunc(steps, func(s *Step) bool { return is(s) || hasStep(s.Instead, is) })
+}
+
 // EachValue calls f for every value of the step itself, not of its on_error.
 func (s *Step) EachValue(f func(*Value)) {
 	for _, v := range []*Value{s.When, s.Entered, s.At, s.Once, s.ForEach} {

@@ -333,9 +333,6 @@ func (m *remembered) moveOld(ctx context.Context) error {
 // past returns the value of before.
 func (m *remembered) past(ctx context.Context) (map[string]any, error) {
 	out := map[string]any{}
-	if len(m.rule.Before) == 0 {
-		return out, nil
-	}
 	stored := map[string]any{}
 	if m.memory != nil {
 		text, ok, err := m.memory.Get(ctx, keyBefore)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/run"
 	"github.com/b24rules/b24rules/internal/enginetest"
 )
@@ -66,6 +67,13 @@ func (d *diary) expect(all ...string) {
 			d.t.Errorf("%s: saved %q, %v, want %q", stage, got, err, want)
 		}
 	}
+}
+
+// unreadable is a memory that cannot be read.
+type unreadable struct{ *run.LocalMemory }
+
+func (unreadable) Get(context.Context, string) (string, bool, error) {
+	return "", false, errors.New("the memory is asked")
 }
 
 const won = `    steps:
@@ -215,6 +223,15 @@ func TestBefore(t *testing.T) {
 		d.expect("A: A")
 		d.change = func(r *run.Run) { r.Deleted, r.Entity.TypeID = true, 0 }
 		d.expect("A: was A", "A: was -")
+	})
+
+	t.Run("a rule whose when is false asks for nothing", func(t *testing.T) {
+		d := newDiary(t, "    when: =event.count > 5\n    steps:\n      - compute: {stage: =event.data.stage}\n      - save: {entityTypeId: 9, fields: {it: '=before.stage ?? stage'}}\n")
+		r := enginetest.DealRun()
+		r.Memory = unreadable{d.memory}
+		if trace, err := r.Do(context.Background(), d.rule); err != nil || trace.Outcome != history.Skipped {
+			t.Errorf("%s, %v", trace.Outcome, err)
+		}
 	})
 
 	t.Run("another type", func(t *testing.T) {

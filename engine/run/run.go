@@ -169,6 +169,11 @@ func (x *execution) do(ctx context.Context) (history.Outcome, error) {
 			return history.Skipped, err
 		}
 	}
+	if len(x.rule.Before) > 0 {
+		if sc.Vars[engine.NameBefore], err = x.remembered.past(ctx); err != nil {
+			return "", err
+		}
+	}
 	gone := x.run.Deleted
 	if gone {
 		// The portal decides, not the event. An entity that exists again gets the steps
@@ -246,13 +251,6 @@ func (x *execution) scope(ctx context.Context) (engine.Scope, error) {
 		engine.NameInputs: inputs,
 		engine.NameVars:   vars,
 	}}
-	if len(x.rule.Before) > 0 {
-		past, err := x.remembered.past(ctx)
-		if err != nil {
-			return engine.Scope{}, err
-		}
-		sc.Vars[engine.NameBefore] = past
-	}
 	for _, v := range x.rule.Set.Vars {
 		val, err := v.Value.Eval(ctx, sc)
 		if err != nil {
