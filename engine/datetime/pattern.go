@@ -70,9 +70,9 @@ func Parts(pattern string) (parts []Part, unclosed bool) {
 				text, rest, unclosed = "'", pattern[1:], true
 			}
 			parts, pattern = append(parts, Part{Text: text, Quoted: true}), rest
-		case isLetter(pattern[0]):
+		case IsLetter(pattern[0]):
 			end := 0
-			for end < len(pattern) && isLetter(pattern[end]) {
+			for end < len(pattern) && IsLetter(pattern[end]) {
 				end++
 			}
 			parts, pattern = append(parts, word(pattern[:end])...), pattern[end:]
@@ -105,21 +105,15 @@ func quoted(s string) (text, rest string, closed bool) {
 }
 
 // word cuts a word into its parts.
-func word(w string) []Part {
-	runs := runsOf(w)
-	known := true
+func word(w string) (parts []Part) {
+	runs := Runs(w)
 	for i, run := range runs {
-		if fill[run.Text] == nil && (run.Text != "T" || i == 0 || i+1 == len(runs)) {
-			known = false
+		if !IsPart(run) && (run != "T" || i == 0 || i+1 == len(runs)) {
+			return wordParts(w)
 		}
+		parts = append(parts, Part{Text: run, Filled: IsPart(run)})
 	}
-	for i, run := range runs {
-		runs[i].Filled = fill[run.Text] != nil && known
-	}
-	if known {
-		return runs
-	}
-	return wordParts(w)
+	return parts
 }
 
 // wordParts fills only those parts of a word that no text has.
@@ -137,16 +131,17 @@ func wordParts(w string) (parts []Part) {
 	return parts
 }
 
-// runsOf cuts a word into runs of one letter.
-func runsOf(w string) (runs []Part) {
-	for w != "" {
-		size := len(w) - len(strings.TrimLeft(w, w[:1]))
-		runs, w = append(runs, Part{Text: w[:size]}), w[size:]
+// Runs cuts a word into runs of one letter.
+func Runs(word string) (runs []string) {
+	for word != "" {
+		size := len(word) - len(strings.TrimLeft(word, word[:1]))
+		runs, word = append(runs, word[:size]), word[size:]
 	}
 	return runs
 }
 
-func isLetter(b byte) bool { return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' }
+// IsLetter reports whether a character of a pattern is a letter of a word.
+func IsLetter(b byte) bool { return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' }
 
 // IsPart reports whether a run of one letter is a part that a time fills in.
 func IsPart(run string) bool { return fill[run] != nil }

@@ -2,6 +2,7 @@ package formula
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
@@ -72,7 +73,7 @@ func (c *checker) fixedPattern(n *ast.StringNode) {
 // is another character or a text in quotes.
 func wordLength(pieces []datetime.Part) int {
 	size := 0
-	for size < len(pieces) && !pieces[size].Quoted && isASCIILetter(pieces[size].Text[0]) {
+	for size < len(pieces) && !pieces[size].Quoted && datetime.IsLetter(pieces[size].Text[0]) {
 		size++
 	}
 	return size
@@ -106,14 +107,10 @@ func foreignWord(pieces []datetime.Part) (p Problem, foreign bool) {
 	for _, piece := range pieces {
 		word += piece.Text
 	}
-	runs := letterRuns(word)
-	filled, others, unknown := 0, 0, ""
+	runs := datetime.Runs(word)
+	others, unknown := 0, ""
 	for i, run := range runs {
-		switch {
-		case datetime.IsPart(run):
-			filled++
-		case run == "T" && i > 0 && i+1 < len(runs):
-		default:
+		if !datetime.IsPart(run) && (run != "T" || i == 0 || i+1 == len(runs)) {
 			others++
 			unknown = cmp.Or(unknown, run)
 		}
@@ -121,10 +118,8 @@ func foreignWord(pieces []datetime.Part) (p Problem, foreign bool) {
 	if unknown == "" {
 		return p, false
 	}
-	written := false // formatDate fills in a part of the word
-	for _, piece := range pieces {
-		written = written || piece.Filled
-	}
+	// formatDate fills in a part of the word.
+	written := slices.ContainsFunc(pieces, func(p datetime.Part) bool { return p.Filled })
 	isText := !written && len(runs) > 1 && strings.Trim(word, foreignLetters) != ""
 	if isText {
 		return p, false
@@ -140,15 +135,6 @@ func foreignWord(pieces []datetime.Part) (p Problem, foreign bool) {
 		p.Code = codeArgs
 	}
 	return p, true
-}
-
-// letterRuns cuts a word into runs of one letter.
-func letterRuns(word string) (runs []string) {
-	for word != "" {
-		size := len(word) - len(strings.TrimLeft(word, word[:1]))
-		runs, word = append(runs, word[:size]), word[size:]
-	}
-	return runs
 }
 
 // partHints are parts of patterns of Java, PHP, Excel, moment.js and strftime, by their
@@ -181,5 +167,3 @@ var partHints = map[byte]string{
 	's': "write ss for the seconds",
 	'S': "formatDate writes no fractions of a second",
 }
-
-func isASCIILetter(b byte) bool { return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' }

@@ -241,8 +241,9 @@ func workdaysBetween(m *Machine, args []any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if days := datetime.DaysBetween(from, to); m.spend(max(days, -days)) != nil {
-		return nil, m.spend(0)
+	days := datetime.DaysBetween(from, to)
+	if err := m.spend(max(days, -days)); err != nil {
+		return nil, err
 	}
 	n, err := calendar.WorkdaysBetween(from, to)
 	return orNil(num.FromInt(int64(n)), err)

@@ -23,11 +23,12 @@ func FormatNumber(n num.Num, places int, lang datetime.Language) string {
 	if lang == datetime.Russian {
 		group, point = noBreak, ","
 	}
-	whole, fraction, _ := strings.Cut(strings.TrimPrefix(n.Round(places).String(), "-"), ".")
 	var b strings.Builder
-	if n.Round(places).Sign() < 0 {
+	digits, negative := strings.CutPrefix(n.Round(places).String(), "-")
+	if negative {
 		b.WriteByte('-')
 	}
+	whole, fraction, _ := strings.Cut(digits, ".")
 	for i, digit := range whole {
 		if i > 0 && (len(whole)-i)%3 == 0 {
 			b.WriteString(group)
