@@ -40,8 +40,10 @@ func (m *remembered) keepStarts(ctx context.Context, gone bool) error {
 	for rule, entities := range m.named {
 		now[rule] = slices.Sorted(maps.Keys(entities))
 	}
-	rules := slices.Compact(slices.Sorted(slices.Values(slices.Concat(slices.Collect(maps.Keys(before)), slices.Collect(maps.Keys(now))))))
-	for _, rule := range rules {
+	rules := map[string][]string{}
+	maps.Copy(rules, before)
+	maps.Copy(rules, now)
+	for _, rule := range slices.Sorted(maps.Keys(rules)) {
 		var words []string
 		for _, entity := range now[rule] {
 			words = append(words, entity)

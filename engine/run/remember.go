@@ -193,11 +193,16 @@ func (m *remembered) lookUp(ctx context.Context, kind string, s *engine.Step) (v
 		return "", false, nil
 	}
 	m.asked = true
-	value, ok, err = m.memory.Get(ctx, kind+s.Key)
+	value, ok, err = m.get(ctx, kind+s.Key)
 	if err == nil && !ok && kind == keyOnce {
-		value, ok, err = m.memory.Get(ctx, s.Label)
+		value, ok, err = m.get(ctx, s.Label)
 	}
-	if err != nil {
+	return value, ok, err
+}
+
+// get reads a key of the memory.
+func (m *remembered) get(ctx context.Context, key string) (value string, ok bool, err error) {
+	if value, ok, err = m.memory.Get(ctx, key); err != nil {
 		return "", false, fmt.Errorf("read the memory of the rule: %w", err)
 	}
 	return value, ok, nil
@@ -233,9 +238,9 @@ func (m *remembered) commit(ctx context.Context, sc engine.Scope) error {
 		return err
 	}
 	for _, c := range m.toStore {
-		old, ok, err := m.memory.Get(ctx, c.key)
+		old, ok, err := m.get(ctx, c.key)
 		if err != nil {
-			return fmt.Errorf("read the memory of the rule: %w", err)
+			return err
 		}
 		if ok && m.look { // a look adds what is missing, and takes nothing from a live run
 			continue
@@ -317,7 +322,7 @@ func (m *remembered) moveOld(ctx context.Context) error {
 		if s.Once == nil {
 			continue
 		}
-		old, ok, err := m.memory.Get(ctx, s.Label)
+		old, ok, err := m.get(ctx, s.Label)
 		if err != nil {
 			return err
 		}
