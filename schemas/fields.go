@@ -95,9 +95,7 @@ var oldNames = map[string]string{
 // OldName is the name of a field in crm.deal.* and the like.
 func OldName(entityTypeID int, name string) string {
 	switch {
-	case entityTypeID == TypeLead && name == "stageId":
-		return "STATUS_ID"
-	case entityTypeID == TypeQuote && name == "stageId":
+	case name == "stageId" && (entityTypeID == TypeLead || entityTypeID == TypeQuote):
 		return "STATUS_ID"
 	case oldNames[name] != "":
 		return oldNames[name]

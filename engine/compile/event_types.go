@@ -84,13 +84,12 @@ func eventData(triggers []engine.Trigger) formula.Type {
 		for f, n := range fields {
 			inner[f] = text(n)
 		}
-		keys["FIELDS"] = formula.OpenRecord(inner)
-		fields := keys["FIELDS"]
+		fields := formula.OpenRecord(inner)
 		fields.Domain = noSuchData(triggers, inner, "FIELDS has ")
-		keys["FIELDS"] = fields
 		if withFields < len(triggers) {
-			keys["FIELDS"] = keys["FIELDS"].Optional()
+			fields = fields.Optional()
 		}
+		keys["FIELDS"] = fields
 	}
 	for d, n := range data {
 		keys[d] = text(n)

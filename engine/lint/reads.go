@@ -25,14 +25,14 @@ func (c *reviewer) reviewReads(f *flow, s *engine.Step) {
 		entries, value := s.Types.Part(t.Which)
 		if entries == nil {
 			if pathOf(value) != engine.NameEvent+".id" { // the actions check it
-				c.otherID(f, value, e.typ, diag.Phrasef("the step"))
+				c.otherID(value, e.typ, diag.Phrasef("the step"))
 			}
 			c.zeroID(f, s, value, diag.Phrasef("the step then fails"))
 		}
 		for _, x := range slices.Concat(entries, e.entries(t.Fields)) {
 			name := strings.TrimLeft(e.fieldName(x), "=")
 			if field, ok := schemas.ItemField(e.typ, name); ok {
-				c.otherID(f, x.Value, field.HoldsID(), diag.Phrasef("%s of %s", name, typeWord(e.typ)))
+				c.otherID(x.Value, field.HoldsID(), diag.Phrasef("%s of %s", name, typeWord(e.typ)))
 			}
 		}
 		for _, x := range entries {
@@ -81,12 +81,12 @@ func pathOf(v *engine.Value) string {
 
 // otherID warns of an id of another kind of entity. what names the place that takes ids
 // of the type.
-func (c *reviewer) otherID(f *flow, v *engine.Value, typ int, what diag.Phrase) {
+func (c *reviewer) otherID(v *engine.Value, typ int, what diag.Phrase) {
 	if v == nil || typ == 0 {
 		return
 	}
 	for _, e := range v.List {
-		c.otherID(f, e, typ, what)
+		c.otherID(e, typ, what)
 	}
 	t := v.Type
 	if t.Kind == formula.List && t.Elem != nil && v.Formula != nil {

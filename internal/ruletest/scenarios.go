@@ -361,11 +361,10 @@ func verdict(err error) string {
 }
 
 func (w *sandbox) remember(r engine.Route) *run.LocalMemory {
-	key := r.Rule.ID + " " + r.Entity.String()
-	m := w.memory[key]
+	m := w.memory[routeKey(r)]
 	if m == nil {
 		m = &run.LocalMemory{}
-		w.memory[key] = m
+		w.memory[routeKey(r)] = m
 	}
 	return m
 }
