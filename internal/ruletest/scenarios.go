@@ -206,13 +206,13 @@ func (s *fixture) deliver(ctx context.Context, w *sandbox, e *testfile.Event, co
 			first = append(first, b.set.Route(s.file.PortalName(), heard, b.inputs)...)
 		}
 	}
-	turn := first
+	turn, counts := first, map[string]int{} // how many runs have started one
 	for link := 0; len(turn) > 0; link++ {
 		if link > maxLinks {
 			return nil, fmt.Errorf("the runs start each other without end: %d links", maxLinks)
 		}
 		var next []engine.Route
-		counts := map[string]int{}
+		named := map[string]int{}
 		for _, route := range turn {
 			event, n := heard, count
 			if one, ok := w.sleeping[routeKey(route)]; ok && heard.Code == "" && e.Start == "" && link == 0 {
@@ -233,12 +233,12 @@ func (s *fixture) deliver(ctx context.Context, w *sandbox, e *testfile.Event, co
 					continue // the step that names it fails
 				}
 				route := engine.Route{Rule: rule, Entity: st.Entity}
-				if counts[routeKey(route)]++; counts[routeKey(route)] == 1 {
+				if named[routeKey(route)]++; named[routeKey(route)] == 1 {
 					next = append(next, route)
 				}
 			}
 		}
-		turn = next
+		turn, counts = next, named
 	}
 	return out, nil
 }
@@ -371,6 +371,12 @@ func (w *sandbox) remember(r engine.Route) *run.LocalMemory {
 
 // noSubscriber explains why no rule ran for an event.
 func (s *fixture) noSubscriber(e *testfile.Event) string {
+	switch {
+	case e.Start != "":
+		return fmt.Sprintf("rule %s cannot be started: it does not say with about what it runs for, or the scene has no id", e.Start)
+	case e.EngineEvent().Code == "":
+		return "no run waits for " + e.Label
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "no rule subscribes to %s", e.Label)
 	for _, set := range s.sets {
