@@ -70,9 +70,12 @@ func startRun(_ context.Context, c *engine.Call, a startArgs) (any, error) {
 			continue
 		}
 		n, isNum := v.(num.Num)
-		id, exact := n.Int64()
-		if !isNum || !exact || id < 0 {
+		if !isNum {
 			return nil, engine.ParkError("start takes ids, not %s", engine.KindOf(v))
+		}
+		id, exact := n.Int64()
+		if !exact || id < 0 {
+			return nil, engine.ParkError("start takes ids, and %s is none", n)
 		}
 		if id > 0 {
 			ids = append(ids, int(id))

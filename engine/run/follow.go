@@ -114,17 +114,17 @@ func (m *remembered) due(ctx context.Context, s *engine.Step, sc engine.Scope) (
 	case err != nil:
 		return "", "", err
 	case before == at:
-		return "at " + t.Format(time.RFC3339) + " has run", at, nil
+		return "the step has run for the time " + t.Format(time.RFC3339), at, nil
 	case m.now.Before(t):
 		if t = t.Add(time.Microsecond - 1).Truncate(time.Microsecond); m.wake.IsZero() || t.Before(m.wake) {
 			m.wake = t
 		}
-		return "at " + t.Format(time.RFC3339) + " is to come", at, nil
+		return "the time " + t.Format(time.RFC3339) + " has not come", at, nil
 	case m.look:
 		m.set(keyAt+s.Key, at)
-		return "at " + t.Format(time.RFC3339) + " has passed before the rule was there", at, nil
+		return "the time " + t.Format(time.RFC3339) + " had passed before the rule's first look", at, nil
 	case m.now.After(t.Add(s.Late)):
-		return fmt.Sprintf("at %s has passed more than %s ago", t.Format(time.RFC3339), s.Late), at, nil
+		return fmt.Sprintf("the time %s passed more than %s ago", t.Format(time.RFC3339), s.Late), at, nil
 	}
 	return "", at, nil
 }

@@ -389,7 +389,7 @@ func (s *fixture) noSubscriber(e *testfile.Event) string {
 				}
 				subscribed = append(subscribed, text)
 			}
-			fmt.Fprintf(&b, "; %s subscribes to %s", r.ID, strings.Join(subscribed, ", "))
+			fmt.Fprintf(&b, "; %s subscribes to %s", r.ID, cmp.Or(strings.Join(subscribed, ", "), "no event"))
 			if len(r.Portals) > 0 && !slices.Contains(r.Portals, s.file.PortalName()) {
 				fmt.Fprintf(&b, " on the portals %s, and this portal is %s", strings.Join(r.Portals, ", "), s.file.PortalName())
 			}
