@@ -54,14 +54,10 @@ func checkEventOf(c *engine.StepCheck, arg string, typ int) {
 
 // typeName names one item of a type.
 func typeName(id int) string {
-	switch o := schemas.OwnerByType(id); {
-	case id == 0:
+	if id == 0 {
 		return "something outside the CRM"
-	case id >= schemas.FirstDynamicType || o.Name == "":
-		return "an item of type " + count(id).String()
-	default:
-		return "a " + strings.ReplaceAll(o.Name, "_", " ")
 	}
+	return engine.TypeWord(id)
 }
 
 func checkUpdateItem(c *engine.StepCheck) {
