@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,9 +108,10 @@ func (q *Queue) noteTakeovers(last Note) {
 	now := clock()
 	times, ended := strings.CutPrefix(last.Value, endedNote)
 	var used map[string]int64
+	portals := q.limited()
 	switch {
-	case ended && json.Unmarshal([]byte(times), &used) == nil && len(q.options.Portals) > 0:
-		for _, portal := range q.options.Portals {
+	case ended && json.Unmarshal([]byte(times), &used) == nil && len(portals) > 0:
+		for _, portal := range portals {
 			until := last.Set
 			if at, ok := used[portal]; ok {
 				until = fromMicros(at)
@@ -121,6 +123,12 @@ func (q *Queue) noteTakeovers(last Note) {
 	default:
 		q.noteTakeover("", now)
 	}
+}
+
+// limited returns the portals that this process works, without the "" of the work that
+// belongs to none: noteTakeover takes that for all portals.
+func (q *Queue) limited() []string {
+	return slices.DeleteFunc(slices.Clone(*q.portals.Load()), func(portal string) bool { return portal == "" })
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -137,7 +145,7 @@ func (q *Queue) spareTimes() string {
 		return ""
 	}
 	used := map[string]int64{}
-	for _, portal := range q.options.Portals {
+	for _, portal := range q.limited() {
 		used[portal] = micros(clock().Add(-q.options.Spare(portal)))
 	}
 	text, err := json.Marshal(used)

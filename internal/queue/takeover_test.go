@@ -20,14 +20,14 @@ type takeover struct {
 }
 
 // On SQLite a process may follow another one that ended in order, and noted when,
-// or that was killed.
+// or that was killed. The work that belongs to no portal has no limits.
 func TestTakeoverOfAFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dsn := newDSN(t)
 		var got []takeover
 		spare := map[string]time.Duration{"main": 20 * time.Second}
 		reopen := func() *queue.Queue {
-			return openDSN(t, dsn, queue.Options{Portals: []string{"main", "other"}, Spare: func(portal string) time.Duration { return spare[portal] }, Takeover: func(portal string, until time.Time) {
+			return openDSN(t, dsn, queue.Options{Portals: []string{"main", "other", ""}, Spare: func(portal string) time.Duration { return spare[portal] }, Takeover: func(portal string, until time.Time) {
 				got = append(got, takeover{portal, time.Since(until).Round(time.Second)})
 			}})
 		}
