@@ -132,26 +132,29 @@ func (q finisher) finish(ctx context.Context, r *Run, result error) {
 	v := q.judge(r, result, ctx.Err() != nil)
 	q.log(ctx, r, v)
 	next := r.following(v)
-	if len(next.starts) > 0 {
-		q.insist(ctx, "store the result of a run", r.ID, q.writes.doInOwnTransaction, func(ctx context.Context, t *tx) error {
-			return q.finishWith(ctx, t, r, v, next)
-		})
-		return
-	}
-	do := func(ctx context.Context, run func(context.Context, *tx) error) error {
-		return q.writes.doFor(ctx, entityKey(r.Portal, r.Entity), run)
-	}
-	q.insist(ctx, "store the result of a run", r.ID, do, func(ctx context.Context, t *tx) error {
-		switch mine, err := q.leave(ctx, t, r, v); {
-		case err != nil:
-			return err
-		case !mine:
-			// Either this is a repetition and the first try has succeeded, or the
-			// run was taken from us: then another process stores its result.
-			return nil
+	q.insist(ctx, "store the result of a run", r.ID, func(ctx context.Context) error {
+		if len(next.starts) > 0 {
+			return q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
+				return q.finishWith(ctx, t, r, v, next)
+			})
 		}
-		return q.store(ctx, t, r, v)
+		return q.writes.doFor(ctx, entityKey(r.Portal, r.Entity), func(ctx context.Context, t *tx) error {
+			return q.end(ctx, t, r, v, next)
+		})
 	})
+}
+
+// errNotOurs means that there is no result to store. Either this is a repetition and the
+// first try has succeeded, or the run was taken from us: then another process stores its
+// result.
+var errNotOurs = errors.New("another process has taken the run")
+
+// end stores the result of an attempt, without the runs that it starts.
+func (q finisher) end(ctx context.Context, t *tx, r *Run, v verdict, next following) error {
+	if err := q.leave(ctx, t, r, v); err != nil {
+		return err
+	}
+	return q.store(ctx, t, r, v, next)
 }
 
 func (q finisher) log(ctx context.Context, r *Run, v verdict) {
@@ -185,8 +188,8 @@ WHERE id = $1 AND claim = $2 AND state = 'running'`
 	clearDone = `DELETE FROM b24_done WHERE run_id = $1`
 )
 
-// leave ends our claim of a run. mine is false when we have none.
-func (q finisher) leave(ctx context.Context, t *tx, r *Run, v verdict) (mine bool, err error) {
+// leave ends our claim of a run. It returns errNotOurs if we have none.
+func (q finisher) leave(ctx context.Context, t *tx, r *Run, v verdict) error {
 	state, finished := Running, micros(clock()) // requeue sets the rest
 	switch v.outcome {
 	case OutcomeSucceeded:
@@ -205,10 +208,13 @@ func (q finisher) leave(ctx context.Context, t *tx, r *Run, v verdict) (mine boo
 		r.mu.Unlock()
 	}
 	n, err := t.Exec(ctx, leaveRun, r.ID, r.claim, string(state), finished, v.text, cause)
-	return n > 0, err
+	if err == nil && n == 0 {
+		err = errNotOurs
+	}
+	return err
 }
 
-func (q finisher) store(ctx context.Context, t *tx, r *Run, v verdict) error {
+func (q finisher) store(ctx context.Context, t *tx, r *Run, v verdict, next following) error {
 	r.mu.Lock()
 	record, atEnd := string(r.record), r.atEnd
 	r.mu.Unlock()
@@ -233,8 +239,8 @@ func (q finisher) store(ctx context.Context, t *tx, r *Run, v verdict) error {
 		if err := r.memory.store(ctx, t); err != nil {
 			return err
 		}
-		if until := r.following(v).wake; !until.IsZero() {
-			if err := q.sleep(ctx, t, r, until); err != nil {
+		if !next.wake.IsZero() {
+			if err := q.sleep(ctx, t, r, next.wake); err != nil {
 				return err
 			}
 		}

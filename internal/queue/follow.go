@@ -69,9 +69,6 @@ func (r *Run) following(v verdict) following {
 	return out
 }
 
-// errNotOurs undoes the transaction of a run that was taken from us.
-var errNotOurs = errors.New("another process has taken the run")
-
 // finishWith stores the success of a run and the runs that it starts. It touches many
 // entities, so it goes through them in the order of their keys, and its own entity has
 // its place in that order: no other transaction waits for this one while this one waits
@@ -88,14 +85,7 @@ func (q finisher) finishWith(ctx context.Context, t *tx, r *Run, v verdict, next
 	ended := false
 	end := func() error {
 		ended = true
-		mine, err := q.leave(ctx, t, r, v)
-		if err == nil && !mine {
-			err = errNotOurs
-		}
-		if err == nil {
-			err = q.store(ctx, t, r, v)
-		}
-		return err
+		return q.end(ctx, t, r, v, next)
 	}
 	for _, s := range next.starts {
 		if !ended && s.Entity >= r.Entity {

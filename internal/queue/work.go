@@ -67,9 +67,9 @@ func unlessEnded(ctx context.Context, err error) error {
 
 // insist repeats a write about a run until it succeeds or ctx ends, such as on a
 // full disk.
-func (q finisher) insist(ctx context.Context, what string, run int64, do func(context.Context, func(context.Context, *tx) error) error, write func(ctx context.Context, t *tx) error) {
+func (q finisher) insist(ctx context.Context, what string, run int64, write func(ctx context.Context) error) {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		err := do(context.WithoutCancel(ctx), write)
+		err := write(context.WithoutCancel(ctx))
 		if err == nil || errors.Is(err, errNotOurs) {
 			return
 		}
