@@ -103,10 +103,10 @@ func (q Input) backfill(ctx context.Context, t *tx, e Event, routes []Route) (Ba
 	if len(routes) == 0 {
 		return BackfillResult{}, nil
 	}
-	var result BackfillResult
-	if err := t.QueryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), len(routes), 0, micros(e.Received), "").Scan(&result.Event); err != nil {
-		return BackfillResult{}, fmt.Errorf("store the event: %w", err)
+	if err := storeEvent(ctx, t, &e, len(routes)); err != nil {
+		return BackfillResult{}, err
 	}
+	result := BackfillResult{Event: e.ID}
 	for _, r := range routes {
 		var id int64
 		err := t.QueryRow(ctx, insertBackfill, e.Portal, r.Rule, r.Entity, q.attempts(r), result.Event, micros(e.Received)).Scan(&id)

@@ -79,8 +79,8 @@ func (q finisher) finishWith(ctx context.Context, t *tx, r *Run, v verdict, next
 		return err
 	}
 	e := Event{Portal: r.Portal, Code: CodeStart, Data: data, Received: clock()}
-	if err := t.QueryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), len(next.starts), 0, micros(e.Received), "").Scan(&e.ID); err != nil {
-		return fmt.Errorf("store the event: %w", err)
+	if err := storeEvent(ctx, t, &e, len(next.starts)); err != nil {
+		return err
 	}
 	ended := false
 	end := func() error {

@@ -113,10 +113,19 @@ INSERT INTO b24_run_event (run_id, event_id) VALUES ($1, $2)
 ON CONFLICT (run_id, event_id) DO NOTHING`
 
 func (q Input) push(ctx context.Context, t *tx, e Event, routes []Route) error {
-	if err := t.QueryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), len(routes), micros(e.Sent), micros(e.Received), strings.Join(e.Missing, " ")).Scan(&e.ID); err != nil {
-		return fmt.Errorf("store the event: %w", err)
+	if err := storeEvent(ctx, t, &e, len(routes)); err != nil {
+		return err
 	}
 	return q.joinAll(ctx, t, e, routes)
+}
+
+// storeEvent stores an event and sets its ID.
+func storeEvent(ctx context.Context, t *tx, e *Event, routes int) error {
+	err := t.QueryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), routes, micros(e.Sent), micros(e.Received), strings.Join(e.Missing, " ")).Scan(&e.ID)
+	if err != nil {
+		return fmt.Errorf("store the event: %w", err)
+	}
+	return nil
 }
 
 // joinAll stores the runs of a stored event, or lets it join those that wait.
