@@ -168,7 +168,10 @@ WHERE r.portal = $2 AND r.rule = $3 AND r.entity = $4 AND r.state IN ('waiting',
 func (q Input) WakeSleepers(ctx context.Context, portal, rule, after string) (last string, err error) {
 	err = q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
 		now := micros(clock())
-		entities, err := texts(t.Query(ctx, selectSleepers, now, portal, rule, after, maxPage))
+		entities, err := store.All(ctx, t, "", func(row store.Row) (entity string, err error) {
+			err = row.Scan(&entity)
+			return entity, err
+		}, selectSleepers, now, portal, rule, after, maxPage)
 		if err != nil {
 			return err
 		}
@@ -188,20 +191,4 @@ func (q Input) WakeSleepers(ctx context.Context, portal, rule, after string) (la
 		return "", fmt.Errorf("wake the sleeping runs of rule %s: %w", rule, err)
 	}
 	return last, nil
-}
-
-func texts(rows store.Rows, err error) ([]string, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var all []string
-	for rows.Next() {
-		var text string
-		if err := rows.Scan(&text); err != nil {
-			return nil, err
-		}
-		all = append(all, text)
-	}
-	return all, rows.Err()
 }

@@ -35,30 +35,25 @@ func (m *Memory) Get(ctx context.Context, key string) (value string, ok bool, er
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.known == nil {
-		if m.known, err = m.read(ctx); err != nil {
+		known, err := m.read(ctx)
+		if err != nil {
 			return "", false, fmt.Errorf("read what rule %s remembers about %s: %w", m.rule, m.entity, err)
 		}
+		m.known = known
 	}
 	value, ok = m.known[key]
 	return value, ok, nil
 }
 
 func (m *Memory) read(ctx context.Context) (map[string]string, error) {
-	rows, err := m.db.Query(ctx,
-		`SELECT key, value FROM b24_memory WHERE portal = $1 AND rule = $2 AND entity = $3`, m.portal, m.rule, m.entity)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
 	all := map[string]string{}
-	for rows.Next() {
-		var key, value string
-		if err := rows.Scan(&key, &value); err != nil {
-			return nil, err
-		}
+	_, err := store.All(ctx, m.db, "", func(row store.Row) (key string, err error) {
+		var value string
+		err = row.Scan(&key, &value)
 		all[key] = value
-	}
-	return all, rows.Err()
+		return key, err
+	}, `SELECT key, value FROM b24_memory WHERE portal = $1 AND rule = $2 AND entity = $3`, m.portal, m.rule, m.entity)
+	return all, err
 }
 
 // Set changes the value of a key, if the run succeeds. The value "" removes the key.

@@ -84,21 +84,12 @@ func (db *postgresDB) served(ctx context.Context, read store.Reader) (bool, erro
 
 // heartbeats reads the heartbeats of processes.
 func heartbeats(ctx context.Context, read store.Reader) (map[string]int64, error) {
-	rows, err := read.Query(ctx, `SELECT id, beat FROM b24_worker`)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
 	all := map[string]int64{}
-	for rows.Next() {
-		var (
-			id   string
-			last int64
-		)
-		if err := rows.Scan(&id, &last); err != nil {
-			return nil, err
-		}
+	_, err := store.All(ctx, read, "", func(row store.Row) (id string, err error) {
+		var last int64
+		err = row.Scan(&id, &last)
 		all[id] = last
-	}
-	return all, rows.Err()
+		return id, err
+	}, `SELECT id, beat FROM b24_worker`)
+	return all, err
 }
