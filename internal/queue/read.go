@@ -84,9 +84,7 @@ func (f Filter) conditions() (where string, args []any) {
 			states = append(states, place(string(s)))
 		}
 		in := "r.state IN (" + strings.Join(states, ", ") + ")"
-		sleeps := func() string {
-			return fmt.Sprintf("(r.state = 'waiting' AND r.priority = %d AND r.opened_at > %[2]s AND r.due_at > %[2]s)", Backfill, place(micros(clock())))
-		}
+		sleeps := func() string { return strings.ReplaceAll(asleep, "$1", place(micros(clock()))) }
 		if slices.Contains(f.States, Asleep) {
 			in = "(" + in + " OR " + sleeps() + ")"
 		} else if slices.Contains(f.States, Waiting) {
