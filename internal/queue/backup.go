@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // BackupInfo is what a backup holds.
@@ -35,38 +37,34 @@ func Backup(ctx context.Context, dsn, file string) (BackupInfo, error) {
 	if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
 		return BackupInfo{}, fmt.Errorf("%s: %w", file, fs.ErrExist)
 	}
-	// A private folder, because SQLite makes the copy readable for everybody.
 	dir, err := os.MkdirTemp(filepath.Dir(file), ".b24rules-backup-")
 	if err != nil {
 		return BackupInfo{}, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	partial := filepath.Join(dir, "copy.db")
-	if err := vacuumInto(ctx, path, partial); err != nil {
+	if err := copySQLite(ctx, path, partial); err != nil {
 		return BackupInfo{}, fmt.Errorf("copy the database: %w", err)
 	}
 	info, err := CheckBackup(ctx, partial)
 	if err != nil {
 		return BackupInfo{}, fmt.Errorf("the copy is not whole: %w", err)
 	}
-	if err := errors.Join(os.Chmod(partial, 0o600), syncFile(partial)); err != nil {
-		return BackupInfo{}, err
-	}
 	// A link fails if the name exists; a rename would replace that file.
 	if err := os.Link(partial, file); err != nil {
 		return BackupInfo{}, err
 	}
-	return info, syncFile(filepath.Dir(file))
+	return info, store.SyncDir(filepath.Dir(file))
 }
 
-func vacuumInto(ctx context.Context, path, file string) error {
+// copySQLite copies the database in a file, which does not change.
+func copySQLite(ctx context.Context, path, to string) error {
 	db, err := sql.Open("sqlite", sqliteURI(path, "mode=ro", "_pragma=busy_timeout(5000)"))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	_, err = db.ExecContext(ctx, "VACUUM INTO ?", file)
-	return err
+	return store.CopySQLite(ctx, db, to)
 }
 
 // CheckBackup checks that a file is a whole database of b24rules.
@@ -97,7 +95,7 @@ func CheckBackup(ctx context.Context, file string) (BackupInfo, error) {
 	return info, nil
 }
 
-// syncFile waits until a file or the names in a folder are on disk.
+// syncFile waits until a file is on disk.
 func syncFile(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -124,14 +122,8 @@ func Restore(ctx context.Context, dsn, backup, suffix string) (replaced string, 
 	}
 	defer func() { err = errors.Join(err, lock.unlock()) }()
 	next := path + ".restoring"
-	if err := os.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", 0, err
-	}
-	if err := vacuumInto(ctx, backup, next); err != nil { // also checks each page once more
+	if err := copySQLite(ctx, backup, next); err != nil { // also checks each page once more
 		return "", 0, fmt.Errorf("copy the backup: %w", err)
-	}
-	if err := os.Chmod(next, 0o600); err != nil {
-		return "", 0, err
 	}
 	if _, err := os.Stat(path); err == nil {
 		kept, err = takeTokens(ctx, next, path)
@@ -148,7 +140,7 @@ func Restore(ctx context.Context, dsn, backup, suffix string) (replaced string, 
 	if err := errors.Join(syncFile(next), os.Rename(next, path)); err != nil {
 		return replaced, kept, err
 	}
-	return replaced, kept, syncFile(filepath.Dir(path))
+	return replaced, kept, store.SyncDir(filepath.Dir(path))
 }
 
 // takeTokens copies the OAuth tokens that are newer in another database.

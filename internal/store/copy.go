@@ -21,7 +21,7 @@ var room = freeBytes
 // same name is replaced.
 func CopySQLite(ctx context.Context, db *sql.DB, to string) (err error) {
 	var size uint64
-	if err := db.QueryRowContext(ctx, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`).Scan(&size); err != nil {
+	if err := db.QueryRowContext(ctx, `SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size`).Scan(&size); err != nil {
 		return fmt.Errorf("size of the database: %w", err)
 	}
 	dir := filepath.Dir(to)
@@ -48,11 +48,12 @@ func CopySQLite(ctx context.Context, db *sql.DB, to string) (err error) {
 	if err := os.Rename(f.Name(), to); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return SyncDir(dir)
 }
 
-// syncDir stores the names of a directory. Some systems cannot, and need not.
-func syncDir(dir string) error {
+// SyncDir waits until the names in a directory are on disk. Some systems cannot, and need
+// not.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
