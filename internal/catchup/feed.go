@@ -62,7 +62,6 @@ func (f *Feeder) Work(ctx context.Context, claimed *jobs.Claimed) error {
 			return err
 		}
 	}
-	var left []Window // of the rules that could not be covered
 	for j.Stage < j.stages() || j.Downtime != nil && !j.Ready {
 		was := j
 		wait, err := f.feed(ctx, reader, &j, claimed)
@@ -78,7 +77,7 @@ func (f *Feeder) Work(ctx context.Context, claimed *jobs.Claimed) error {
 			return f.giveUp(ctx, j, err)
 		default:
 			j = was
-			left = append(left, f.left(j, err)...)
+			j.Left = append(j.Left, f.left(j, err)...)
 			if !slices.Contains(j.Failures, err.Error()) {
 				j.Failures = append(j.Failures, err.Error())
 			}
@@ -90,7 +89,7 @@ func (f *Feeder) Work(ctx context.Context, claimed *jobs.Claimed) error {
 		}
 	}
 	if j.Downtime != nil {
-		if err := f.Windows.finish(ctx, j, left); err != nil {
+		if err := f.Windows.finish(ctx, j); err != nil {
 			return err
 		}
 	}

@@ -49,7 +49,12 @@ func feedTest(t *testing.T, j Job, p portalFunc, check func(t *testing.T, q *que
 			t.Fatal(err)
 		}
 		f := &Feeder{
-			Queue: q, Portal: p, Log: log,
+			Queue: q, Windows: NewWindows(q.Database()), Portal: p, Log: log,
+			Prepare: func(_ context.Context, j Job) (Job, error) {
+				j.Types = []int{2, 31}
+				return j, nil
+			},
+			Concerned:  func(j Job) []string { return []string{j.Rule} },
 			PortalDown: func(context.Context, error) bool { return false },
 			Routes: func(_ Job, typeID int, id string) []queue.Route {
 				return []queue.Route{{Rule: "r", Entity: fmt.Sprintf("item:%d:%s", typeID, id)}}
@@ -58,7 +63,9 @@ func feedTest(t *testing.T, j Job, p portalFunc, check func(t *testing.T, q *que
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan bool)
 		r := jobs.NewRunner(jobs.New(q.Database()), q.Leases(), log)
-		r.Handle(KindSync, jobs.Kind{Work: f.Work, Retry: Retry})
+		for _, kind := range []string{KindSync, KindCatchUp} {
+			r.Handle(kind, jobs.Kind{Work: f.Work, Retry: Retry})
+		}
 		go func() { defer close(ended); r.Run(ctx, "") }()
 		check(t, q, func() Job {
 			t.Helper()
@@ -96,6 +103,37 @@ func TestAPartThatFailsIsLeftOut(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The window of a rule whose part was refused stays, also if the portal does not answer
+// later and the job is tried again.
+func TestAWindowStaysThatWasNotCovered(t *testing.T) {
+	var asked atomic.Int32
+	portal := func(c bitrix.Call) bitrix.Answer {
+		switch {
+		case c.Params["entityTypeId"] == 2:
+			return bitrix.Answer{Err: &bitrix.Error{Method: "crm.item.list", Code: "ACCESS_DENIED", Outcome: bitrix.Executed}}
+		case c.Params["entityTypeId"] == 31 && asked.Add(1) == 1:
+			return bitrix.Answer{Err: &bitrix.Error{Method: "crm.item.list", Code: bitrix.CodeNetwork}}
+		}
+		return oneItem(c)
+	}
+	feedTest(t, Job{Portal: "acme", Rule: "r", Downtime: &Downtime{}}, portal, func(t *testing.T, q *queue.Queue, _ func() Job) {
+		time.Sleep(time.Minute) // no window is due yet
+		to := time.Now()
+		windows := NewWindows(q.Database())
+		if err := windows.Open(t.Context(), Window{Portal: "acme", Rule: "r", From: to.Add(-time.Hour), To: to, Why: "a test"}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		all, err := windows.List(t.Context(), "acme")
+		if err != nil || len(all) != 1 || all[0].Note != "crm.item.list: ACCESS_DENIED" || all[0].Held || !all[0].From.Equal(to.Add(-time.Hour)) {
+			t.Errorf("windows are %+v, %v, want the one of the refused part", all, err)
+		}
+		if n, err := q.Pending(t.Context(), "acme", "r"); n != 1 || err != nil {
+			t.Errorf("%d runs, %v, want the one of the other part", n, err)
+		}
+	})
 }
 
 // A portal that does not answer is asked again, and the job has the reason of the wait.

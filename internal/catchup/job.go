@@ -50,6 +50,8 @@ type Job struct {
 	// that a person ordered it, so no limit applies.
 	Windows []Window `json:"windows,omitempty"`
 	Ordered bool     `json:"ordered,omitempty"`
+	// Left are the windows of the rules that the catch-up could not cover so far.
+	Left []Window `json:"left,omitempty"`
 	// Leftovers are the places that may have records of deleted entities. They are
 	// processed after the entities.
 	Leftovers []Leftover `json:"remains,omitempty"`

@@ -2,7 +2,6 @@ package catchup
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -15,17 +14,17 @@ import (
 // Window is a time, by our clock, in which events of a portal may have been missed. It
 // goes only when a catch-up over it has succeeded, or when a person drops it.
 type Window struct {
-	ID     int64
-	Portal string
-	Rule   string // "" for all rules
-	From   time.Time
-	To     time.Time
-	Why    string // such as "no process received events"
+	ID     int64     `json:"id,omitempty"`
+	Portal string    `json:"portal,omitempty"`
+	Rule   string    `json:"rule,omitempty"` // "" for all rules
+	From   time.Time `json:"from"`
+	To     time.Time `json:"to"`
+	Why    string    `json:"why,omitempty"` // such as "no process received events"
 	// Note is why the window could not be caught up so far, "" before the first try.
-	Note string
+	Note string `json:"note,omitempty"`
 	// Held says that a person decides whether it is caught up or dropped.
-	Held bool
-	Next time.Time // when it is tried again, unless it is held
+	Held bool      `json:"held,omitempty"`
+	Next time.Time `json:"next,omitzero"` // when it is tried again, unless it is held
 }
 
 // due reports whether a catch-up may cover the window without a person's order.
@@ -205,14 +204,14 @@ func (s *Windows) keep(ctx context.Context, windows []Window, note string, held 
 
 // finish replaces the windows that a catch-up has covered by those of the rules that it
 // could not cover, in one transaction.
-func (s *Windows) finish(ctx context.Context, j Job, left []Window) error {
+func (s *Windows) finish(ctx context.Context, j Job) error {
 	err := s.db.Write(ctx, func(ctx context.Context, t store.Tx) error {
 		for _, w := range j.Windows {
 			if _, err := t.Exec(ctx, deleteCovered, w.ID, store.Micros(w.From), store.Micros(w.To)); err != nil {
 				return err
 			}
 		}
-		for _, w := range left {
+		for _, w := range j.Left {
 			if err := s.openIn(ctx, t, w); err != nil {
 				return err
 			}
@@ -296,25 +295,4 @@ func (j Job) has(w Window) bool {
 		}
 	}
 	return false
-}
-
-// windowJSON is the form of a window in the place of a job.
-type windowJSON struct {
-	ID   int64     `json:"id"`
-	From time.Time `json:"from"`
-	To   time.Time `json:"to"`
-	Why  string    `json:"why,omitempty"`
-}
-
-// MarshalJSON implements json.Marshaler.
-func (w Window) MarshalJSON() ([]byte, error) {
-	return json.Marshal(windowJSON{w.ID, w.From, w.To, w.Why})
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (w *Window) UnmarshalJSON(data []byte) error {
-	var v windowJSON
-	err := json.Unmarshal(data, &v)
-	w.ID, w.From, w.To, w.Why = v.ID, v.From, v.To, v.Why
-	return err
 }
