@@ -185,11 +185,10 @@ func (k *Keeper) compare(ctx context.Context, scope string, found []Condition, n
 				c.Since = a.condition.Since
 			}
 		}
-		switch {
-		case !ok:
-			err = insertAlert(ctx, k.DB, scope, c, now)
-		default:
+		if ok {
 			err = k.lasts(ctx, a, c, now)
+		} else {
+			err = insertAlert(ctx, k.DB, scope, c, now)
 		}
 		if err != nil {
 			return err
@@ -242,11 +241,11 @@ func (k *Keeper) ended(ctx context.Context, a alert, now time.Time) error {
 
 // insertMessages stores a message for each receiver.
 func (k *Keeper) insertMessages(ctx context.Context, t store.Tx, m Message) error {
+	body, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
 	for _, r := range k.Receivers {
-		body, err := json.Marshal(m)
-		if err != nil {
-			return err
-		}
 		if err := insertMessage(ctx, t, r.Name, string(body), m.At); err != nil {
 			return err
 		}

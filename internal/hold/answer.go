@@ -21,10 +21,11 @@ const (
 	codeArgument = "ERROR_ARGUMENT"
 )
 
-// AnswerOf names the answer behind an error: the portal's code, the status, or that
-// there was none, or that it has no such field or property. Equal answers have equal names. It is "" if the entity's own data are
-// the cause, such as a formula that fails or an entity that does not exist, and if the
-// portal says when it takes the call.
+// AnswerOf names the answer behind an error: the portal's code, the status, that there
+// was none, or that the portal has no such field or property. Equal answers have equal
+// names. It is "" if the cause is in the entity's own data, such as a formula that fails
+// or an entity that does not exist. It is also "" if the portal says when it takes the
+// call.
 func AnswerOf(err error) string {
 	var rest *bitrix.Error
 	if errors.As(err, &rest) {

@@ -15,8 +15,8 @@ const (
 	Blocked      = "blocked"      // the portal has blocked REST because of overload
 )
 
-// Stopped is the cause of a hold of a rule in a portal: the portal refuses a step of the rule for
-// each entity.
+// Stopped is the cause of a hold of a rule in a portal: the portal refuses a step of the
+// rule for one entity after another.
 const Stopped = "stopped"
 
 // The causes of a hold of a rule, of a rule set (see queue.AllOf) or of a portal that files cause.

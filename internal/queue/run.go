@@ -19,7 +19,7 @@ const (
 	Running   State = "running"
 	Succeeded State = "succeeded" // ended without an error
 	Parked    State = "parked"    // failed for the last time: a dead letter
-	Discarded State = "discarded" // given up by a person
+	Discarded State = "discarded" // given up: by a person, or because nothing is left to do
 
 	// Asleep is not stored: a waiting run whose rule waits for a time.
 	Asleep State = "asleep"
