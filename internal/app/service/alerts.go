@@ -30,8 +30,8 @@ const (
 	// lostFor is how long no event must get lost before that is over.
 	lostFor = 2 * time.Minute
 
-	// readShare bounds the time that the reading of parked runs may take: after it
-	// follows a pause that is so many times as long.
+	// readShare bounds the time that the reading of runs may take: after it follows a
+	// pause that is so many times as long.
 	readShare = 50
 )
 
@@ -56,8 +56,10 @@ type faults struct {
 	backlogs *backlogs
 	losses   *losses
 
-	parked     []alerts.Condition
-	parkedNext time.Time // when parked runs are read again
+	parked   []alerts.Condition
+	late     []backlog
+	runsRead time.Time // when parked and late runs were read
+	runsNext time.Time // when they are read again
 }
 
 // newKeeper returns what sends the alerts of a service; nil without receivers.
@@ -103,22 +105,16 @@ func (f *faults) shared(ctx context.Context, now time.Time) ([]alerts.Condition,
 			all = append(all, f.held(h))
 		}
 	}
-	if !now.Before(f.parkedNext) {
-		started := time.Now()
-		if err := f.readParked(ctx); err != nil {
+	if !now.Before(f.runsNext) {
+		if err := f.readRuns(ctx, now); err != nil {
 			return nil, err
 		}
-		f.parkedNext = now.Add(readShare * time.Since(started))
 	}
 	all = append(all, f.parked...)
-	late, err := f.backlogs.read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, b := range late {
+	for _, b := range f.late {
 		if b.overdue >= behind && !held[b.portal] && !held[""] {
 			all = append(all, alerts.Condition{
-				Key: "behind " + b.portal, Since: now.Add(-b.overdue), After: behindFor, Repeat: urgentAgain, Portals: []string{b.portal},
+				Key: "behind " + b.portal, Since: f.runsRead.Add(-b.overdue), After: behindFor, Repeat: urgentAgain, Portals: []string{b.portal},
 				Title: fmt.Sprintf("The runs of portal %s are late by more than %s.", b.portal, behindFor),
 				Over:  fmt.Sprintf("the runs of portal %s are no longer late.", b.portal),
 				Text:  "Too many events arrive for the rate limit of the portal, another program uses it, or no process works the portal. b24rules status shows more.",
@@ -126,6 +122,19 @@ func (f *faults) shared(ctx context.Context, now time.Time) ([]alerts.Condition,
 		}
 	}
 	return all, nil
+}
+
+// readRuns reads the parked and the late runs.
+func (f *faults) readRuns(ctx context.Context, now time.Time) (err error) {
+	started := time.Now()
+	if err := f.readParked(ctx); err != nil {
+		return err
+	}
+	if f.late, err = f.backlogs.read(ctx); err != nil {
+		return err
+	}
+	f.runsRead, f.runsNext = now, now.Add(readShare*time.Since(started))
+	return nil
 }
 
 // held is the condition of a hold.
