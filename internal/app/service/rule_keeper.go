@@ -101,7 +101,7 @@ func (k *ruleKeeper) keep(ctx context.Context) error {
 
 // forgetPortal gives up what waits for a portal that was removed long ago.
 func (k *ruleKeeper) forgetPortal(ctx context.Context, h queue.Hold) error {
-	n, err := k.queue.DiscardAll(ctx, queue.Filter{Portal: h.Portal, States: []queue.State{queue.Waiting}}, "")
+	n, err := k.queue.DiscardAll(ctx, queue.Filter{Portal: h.Portal, States: []queue.State{queue.Waiting, queue.Asleep}}, "")
 	if err != nil {
 		return err
 	}
@@ -192,7 +192,7 @@ func (k *portalKeeper) forget(ctx context.Context, h queue.Hold) error {
 		k.wake.Send() // to give up the events
 	} else {
 		var err error
-		if n, err = k.queue.DiscardAll(ctx, queue.Filter{Portal: h.Portal, Rule: h.Rule, States: []queue.State{queue.Waiting}}, ""); err != nil {
+		if n, err = k.queue.DiscardAll(ctx, queue.Filter{Portal: h.Portal, Rule: h.Rule, States: []queue.State{queue.Waiting, queue.Asleep}}, ""); err != nil {
 			return err
 		}
 	}
