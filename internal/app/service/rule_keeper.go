@@ -81,7 +81,7 @@ func (k *ruleKeeper) keep(ctx context.Context) error {
 		}
 		p := &portalKeeper{ruleKeeper: k, gen: gen, portal: portal, shown: shown}
 		errs = append(errs, k.store.Put(ctx, gen, portal, live), p.holds(ctx, holds))
-		if slices.ContainsFunc(unrouted, func(m queue.UnroutedEvents) bool { return m.Portal == portal }) {
+		if slices.ContainsFunc(unrouted, p.runsNow) {
 			errs = append(errs, p.route(ctx))
 		}
 	}
@@ -198,6 +198,13 @@ func (k *portalKeeper) forget(ctx context.Context, h queue.Hold) error {
 	}
 	k.log.Warn("gave up what waited for a removed rule", slog.String("portal", h.Portal), slog.String("rule", h.Rule), slog.Int("runs", n))
 	return k.queue.EndHold(ctx, h.Portal, h.Rule)
+}
+
+// runsNow reports whether some of the rule sets that have not seen events of the portal
+// are no longer missing. While all are, there is nothing to route.
+func (k *portalKeeper) runsNow(m queue.UnroutedEvents) bool {
+	missing := k.gen.Missing(k.portal)
+	return m.Portal == k.portal && slices.ContainsFunc(m.Missing, func(set string) bool { return !slices.Contains(missing, set) })
 }
 
 // route routes the events that rule sets have not seen and that run now.
