@@ -24,6 +24,8 @@ type unstored struct {
 	store func(ctx context.Context, e queue.Event) error
 	log   *slog.Logger
 
+	flushing sync.Mutex // one flush at a time, so that each event is stored once
+
 	mu       sync.Mutex
 	byPortal map[string][]queue.Event
 }
@@ -59,6 +61,8 @@ func (u *unstored) run(ctx context.Context) {
 
 // flush stores what is kept, the oldest first, until that fails.
 func (u *unstored) flush(ctx context.Context) {
+	u.flushing.Lock()
+	defer u.flushing.Unlock()
 	for _, portal := range u.portals() {
 		n := 0
 		for {
