@@ -10,7 +10,6 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/doctor"
 	"github.com/b24rules/b24rules/internal/app/report"
-	"github.com/b24rules/b24rules/internal/app/service"
 )
 
 var doctorCmd = &command{
@@ -57,11 +56,11 @@ func runDoctor(ctx context.Context, env environment, path, portal, format string
 	if err := checkPortal(c, portal); err != nil {
 		return err
 	}
-	s, err := service.New(ctx, service.Options{Config: c, Rules: rules, Log: warnings(env)})
+	s, done, err := openService(ctx, c, rules, true, warnings(env))
 	if err != nil {
 		return err
 	}
-	defer s.Close()
+	defer done()
 	checks := []doctor.Check{}
 	for _, f := range gen.Findings() {
 		checks = append(checks, doctor.Check{Portal: "all", Name: "rules", State: doctor.Failed, Text: f.String(), Advice: "correct it: the portals are checked for the other rules"})

@@ -2,11 +2,16 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/doctor"
+	"github.com/b24rules/b24rules/internal/app/testkit"
 )
 
 // TestDoctor: the command prints the checks as text and as JSON, next to a serve that
@@ -25,6 +30,14 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("%s\nwant %s", out, line)
 		}
 	}
+	// Serve has its own user on many machines, and must be able to write its database.
+	before := testkit.ReadFile(t, c.config)
+	testkit.WriteFile(t, c.config, strings.Replace(before, "sqlite:b24rules.db", "sqlite:new.db", 1))
+	c.run(exitFindings, "doctor")
+	if _, err := os.Stat(filepath.Join(h.Options.Dir, "new.db")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("doctor has created the database: %v", err)
+	}
+	testkit.WriteFile(t, c.config, before)
 	if err := h.StopPortal(); err != nil {
 		t.Fatal(err)
 	}

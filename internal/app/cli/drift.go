@@ -72,16 +72,11 @@ func (d *drifting) run(ctx context.Context, env environment, args []string) erro
 	if err := checkPortal(c, d.portal); err != nil {
 		return err
 	}
-	forget, err := temporaryDatabase(c)
+	a, done, err := openService(ctx, c, rules, true, warnings(env))
 	if err != nil {
 		return err
 	}
-	defer forget()
-	a, err := service.New(ctx, service.Options{Config: c, Rules: rules, Log: warnings(env)})
-	if err != nil {
-		return err
-	}
-	defer a.Close()
+	defer done()
 	found, err := d.compare(ctx, env, c, a, gen)
 	if err != nil {
 		return err

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -9,6 +11,7 @@ import (
 	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/app/testkit"
 )
 
 // TestDrift: each kind of difference is found, nothing is written, and what could not be
@@ -67,6 +70,26 @@ func TestDrift(t *testing.T) {
 	// Sync repairs it.
 	c.run(exitFine, "sync", "--rule", "deal-shipments")
 	c.run(exitFine, "drift", "--confirm", "0")
+
+	// A step that acts in every run keeps no rule from being compared.
+	notifying := filepath.Join(dir, "rules", "tell.yaml")
+	testkit.WriteFile(t, notifying, `version: 1
+rules:
+  tell:
+    on: [ONCRMDEALUPDATE]
+    steps:
+      - id: deal
+        fetch_item: {owner: deal, id: =event.id}
+      - notify: {to: 1, message: "{{ deal.title }}"}
+      - update_item: {owner: deal, id: =event.id, fields: {comments: checked}}
+`)
+	out, _ = c.run(exitFindings, "drift", "--confirm", "0", "--rule", "tell")
+	if !strings.Contains(out, "demo tell: 2 of 2 entities differ\n") || strings.Contains(out, "notify") {
+		t.Errorf("a rule that notifies: %s", out)
+	}
+	if err := os.Remove(notifying); err != nil {
+		t.Fatal(err)
+	}
 
 	// What was not seen is not "no drift".
 	if err := h.Portal.SetFaults(emulator.Fault{Method: "crm.item.list", Kind: emulator.FaultRefuse, Code: "ACCESS_DENIED"}); err != nil {

@@ -1,14 +1,18 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -65,6 +69,25 @@ func newRules(env environment, c *config.Config) (*fleet.Rules, error) {
 		return nil, printFindings(env, list)
 	}
 	return &fleet.Rules{Source: fleet.FilesOf(c.Rules), Actions: env.actions, Portals: c.Portals, Private: c.PrivateHosts, Redactor: c.Redactor}, nil
+}
+
+// openService creates the service of a command. With dry it writes nothing to the portals,
+// and a database that does not exist yet is not created. The caller must call done.
+func openService(ctx context.Context, c *config.Config, rules *fleet.Rules, dry bool, log *slog.Logger) (s *service.Service, done func(), err error) {
+	forget := func() {}
+	if dry && haveDatabase(c) != nil {
+		dir, err := os.MkdirTemp("", "b24rules")
+		if err != nil {
+			return nil, nil, err
+		}
+		forget = func() { _ = os.RemoveAll(dir) }
+		c.Database = "sqlite:" + filepath.Join(dir, "none.db")
+	}
+	if s, err = service.New(ctx, service.Options{Config: c, Rules: rules, ReadOnly: dry, Log: log}); err != nil {
+		forget()
+		return nil, nil, err
+	}
+	return s, func() { s.Close(); forget() }, nil
 }
 
 // onePortal returns name, or without a name the only portal of the configuration.

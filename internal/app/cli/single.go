@@ -4,10 +4,6 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
@@ -62,32 +58,8 @@ func (s *single) open(ctx context.Context, env environment) (a *service.Service,
 	if targets, err = service.TargetsOf(gen, s.portal, s.rule, entity, s.deleted); err != nil || len(targets) == 0 {
 		return nil, nil, nil, s.without(env, gen, usageOf(err))
 	}
-	forget := func() {}
-	if s.dry {
-		if forget, err = temporaryDatabase(c); err != nil {
-			return nil, nil, nil, err
-		}
-	}
-	if a, err = service.New(ctx, service.Options{Config: c, Rules: rules, ReadOnly: s.dry, Log: warnings(env)}); err != nil {
-		forget()
-		return nil, nil, nil, err
-	}
-	return a, targets, func() { a.Close(); forget() }, nil
-}
-
-// temporaryDatabase sets a temporary database, which forget removes, if the database
-// of the configuration does not exist yet.
-func temporaryDatabase(c *config.Config) (forget func(), err error) {
-	file, ok := strings.CutPrefix(c.Database, "sqlite:")
-	if _, statErr := os.Stat(file); !ok || !errors.Is(statErr, fs.ErrNotExist) {
-		return func() {}, nil
-	}
-	dir, err := os.MkdirTemp("", "b24rules")
-	if err != nil {
-		return nil, err
-	}
-	c.Database = "sqlite:" + filepath.Join(dir, "none.db")
-	return func() { _ = os.RemoveAll(dir) }, nil
+	a, done, err = openService(ctx, c, rules, s.dry, warnings(env))
+	return a, targets, done, err
 }
 
 // without reports why no rule runs: it prints findings of the rule files first.

@@ -62,10 +62,10 @@ usage error, 3 sync could not run.`,
 
 type syncing struct {
 	single
-	since, format         string
-	dry, restart, effects bool
-	exitCode              bool // a dry run ends with 1 if something would change
-	gone                  bool
+	since, format    string
+	restart, effects bool
+	exitCode         bool // a dry run ends with 1 if something would change
+	gone             bool
 }
 
 func (s *syncing) run(ctx context.Context, env environment, args []string) error {
@@ -127,17 +127,8 @@ func (s *syncing) openSync(ctx context.Context, env environment) (a *service.Ser
 	if err := s.fit(r); err != nil {
 		return nil, t, nil, err
 	}
-	forget := func() {}
-	if s.dry {
-		if forget, err = temporaryDatabase(c); err != nil {
-			return nil, t, nil, err
-		}
-	}
-	if a, err = service.New(ctx, service.Options{Config: c, Rules: rules, ReadOnly: s.dry, Log: env.log(slog.LevelError)}); err != nil {
-		forget()
-		return nil, t, nil, err
-	}
-	return a, service.Target{Rule: r, Inputs: inputs}, func() { a.Close(); forget() }, nil
+	a, done, err = openService(ctx, c, rules, s.dry, env.log(slog.LevelError))
+	return a, service.Target{Rule: r, Inputs: inputs}, done, err
 }
 
 // fit refuses rules that cannot run without their events.
