@@ -16,9 +16,9 @@ var alertsCmd = &command{
 	args:  "COMMAND [FLAGS]",
 	short: "test the receivers of alerts",
 	long: `Serve sends alerts to the receivers in the configuration (alerts) when something is
-wrong and when it is over: a fault of a portal, a stopped rule, parked runs, events that
-could not be stored, an invalid rule file. One message is sent for a cause, and not for
-each run.`,
+wrong and when it is over: a fault of a portal, a stopped rule, late runs, parked runs,
+events that could not be stored, an invalid rule file. One message is sent for a cause,
+and not for each run.`,
 	setup: func(*flag.FlagSet) runFunc { return nil },
 	subs:  []*command{alertsTestCmd},
 }

@@ -12,14 +12,15 @@ import (
 
 var catchupCmd = &command{
 	name:  "catchup",
-	args:  "list|run|drop",
+	args:  "COMMAND [FLAGS]",
 	short: "show and decide about times that are not caught up",
 	long: `While serve receives no events, the portal's events are lost. Serve stores this time
-as a window, and catches it up after the start. A window goes when that has
+as a window, and catches it up after the start. A window is deleted when that has
 succeeded. What the portal refused stays as a window of the rule, and serve tries it
 again every hour. A window that exceeds the limits of catch_up, or in which too many
 entities are missing at once, stays until you decide.`,
-	subs: []*command{catchupListCmd, catchupRunCmd, catchupDropCmd},
+	setup: func(*flag.FlagSet) runFunc { return nil },
+	subs:  []*command{catchupListCmd, catchupRunCmd, catchupDropCmd},
 }
 
 // windowFlags select windows.

@@ -16,9 +16,9 @@ var runsListCmd = &command{
 	long: `List prints runs, the latest first: the state, the rule, the entity, the number of
 attempts, and the result or the error.
 
-States: waiting (until its time, or blocked by another run of its entity), running,
-succeeded, parked (failed permanently), discarded. --state blocked selects the
-blocked ones among the waiting runs.
+States: waiting (until its time, or blocked by another run of its entity), asleep
+(until a time of its rule), running, succeeded, parked (failed permanently),
+discarded. --state blocked selects the blocked ones among the waiting runs.
 
 --by cause counts the runs by what made them fail, with what helps: the parked runs,
 or those with the given --state. --cause selects the runs of one cause.

@@ -26,7 +26,7 @@ they change, and on SIGHUP. It reports a file with errors and keeps its last val
 version, also after a restart. Other rule files and portals are not affected. Serve
 starts if at least one portal and one rule set are valid. Events that find their rule
 set or portal invalid wait until it is valid. Changes of listen, metrics, database,
-log, limits, history and public_url need a restart.
+log, limits, history, public_url and alerts need a restart.
 
 On Ctrl-C (SIGTERM) serve stops receiving events and waits for current runs for a
 limited time. Other runs wait for the next start. A second Ctrl-C ends the program
@@ -36,7 +36,7 @@ Exit codes: 0 stopped, 1 the configuration or all rules have errors, 2 usage
 error, 3 serve could not start, for example because the port or the database is in
 use.`,
 	setup: func(fs *flag.FlagSet) runFunc {
-		path := fs.String("config", config.DefaultFile, "read the configuration from `FILE`")
+		path := configFlag(fs)
 		return func(ctx context.Context, env environment, args []string) error {
 			if err := none(args); err != nil {
 				return err

@@ -18,8 +18,9 @@ var statusCmd = &command{
 	short: "show what waits and why",
 	long: `Status shows the portals that need attention: a portal that does not answer, refuses
 the credentials or has blocked REST, a rule that the portal refuses for every entity,
-what is paused, and parked runs. It also shows unfinished syncs and catch-ups. --all
-also shows the other portals. A portal in shadow mode is always shown.
+a portal or a rule set with errors, what is paused, times that are not caught up, and
+parked runs. It also shows unfinished syncs and catch-ups. --all also shows the other
+portals. A portal in shadow mode is always shown.
 
 A portal's fault costs no attempts. Its events are still stored, its runs wait, and
 serve asks the portal from time to time. When the portal answers, the runs start.
