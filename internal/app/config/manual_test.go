@@ -17,7 +17,8 @@ const configManualHead = `# The configuration
 <!-- made by make gen from the structs that the configuration is read into -->
 
 ` + "`b24rules serve --config b24rules.yaml`" + ` and the other commands read one YAML file. Unknown keys and wrong values are
-findings with file and line, and nothing starts until they are fixed. Paths are relative to the folder of the file. In values marked
+findings with file and line. A portal with errors does not run, and the others do; any other error keeps ` + "`serve`" + ` from starting. Paths are
+relative to the folder of the file. In values marked
 with *$*, ` + "`${VARIABLE}`" + ` is replaced with the variable of the environment. [examples/b24rules.yaml](examples/b24rules.yaml) is an
 example to copy. ` + "`b24rules schema config`" + ` prints the JSON Schema for an editor ([editor.md](editor.md)).
 `
