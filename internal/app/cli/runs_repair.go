@@ -171,7 +171,7 @@ func (r *repair) takes(s queue.State) bool {
 		return true
 	case queue.Discarded:
 		return r.verb == "replay"
-	case queue.Waiting, queue.Blocked, queue.Queued:
+	case queue.Waiting, queue.Asleep, queue.Blocked, queue.Queued:
 		return r.verb == "discard"
 	case queue.Running, queue.Succeeded:
 	}

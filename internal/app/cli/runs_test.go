@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -504,5 +505,34 @@ func TestRunsWithoutServe(t *testing.T) {
 	}
 	if _, talk := c.run(exitFailure, "runs", "replay", second); !strings.Contains(talk, "run "+second+" joined run "+first+", which is waiting") {
 		t.Errorf("replay of a run that has joined another one: %s", talk)
+	}
+}
+
+// TestRunsAsleep shows a run that waits for a time of its rule, and discards it.
+func TestRunsAsleep(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, apptest.Options{Dir: dir, Inputs: map[string]map[string]string{}, Rules: fstest.MapFS{"remind.yaml": {Data: []byte(`version: 1
+rules:
+  remind:
+    on: [ONCRMDEALADD, ONCRMDEALUPDATE]
+    steps:
+      - id: deal
+        fetch_item: {owner: deal, id: =event.id}
+      - at: =date(deal.title)
+        notify: {to: 1, message: "deal {{ event.id }} is due"}
+`)}}})
+	c := newCLI(h, dir)
+	h.AddDeal("2999-01-01T09:00:00Z")
+	h.Wait()
+	run := firstRun(c, "--state", "asleep")
+	show, _ := c.run(exitFine, "runs", "show", run)
+	for _, want := range []string{"run " + run + " asleep", "sleeps until 2999-01-01 ", "b24rules runs discard " + run} {
+		if !strings.Contains(show, want) {
+			t.Errorf("%s\nwant %s", show, want)
+		}
+	}
+	if out, _ := c.run(exitFine, "runs", "discard", "--state", "asleep", "--yes"); out != "discarded 1 run\n" {
+		t.Errorf("discard: %q", out)
 	}
 }

@@ -30,7 +30,7 @@ func (t *runWriter) next(st *Run) {
 	if r.State == queue.Parked || r.State == queue.Discarded {
 		commands = append(commands, [2]string{"b24rules runs replay " + id, "run it again, with the current rule and entity"})
 	}
-	if r.State == queue.Parked || r.State == queue.Waiting {
+	if r.State == queue.Parked || r.State == queue.Waiting || r.State == queue.Asleep {
 		commands = append(commands, [2]string{"b24rules runs discard " + id, "discard it"})
 	}
 	for _, p := range st.Pauses {

@@ -160,6 +160,8 @@ func (t *runWriter) timesText(r Listed) string {
 			text += ", at the request of the portal"
 		}
 		return text
+	case queue.Asleep:
+		return "sleeps until " + t.dateTime(r.Due) + ", a time of its rule"
 	case queue.Running:
 		return fmt.Sprintf("since %s, %s ago", t.dateTime(r.Started), Span(t.now.Sub(r.Started)))
 	case queue.Succeeded, queue.Parked, queue.Discarded:
