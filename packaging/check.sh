@@ -7,6 +7,9 @@ TARGETS="linux/$(go env GOHOSTARCH)" packaging/release.sh 0.0.1
 GOOS=windows GOARCH=arm64 CGO_ENABLED=0 go build -trimpath -o /dev/null ./cmd/b24rules
 
 (cd dist && sha256sum --quiet -c SHA256SUMS)
+for kind in tar.gz deb rpm; do
+	ls dist/*."$kind" # fails without one
+done
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 dpkg-deb -x dist/*.deb "$root"
@@ -16,6 +19,7 @@ program=$root/usr/bin/b24rules
 "$program" test "$root/etc/b24rules/rules" "$root/usr/share/doc/b24rules/examples"
 
 # The configuration is right once the secrets are there, and says what is missing before.
+# Status reads all of it, and then looks for the database, which does not exist here.
 check() { "$program" status --config "$root/etc/b24rules/b24rules.yaml" 2>&1 || true; }
 sed -i "s|/var/lib/b24rules|$root|" "$root/etc/b24rules/b24rules.yaml"
 check | grep -F 'secrets/main.webhook: no such file or directory'
@@ -28,6 +32,7 @@ if check | grep -F 'b24rules.yaml:'; then
 	echo "the configuration of the package has findings" >&2
 	exit 1
 fi
+check | grep -F "the database $root/b24rules.db does not exist yet"
 # dpkg runs the scripts with /bin/sh.
 for script in packaging/postinstall.sh packaging/preremove.sh; do
 	sh -n "$script"
@@ -36,4 +41,6 @@ bash -n "$root/usr/share/bash-completion/completions/b24rules"
 # The service must stay well confined: systemd's scale goes from 0 to 100.
 if command -v systemd-analyze >/dev/null; then
 	systemd-analyze security --offline=true --threshold=20 packaging/b24rules.service | tail -1
+else
+	echo "not checked: how well the service is confined, because systemd-analyze is not installed" >&2
 fi
