@@ -27,7 +27,7 @@ entities are missing at once, stays until you decide.`,
 type windowFlags struct{ config, portal, rule, format string }
 
 func (w *windowFlags) declare(fs *flag.FlagSet) {
-	fs.StringVar(&w.config, "config", config.DefaultFile, "read the configuration from `FILE`")
+	configVar(fs, &w.config)
 	fs.StringVar(&w.portal, "portal", "", "only the portal `NAME`")
 	fs.StringVar(&w.rule, "rule", "", "only windows of the rule `ID`")
 }

@@ -34,7 +34,7 @@ Exit codes: 0 nothing differs, 1 something differs, 2 usage error, 3 drift could
 compare everything, or could not run. It is never 0 for what drift has not seen.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		d := &drifting{}
-		fs.StringVar(&d.config, "config", config.DefaultFile, "read the configuration from `FILE`")
+		configVar(fs, &d.config)
 		fs.StringVar(&d.portal, "portal", "", "only the portal `NAME`")
 		fs.StringVar(&d.rule, "rule", "", "only the rule `ID`")
 		fs.DurationVar(&d.confirm, "confirm", time.Minute, "look again at what differs after `TIME`; 0 does not")

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -15,6 +16,18 @@ import (
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
 )
+
+// configFlag declares the flag --config.
+func configFlag(fs *flag.FlagSet) *string {
+	path := new(string)
+	configVar(fs, path)
+	return path
+}
+
+// configVar is configFlag with a place for the value.
+func configVar(fs *flag.FlagSet, path *string) {
+	fs.StringVar(path, "config", config.DefaultFile, "read the configuration from `FILE`")
+}
 
 // loadConfig reads a configuration and prints its findings.
 func loadConfig(env environment, path string) (*config.Config, error) {

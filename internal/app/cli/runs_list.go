@@ -52,11 +52,6 @@ with "runs" and "next", the number for --before that returns the next page.`,
 	},
 }
 
-// configFlag declares the flag --config.
-func configFlag(fs *flag.FlagSet) *string {
-	return fs.String("config", config.DefaultFile, "read the configuration from `FILE`")
-}
-
 type runsList struct {
 	filter runFilter
 	limit  int

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 
-	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
@@ -23,7 +22,7 @@ type single struct {
 }
 
 func (s *single) flags(fs *flag.FlagSet) {
-	fs.StringVar(&s.config, "config", config.DefaultFile, "read the configuration from `FILE`")
+	configVar(fs, &s.config)
 	fs.StringVar(&s.rule, "rule", "", "only the rule `ID`; without it all rules with events of such entities")
 	fs.StringVar(&s.portal, "portal", "", "the portal `NAME`; not needed if there is only one")
 	fs.StringVar(&s.entity, "entity", "", "the `ENTITY`: deal:759, smart_invoice:7 or item:31:7")

@@ -12,7 +12,6 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
-	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/catchup"
@@ -46,7 +45,7 @@ Exit codes: 0 all runs succeeded, 1 some runs failed or a rule file has findings
 usage error, 3 sync could not run.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		s := &syncing{}
-		fs.StringVar(&s.config, "config", config.DefaultFile, "read the configuration from `FILE`")
+		configVar(fs, &s.config)
 		fs.StringVar(&s.portal, "portal", "", "the portal `NAME`; not needed if there is only one")
 		fs.StringVar(&s.rule, "rule", "", "the rule's `ID`")
 		fs.StringVar(&s.since, "since", "", "only entities that changed since `TIME`: 2h, 3d, 2026-01-31 or 2026-01-31T15:00:00+03:00")

@@ -36,7 +36,7 @@ Exit codes: 0 handlers removed or shown, 1 the configuration has findings, or wi
 --unused a rule file, 2 usage error, 3 unbind could not run.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		u := &unbinding{}
-		fs.StringVar(&u.config, "config", config.DefaultFile, "read the configuration from `FILE`")
+		configVar(fs, &u.config)
 		fs.StringVar(&u.portal, "portal", "", "the portal `NAME`; not needed if there is only one")
 		fs.BoolVar(&u.unused, "unused", false, "only handlers of events that no rule subscribes to any more")
 		fs.BoolVar(&u.all, "all", false, "all handlers of the application, also with other addresses")

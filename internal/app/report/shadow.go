@@ -75,42 +75,28 @@ func (s *sheet) shadowResult(r *shadow.Result) {
 	if r.Pending > 0 {
 		fmt.Fprintf(s, "    %s compared a second time soon\n", Plural(r.Pending, "entity is", "entities are"))
 	}
-	differ, agree := "differs", "differed"
-	for _, one := range []struct {
-		text string
-		n    int
-	}{{differ, r.Differing}, {agree, len(r.Entities) - min(len(r.Entities), r.Differing)}} {
-		if one.n == 0 {
-			continue
-		}
-		switch {
-		case one.text == agree:
-			fmt.Fprintf(s, "    %s before and %s now:\n", Plural(one.n, "entity differed", "entities differed"), agreesWord(one.n))
-		default:
-			fmt.Fprintf(s, "    %s:\n", Plural(one.n, "entity differs", "entities differ"))
-		}
-		shown := 0
-		for _, e := range r.Entities {
-			if e.Agreed.IsZero() != (one.text == differ) {
-				continue
-			}
-			shown++
-			s.shadowEntity(e)
-		}
-		if shown < one.n {
-			fmt.Fprintf(s, "      … and %d more; --limit shows more\n", one.n-shown)
-		}
+	// The entities that differ now come first.
+	now := min(len(r.Entities), r.Differing)
+	s.shadowEntities(Plural(r.Differing, "entity differs", "entities differ"), r.Entities[:now])
+	if more := r.Differing - now; more > 0 {
+		fmt.Fprintf(s, "      … and %d more; --limit shows more\n", more)
 	}
+	before := r.Entities[now:]
+	s.shadowEntities(Plural(len(before), "entity differed before and agrees now", "entities differed before and agree now"), before)
 	for _, e := range r.Sent {
 		fmt.Fprintf(s, "    step %s would have sent %s %s, the last for %s at %s\n", e.Step, e.Method, Plural(e.Times, "time", "times"), e.Entity, s.dateTime(e.Last))
 	}
 }
 
-func agreesWord(n int) string {
-	if n == 1 {
-		return "agrees"
+// shadowEntities prints entities below a title, and nothing without entities.
+func (s *sheet) shadowEntities(title string, all []shadow.Entity) {
+	if len(all) == 0 {
+		return
 	}
-	return "agree"
+	fmt.Fprintf(s, "    %s:\n", title)
+	for _, e := range all {
+		s.shadowEntity(e)
+	}
 }
 
 func (s *sheet) shadowEntity(e shadow.Entity) {
