@@ -75,14 +75,12 @@ func completables(commands []*command) []completable {
 	var out []completable
 	for _, c := range commands {
 		d := completable{path: strings.Fields(c.name), short: c.short, subcommands: completables(c.subs)}
-		if c.setup != nil {
-			fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
-			c.setup(fs)
-			fs.VisitAll(func(f *flag.Flag) {
-				value, usage := flag.UnquoteUsage(f)
-				d.flags = append(d.flags, completableFlag{name: dashes(f.Name) + f.Name, usage: usage, value: value})
-			})
-		}
+		fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
+		c.setup(fs)
+		fs.VisitAll(func(f *flag.Flag) {
+			value, usage := flag.UnquoteUsage(f)
+			d.flags = append(d.flags, completableFlag{name: dashes(f.Name) + f.Name, usage: usage, value: value})
+		})
 		out = append(out, d)
 	}
 	return out
