@@ -24,8 +24,7 @@ type unstored struct {
 	store func(ctx context.Context, e queue.Event) error
 	log   *slog.Logger
 
-	flushing sync.Mutex // one flush at a time, so that each event is stored once
-
+	flushing sync.Mutex // one flush at a time: run and the end of the process call it
 	mu       sync.Mutex
 	byPortal map[string][]queue.Event
 }
