@@ -101,7 +101,7 @@ func (f *faults) shared(ctx context.Context, now time.Time) ([]alerts.Condition,
 	var all []alerts.Condition
 	for _, h := range holds {
 		held[h.Portal] = true
-		if !silent[h.Portal] && !hold.OfFiles(h.Cause) { // own has the rule file
+		if !silent[h.Portal] && (h.Rule == "" || !hold.OfFiles(h.Cause)) { // own has the rule file
 			all = append(all, f.held(h))
 		}
 	}
@@ -145,8 +145,18 @@ func (f *faults) held(h queue.Hold) alerts.Condition {
 		Over:  fmt.Sprintf("portal %s is no longer %s. Its runs start.", h.Portal, h.Cause),
 		Text:  cause.Cause{Kind: cause.Portal, Code: h.Cause}.Advice(f.where(h.Portal)),
 	}
-	if h.Cause == hold.Unreachable {
+	switch h.Cause {
+	case hold.Unreachable:
 		c.After = unreachableFor
+	case hold.Broken:
+		c.Title = fmt.Sprintf("The configuration of portal %s has errors. Its events and runs wait.", h.Portal)
+		c.Over = fmt.Sprintf("the configuration of portal %s is valid again. Its runs start.", h.Portal)
+		c.Text = h.Reason
+	case hold.Removed:
+		c.Title = fmt.Sprintf("Portal %s was removed from the configuration. Its events and runs wait for 7 days.", h.Portal)
+		c.Over = fmt.Sprintf("nothing waits for the removed portal %s any more: it is back, or the 7 days are over.", h.Portal)
+		c.Text = "If that was a mistake, add the portal again. b24rules status shows what waits."
+		c.Repeat = 0 // people may mean it
 	}
 	if h.Rule != "" {
 		c.Rules = []string{h.Rule}

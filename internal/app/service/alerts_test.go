@@ -185,6 +185,39 @@ func TestAlertsOfHolds(t *testing.T) {
 	}
 }
 
+// TestAlertsOfPortalsThatDoNotRun: a portal whose configuration has errors is a message, again
+// after six hours, and a removed portal is one.
+func TestAlertsOfPortalsThatDoNotRun(t *testing.T) {
+	w := newAlertWorld(t)
+	for portal, cause := range map[string]string{"acme": "broken", "bolt": "removed"} {
+		if err := w.queue.SetHold(t.Context(), queue.Hold{Portal: portal, Cause: cause, Reason: "b24rules.yaml:9:5: wrong", Since: w.now}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.pass(7 * time.Hour)
+	for _, portal := range []string{"acme", "bolt"} {
+		if err := w.queue.EndHold(t.Context(), portal, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.pass(time.Minute)
+	want := []string{
+		"Over: nothing waits for the removed portal bolt any more", "Over: the configuration of portal acme is valid again.",
+		"Portal bolt was removed from the configuration. Its events and runs wait for 7 days.\nIf that",
+		"The configuration of portal acme has errors. Its events and runs wait.\nb24rules.yaml:9:5: wrong",
+		"The configuration of portal acme has errors. Its events and runs wait.",
+	}
+	got := w.take()
+	if len(got) != len(want) {
+		t.Fatalf("messages: %q", got)
+	}
+	for i := range want {
+		if !strings.Contains(got[i], want[i]) {
+			t.Errorf("message %q, want %q", got[i], want[i])
+		}
+	}
+}
+
 // TestAlertsOfLostEvents: an event that was not stored is a message, and so is a rule file
 // with errors.
 func TestAlertsOfLostEvents(t *testing.T) {
