@@ -33,7 +33,6 @@ type metrics struct {
 	restSeconds  *prometheus.HistogramVec // of a request, by portal
 	alerts       *prometheus.CounterVec   // messages of alerts, by receiver and result
 	holds        *prometheus.GaugeVec     // 1 for each hold, by portal, rule and cause
-	shadows      *prometheus.GaugeVec     // 1 for each portal in shadow mode
 	comparisons  *prometheus.CounterVec   // of the shadow mode, by portal, rule and result
 }
 
@@ -54,14 +53,11 @@ func newMetrics() *metrics {
 		holds: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "b24rules_hold", Help: "1 while the runs of a portal, or of one of its rules, wait because of a fault.",
 		}, []string{"portal", "rule", "cause"}),
-		shadows: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "b24rules_portal_shadow", Help: "1 for a portal in shadow mode, whose rules write nothing.",
-		}, []string{"portal"}),
 		comparisons: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "b24rules_shadow_runs_total", Help: "Runs in shadow mode, by what the comparison with the portal showed.",
 		}, []string{"portal", "rule", "result"}),
 	}
-	m.registry.MustRegister(m.events, m.unproven, m.eventSeconds, m.storing, m.attempts, m.runSeconds, m.delaySeconds, m.restSeconds, m.alerts, m.holds, m.shadows, m.comparisons,
+	m.registry.MustRegister(m.events, m.unproven, m.eventSeconds, m.storing, m.attempts, m.runSeconds, m.delaySeconds, m.restSeconds, m.alerts, m.holds, m.comparisons,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -135,6 +131,7 @@ type gauges struct {
 var (
 	runsDesc    = prometheus.NewDesc("b24rules_runs", "Unfinished and parked runs, by state.", []string{"portal", "state"}, nil)
 	overdueDesc = prometheus.NewDesc("b24rules_oldest_due_seconds", "Seconds since the longest overdue run became due.", []string{"portal"}, nil)
+	shadowDesc  = prometheus.NewDesc("b24rules_portal_shadow", "1 for a portal in shadow mode, whose rules write nothing.", []string{"portal"}, nil)
 	storedDesc  = prometheus.NewDesc("b24rules_database_up", "1 when the database answers.", nil, nil)
 
 	openDesc    = prometheus.NewDesc("b24rules_connections", "Open connections to the event handler.", nil, nil)
@@ -158,7 +155,7 @@ func restCounter(what, help string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{runsDesc, overdueDesc, storedDesc, openDesc, closedDesc, refusedDesc, waitingDesc} {
+	for _, d := range []*prometheus.Desc{runsDesc, overdueDesc, storedDesc, openDesc, closedDesc, refusedDesc, waitingDesc, shadowDesc} {
 		ch <- d
 	}
 	for _, d := range restDesc {
@@ -202,6 +199,9 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 			counter(restDesc[what], n, p.Name)
 		}
 		gauge(waitingDesc, float64(s.Waiting), p.Name)
+		if p.Shadow() {
+			gauge(shadowDesc, 1, p.Name)
+		}
 	}
 }
 

@@ -86,11 +86,6 @@ func (s *Service) newPortal(ctx context.Context, c config.Portal) (*Portal, erro
 			return nil, err
 		}
 	}
-	if p.Shadow() {
-		s.metrics.shadows.WithLabelValues(c.Name).Set(1)
-	} else {
-		s.metrics.shadows.DeleteLabelValues(c.Name) // the mode may have changed
-	}
 	var err error
 	p.Client, err = bitrix.NewClient(rest)
 	if err != nil {
