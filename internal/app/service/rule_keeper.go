@@ -60,7 +60,6 @@ func (k *ruleKeeper) run(ctx context.Context) {
 
 // keep compares the database with the current rule sets once.
 func (k *ruleKeeper) keep(ctx context.Context) error {
-	gen := k.rules.Current()
 	holds, err := k.queue.HoldList(ctx)
 	if err != nil {
 		return err
@@ -73,6 +72,8 @@ func (k *ruleKeeper) keep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// After the holds: a portal that is removed in between must not lose its new hold.
+	gen := k.rules.Current()
 	shown := map[[2]string]bool{}
 	var errs []error
 	for _, portal := range gen.Portals() {
@@ -86,8 +87,9 @@ func (k *ruleKeeper) keep(ctx context.Context) error {
 		}
 	}
 	for _, h := range holds {
-		if h.Rule == "" && h.Cause == hold.Removed && !slices.Contains(gen.Portals(), h.Portal) && k.permit(h.Portal) == nil && time.Since(h.Since) >= removedFor {
-			errs = append(errs, k.forgetPortal(ctx, h))
+		// No process works the portal, so the one with the work of no portal forgets it.
+		if h.Rule == "" && h.Cause == hold.Removed && !slices.Contains(gen.Portals(), h.Portal) && k.permit("") == nil && time.Since(h.Since) >= removedFor {
+			errs = append(errs, k.forgetPortal(ctx, h.Portal, holds))
 		}
 	}
 	for key := range k.shown {
@@ -99,19 +101,30 @@ func (k *ruleKeeper) keep(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// forgetPortal gives up what waits for a portal that was removed long ago.
-func (k *ruleKeeper) forgetPortal(ctx context.Context, h queue.Hold) error {
-	n, err := k.queue.DiscardAll(ctx, queue.Filter{Portal: h.Portal, States: []queue.State{queue.Waiting, queue.Asleep}}, "")
+// forgetPortal gives up what waits for a portal that was removed long ago, and ends its
+// holds and those of its rules. holds are those of all portals.
+func (k *ruleKeeper) forgetPortal(ctx context.Context, portal string, holds []queue.Hold) error {
+	n, err := k.queue.DiscardAll(ctx, queue.Filter{Portal: portal, States: []queue.State{queue.Waiting, queue.Asleep}}, "")
 	if err != nil {
 		return err
 	}
-	if _, err := k.queue.RouteAgain(ctx, h.Portal, func(queue.Event) ([]queue.Route, []string, error) { return nil, nil, nil }); err != nil {
+	if _, err := k.queue.RouteAgain(ctx, portal, func(queue.Event) ([]queue.Route, []string, error) { return nil, nil, nil }); err != nil {
 		return err
 	}
-	k.forgotten(h.Portal)
-	k.changed(queue.Hold{Portal: h.Portal})
-	k.log.Warn("gave up what waited for a removed portal, its events are refused now", slog.String("portal", h.Portal), slog.Int("runs", n))
-	return k.queue.EndHold(ctx, h.Portal, "")
+	k.forgotten(portal)
+	k.log.Warn("gave up what waited for a removed portal, its events are refused now", slog.String("portal", portal), slog.Int("runs", n))
+	// That of the portal is the first one, and its end must be the last step: without it
+	// nothing is tried again.
+	for _, h := range slices.Backward(holds) {
+		if h.Portal != portal {
+			continue
+		}
+		if err := k.queue.EndHold(ctx, portal, h.Rule); err != nil {
+			return err
+		}
+		k.changed(queue.Hold{Portal: portal, Rule: h.Rule})
+	}
+	return nil
 }
 
 // portalKeeper is one keep of one portal.
