@@ -89,28 +89,31 @@ func (ch *change) keepFixed() {
 	}
 }
 
-// keepBroken keeps the configuration of portals whose new one has errors.
+// keepBroken keeps the configuration of portals whose new one has errors. Those without an
+// earlier one stay in Broken.
 func (ch *change) keepBroken() {
-	for _, b := range ch.now.Broken {
-		if was := portalOf(ch.was, b.Name); was != nil {
-			ch.now.Portals = append(ch.now.Portals, *was)
-			ch.log.Error("portal's configuration is invalid, keeping the last valid one", "portal", b.Name, "findings", findingLines(b.Findings))
-			continue
+	ch.now.Broken = slices.DeleteFunc(slices.Clone(ch.now.Broken), func(b config.BrokenPortal) bool {
+		was := portalOf(ch.was, b.Name)
+		if was == nil {
+			return false
 		}
-		ch.holdPortal(ch.ctx, b.Name, b.Token, hold.Broken, b.Reason())
-	}
+		ch.now.Portals = append(ch.now.Portals, *was)
+		ch.log.Error("portal's configuration is invalid, keeping the last valid one", "portal", b.Name, "findings", findingLines(b.Findings))
+		return true
+	})
 }
 
 // countRemoved finds the portals that are removed. It reports false if these are so many that
 // the file is more likely wrong.
 func (ch *change) countRemoved() bool {
-	for _, p := range ch.was.Portals {
-		if portalOf(ch.now, p.Name) == nil {
-			ch.removed = append(ch.removed, p.Name)
+	was, now := allNames(ch.was), allNames(ch.now)
+	for _, name := range was {
+		if !slices.Contains(now, name) {
+			ch.removed = append(ch.removed, name)
 		}
 	}
-	if n := len(ch.removed); n > 1 && n*10 > len(ch.was.Portals) {
-		ch.log.Error("the configuration removes many portals, keeping the current one; restart serve if this is meant", "removed", ch.removed, "of", len(ch.was.Portals))
+	if n := len(ch.removed); n > 1 && n*10 > len(was) {
+		ch.log.Error("the configuration removes many portals, keeping the current one; restart serve if this is meant", "removed", ch.removed, "of", len(was))
 		return false
 	}
 	return true
@@ -154,7 +157,20 @@ func (ch *change) undo() {
 	}
 }
 
-// replace starts the new portals and stops the removed ones.
+// allNames are the names of all portals of a configuration, also of those with errors.
+func allNames(c *config.Config) []string {
+	var names []string
+	for _, p := range c.Portals {
+		names = append(names, p.Name)
+	}
+	for _, b := range c.Broken {
+		names = append(names, b.Name)
+	}
+	return names
+}
+
+// replace starts the new portals and stops the removed ones, and those that are new and have
+// errors.
 func (ch *change) replace() {
 	for name, p := range ch.next {
 		old := ch.portals.get(name)
@@ -174,12 +190,18 @@ func (ch *change) replace() {
 			}
 		}
 	}
+	for _, b := range ch.now.Broken {
+		ch.holdPortal(ch.ctx, b.Name, b.Token, hold.Broken, b.Reason())
+	}
 	for _, name := range ch.removed {
+		const reason = "the portal is not in the configuration"
 		p := ch.portals.get(name)
-		if p == nil {
+		if p == nil { // it had errors
+			token, _ := ch.portals.stopped(name)
+			ch.holdPortal(ch.ctx, name, token, hold.Removed, reason)
 			continue
 		}
-		ch.holdPortal(ch.ctx, name, p.eventToken(), hold.Removed, "the portal is not in the configuration")
+		ch.holdPortal(ch.ctx, name, p.eventToken(), hold.Removed, reason)
 		ch.pollers.replace(name, nil)
 		ch.retire(p)
 	}

@@ -142,6 +142,17 @@ func TestModeChanges(t *testing.T) {
 	if got := h.Elements(deal); len(got) != 0 {
 		t.Errorf("elements %v in shadow mode", got)
 	}
+	inShadow := func() bool { return strings.Contains(h.scrape(), "b24rules_portal_shadow{") }
+	if !inShadow() {
+		t.Error("the shadow mode is not measured")
+	}
+	var main config.Portal
+	h.change(l, func(c *config.Config) { main, c.Portals = c.Portals[0], nil })
+	if inShadow() {
+		t.Error("a removed portal is measured as in shadow mode")
+	}
+	h.change(l, func(c *config.Config) { c.Portals = []config.Portal{main} })
+	h.Until("the portal is back", func() bool { return len(h.holds()) == 0 })
 	h.change(l, func(c *config.Config) { c.Portals[0].Shadow = 0 })
 	h.Touch(deal, "Roof and walls")
 	h.Wait()
@@ -198,6 +209,50 @@ func TestOnePortalOfTwo(t *testing.T) {
 	runs, err := h.Service.Queue().Runs(h.Context(), queue.Filter{Portal: "second"})
 	if err != nil || len(runs) != 1 || runs[0].State != queue.Succeeded {
 		t.Errorf("runs %v, %v", runs, err)
+	}
+}
+
+// TestRemovedPortalWithErrors: a portal that never was valid and is removed from the configuration
+// is held as removed: the hold does not say for ever that a place has errors that is gone.
+func TestRemovedPortalWithErrors(t *testing.T) {
+	t.Parallel()
+	broken := config.BrokenPortal{Name: "second", Token: "second-token"}
+	broken.Findings.Errorf(diag.Pos{File: "b24rules.yaml", Line: 9, Column: 5}, "unreadable-file", "application_token_file not-there: no such file")
+	h, l := newLive(t, apptest.Options{})
+	h.change(l, func(c *config.Config) { c.Broken = []config.BrokenPortal{broken} })
+	if holds := h.holds(); len(holds) != 1 || holds[0].Portal != "second" || holds[0].Cause != hold.Broken {
+		t.Errorf("holds with the portal: %+v", holds)
+	}
+	h.change(l, func(c *config.Config) { c.Broken = nil })
+	if holds := h.holds(); len(holds) != 1 || holds[0].Portal != "second" || holds[0].Cause != hold.Removed {
+		t.Errorf("holds without the portal: %+v", holds)
+	}
+	hook := strings.Replace(h.HookURL, demo.PortalName, "second", 1)
+	if status := h.Post(hook, formType, "event=ONCRMDEALUPDATE&data[FIELDS][ID]=1&auth[application_token]=second-token"); status != http.StatusOK {
+		t.Errorf("an event of the removed portal gives %d", status)
+	}
+}
+
+// TestForgottenPortal: what waits for a portal that was removed long ago is given up, with the
+// holds of its rules, and its events are refused.
+func TestForgottenPortal(t *testing.T) {
+	t.Parallel()
+	h, l := newLive(t, apptest.Options{})
+	var main config.Portal
+	h.change(l, func(c *config.Config) { main, c.Portals = c.Portals[0], nil })
+	q := h.Service.Queue()
+	for _, one := range []queue.Hold{
+		{Portal: main.Name, Rule: "deal-shipments", Cause: hold.Stopped, Since: time.Now()},
+		{Portal: main.Name, Cause: hold.Removed, Since: time.Now().Add(-8 * 24 * time.Hour)},
+	} {
+		if err := q.SetHold(h.Context(), one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.Service.Reload()
+	h.Until("forgotten", func() bool { return len(h.holds()) == 0 })
+	if status := h.Post(h.HookURL, formType, "event=ONCRMDEALUPDATE&data[FIELDS][ID]=1&auth[application_token]="+main.Token.Reveal()); status != http.StatusForbidden {
+		t.Errorf("an event of the forgotten portal gives %d", status)
 	}
 }
 
