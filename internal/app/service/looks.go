@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/b24rules/b24rules/engine"
@@ -21,41 +22,70 @@ import (
 // there before it: a deal that was won long ago would be announced at its next edit. So
 // each of its entities gets one run that reads, remembers and plans, and writes nothing.
 type looks struct {
-	off   bool
-	queue *queue.Queue
-	rules *fleet.Rules
-	log   *slog.Logger
+	config *settings
+	queue  *queue.Queue
+	rules  *fleet.Rules
+	log    *slog.Logger
+	adding sync.Mutex // a start and a reload may come at the same time
 }
 
 // add stores a job for each rule that is new in a portal or remembers something else now,
 // and one for each changed rule whose runs may sleep until another time.
 func (l *looks) add(ctx context.Context) {
+	l.adding.Lock()
+	defer l.adding.Unlock()
+	known, err := l.known(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			l.log.Error("cannot read which rules have looked at their entities", "error", err)
+		}
+		return
+	}
 	gen := l.rules.Current()
 	for _, portal := range gen.Portals() {
 		for rule, inputs := range gen.Rules(portal) {
-			if err := l.addOne(ctx, portal, rule, inputs); err != nil && ctx.Err() == nil {
+			if err := l.addOne(ctx, portal, rule, inputs, known); err != nil && ctx.Err() == nil {
 				l.log.Error("cannot start the first look of a rule", "portal", portal, "rule", rule.ID, "error", err)
 			}
 		}
 	}
 }
 
-func (l *looks) addOne(ctx context.Context, portal string, r *engine.Rule, inputs map[string]any) error {
+// notePrefix starts the names of the notes of what the rules of the portals remember.
+const notePrefix = "look."
+
+// known reads the notes of all rules at once.
+func (l *looks) known(ctx context.Context) (map[string]string, error) {
+	all, err := l.queue.Notes(ctx, notePrefix)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string]string, len(all))
+	for _, n := range all {
+		known[n.Name] = n.Value
+	}
+	return known, nil
+}
+
+func (l *looks) addOne(ctx context.Context, portal string, r *engine.Rule, inputs map[string]any, notes map[string]string) (err error) {
 	shape := shapeOf(r)
 	types, _, _ := ScopeOf(r)
 	if shape == "" || len(types) == 0 || r.Derived() {
 		return nil
 	}
-	name := "look." + portal + "." + r.ID
+	name := notePrefix + portal + "." + r.ID
 	now := shape + " " + digestOf(r, inputs)
-	note, known, err := l.queue.Note(ctx, name)
-	if err != nil || known && note.Value == now {
-		return err
+	note, known := notes[name]
+	if note == now {
+		return nil
 	}
-	before, _, _ := strings.Cut(note.Value, " ")
+	before, _, _ := strings.Cut(note, " ")
 	switch {
-	case before != shape && !l.off:
+	case before != shape && !l.config.Load().NoLooks:
 		err = catchup.Start(ctx, l.queue, catchup.Job{Portal: portal, Rule: r.ID, Types: types, Look: true, Started: time.Now()})
+		if err != nil {
+			return err
+		}
 		l.log.Info("a rule that remembers is new: it looks at its entities once, behind all events", "portal", portal, "rule", r.ID)
 	case known && r.Sleeps():
 		err = jobs.New(l.queue.Database()).Replace(ctx, jobs.Job{Portal: portal, Kind: kindReplan, Key: r.ID})

@@ -28,11 +28,6 @@ func (s *Service) Watch(ctx context.Context, reload <-chan os.Signal) (end func(
 	}, nil
 }
 
-// looks starts the first looks of rules.
-func (s *Service) looks() *looks {
-	return &looks{off: s.config.Load().NoLooks, queue: s.queue, rules: s.rules, log: s.log}
-}
-
 // watched are the files and folders whose changes matter.
 func (s *Service) watched() []string {
 	paths := s.config.Load().Rules
@@ -46,7 +41,7 @@ func (s *Service) watched() []string {
 // being written, so that it must be called again.
 func (s *Service) Reload() (again bool) {
 	again = s.reload()
-	s.looks().add(context.Background())
+	s.looks.add(context.Background())
 	return again
 }
 

@@ -63,6 +63,7 @@ type Service struct {
 	runner   *jobs.Runner
 	backlogs *backlogs
 	keeper   *ruleKeeper
+	looks    *looks
 	reread   *rereader // nil without Options.Read
 	pollers  pollers
 	changing sync.Mutex // one change of the configuration at a time
@@ -128,6 +129,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s.intake = &intake{limits: c.Limits, rules: o.Rules, portals: all, queue: s.queue, downtime: s.downtime, metrics: s.metrics, dump: s.dump, log: o.Log}
 	s.intake.unstored = &unstored{store: s.intake.storeAgain, log: o.Log}
 	s.worker = &worker{record: c.History.Record, redactor: c.Redactor, config: current, rules: o.Rules, portals: all, hold: s.queue.SetHold, metrics: s.metrics, database: s.queue.Database(), log: o.Log}
+	s.looks = &looks{config: current, queue: s.queue, rules: o.Rules, log: o.Log}
 	s.runner = s.newRunner()
 	s.backlogs = &backlogs{config: current, queue: s.queue, portals: all, log: o.Log}
 	s.metrics.registry.MustRegister(gauges{backlogs: s.backlogs, conns: s.conns, portals: all, log: o.Log})
@@ -200,7 +202,6 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 // Then it receives no more events, waits for running runs within the shutdown grace,
 // and keeps the other runs for the next start.
 func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
-	s.looks().add(context.WithoutCancel(ctx))
 	if err := s.addJobs(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
@@ -224,6 +225,7 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 	wg.Go(func() { s.intake.unstored.run(working) })
 	wg.Go(func() { s.keepHolds(working) })
 	wg.Go(func() { s.keeper.run(working) })
+	wg.Go(func() { s.looks.add(working) }) // events are received while the jobs are stored
 	s.permits.required.Store(true)
 	wg.Go(func() {
 		if err := s.queue.Work(working, s.worker.work); err != nil {
