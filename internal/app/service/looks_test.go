@@ -9,6 +9,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/jobs"
+	"github.com/b24rules/b24rules/internal/shadow"
 )
 
 // TestFirstLook: deals that were won before the rule came are not announced at their next
@@ -79,4 +80,42 @@ rules:
 	}
 	change(old, "COMMENTS", "another edit")
 	want("New is won", "Old is won")
+}
+
+// TestFirstLookInShadowMode: a first look is no comparison with a script, because the script has
+// received no event of the entity either.
+func TestFirstLookInShadowMode(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, apptest.Options{
+		Inputs: map[string]map[string]string{}, Shadow: 50 * time.Millisecond,
+		Rules: fstest.MapFS{"title.yaml": {Data: []byte(`version: 1
+rules:
+  title:
+    on: [ONCRMDEALUPDATE]
+    debounce: 30ms
+    steps:
+      - id: deal
+        fetch_item: {owner: deal, id: =event.id}
+      - entered: =deal.stageId == "WON"
+        notify: {to: 1, message: won}
+      - update_item: {owner: deal, id: =event.id, fields: {comments: checked}}
+`)}},
+		Before: func(s *demo.Fixture) {
+			if err := s.People.Client.Call(t.Context(), "crm.deal.add", map[string]any{"fields": map[string]any{"TITLE": "Old"}}, new(int)); err != nil {
+				t.Fatal(err)
+			}
+		},
+	})
+	h.Until("the first look is over", func() bool {
+		all, err := jobs.New(h.Service.Queue().Database()).List(h.Context(), jobs.Filter{Kind: "look"})
+		return err == nil && len(all) == 1 && all[0].State == jobs.Done
+	})
+	h.Wait()
+	if h.Logged("run in shadow mode") == 0 {
+		t.Error("no run has looked at the deal")
+	}
+	all, err := shadow.Read(h.Context(), h.Service.Queue().Database(), demo.PortalName, 10)
+	if err != nil || len(all) != 0 {
+		t.Errorf("comparisons %v, %v; want none", all, err)
+	}
 }

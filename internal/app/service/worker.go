@@ -55,7 +55,7 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 		return queue.Park(err)
 	}
 	var trace *history.Trace
-	if p.Shadow() {
+	if p.Shadow() && !run.Look { // no event: the script may never have worked on the entity
 		trace, err = w.dryRun(ctx, p, r, run, rule)
 	} else {
 		trace, err = run.Do(ctx, rule)
