@@ -121,9 +121,9 @@ func (s *Store) texts(ctx context.Context) (map[string]RuleText, error) {
 
 // Put stores what runs of the rule sets of a portal, and the texts of their versions.
 // Rows of rule sets that g does not have are deleted. It writes nothing if all rows are as
-// known says, which List has returned.
+// known says: the rows of the portal that List has returned.
 func (s *Store) Put(ctx context.Context, g *Generation, portal string, known []Live) error {
-	rows, texts := g.rowsOf(portal, known)
+	rows, sets := g.rowsOf(portal, known)
 	var drop []string
 	for _, l := range known {
 		if _, ok := rows[l.Set]; l.Portal == portal && !ok {
@@ -138,7 +138,8 @@ func (s *Store) Put(ctx context.Context, g *Generation, portal string, known []L
 	}
 	err := s.db.Write(ctx, func(ctx context.Context, t store.Tx) error {
 		for _, l := range rows {
-			if text, ok := texts[l.Set]; ok {
+			if set, ok := sets[l.Set]; ok {
+				text := textOf(set)
 				if _, err := t.Exec(ctx, putText, l.Version, l.Set, text.File, pack(text.Text)); err != nil {
 					return err
 				}
@@ -160,10 +161,10 @@ func (s *Store) Put(ctx context.Context, g *Generation, portal string, known []L
 	return nil
 }
 
-// rowsOf returns the rows of a portal by rule set, with the texts of those that run. Times
-// of what has not changed are those of known.
-func (g *Generation) rowsOf(portal string, known []Live) (rows map[string]Live, texts map[string]RuleText) {
-	rows, texts = map[string]Live{}, map[string]RuleText{}
+// rowsOf returns the rows of a portal by rule set, with the versions that run or ran last.
+// Times of what has not changed are those of known.
+func (g *Generation) rowsOf(portal string, known []Live) (rows map[string]Live, sets map[string]*engine.RuleSet) {
+	rows, sets = map[string]Live{}, map[string]*engine.RuleSet{}
 	last := map[string]Live{}
 	for _, l := range known {
 		if l.Portal == portal {
@@ -176,7 +177,7 @@ func (g *Generation) rowsOf(portal string, known []Live) (rows map[string]Live, 
 		if was := last[l.Set]; was.Version == l.Version {
 			l.Since = was.Since
 		}
-		rows[l.Set], texts[l.Set] = l, textOf(i.Set)
+		rows[l.Set], sets[l.Set] = l, i.Set
 	}
 	for _, r := range g.of(portal).refused {
 		l, runs := rows[r.Set]
@@ -185,7 +186,7 @@ func (g *Generation) rowsOf(portal string, known []Live) (rows map[string]Live, 
 			l = Live{Portal: portal, Set: r.Set, Version: was.Version, Since: was.Since}
 			if r.last != nil && l.Version != r.last.Version {
 				l.Version, l.Since = r.last.Version, now
-				texts[r.Set] = textOf(r.last)
+				sets[r.Set] = r.last
 			}
 		}
 		if l.Refused, l.RefusedAt = r.Reason(), now; was.Refused == l.Refused {
@@ -193,7 +194,7 @@ func (g *Generation) rowsOf(portal string, known []Live) (rows map[string]Live, 
 		}
 		rows[r.Set] = l
 	}
-	return rows, texts
+	return rows, sets
 }
 
 func textOf(set *engine.RuleSet) RuleText { return RuleText{set.File, string(set.Source.Bytes())} }

@@ -64,9 +64,13 @@ func (k *ruleKeeper) keep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	live, err := k.store.List(ctx)
+	all, err := k.store.List(ctx)
 	if err != nil {
 		return err
+	}
+	live := map[string][]fleet.Live{}
+	for _, l := range all {
+		live[l.Portal] = append(live[l.Portal], l)
 	}
 	unrouted, err := k.queue.Unrouted(ctx)
 	if err != nil {
@@ -81,7 +85,7 @@ func (k *ruleKeeper) keep(ctx context.Context) error {
 			continue
 		}
 		p := &portalKeeper{ruleKeeper: k, gen: gen, portal: portal, shown: shown}
-		errs = append(errs, k.store.Put(ctx, gen, portal, live), p.holds(ctx, holds))
+		errs = append(errs, k.store.Put(ctx, gen, portal, live[portal]), p.holds(ctx, holds))
 		if slices.ContainsFunc(unrouted, p.runsNow) {
 			errs = append(errs, p.route(ctx))
 		}
