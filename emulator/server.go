@@ -65,7 +65,13 @@ func (s *server) rest(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a := s.serve(req)
-	defer func() { s.p.events.Dispatch(req.Raised) }() // events travel when the request has ended
+	if len(req.Raised) > 0 { // events travel when the request has ended; the client may see that end before
+		dispatched := s.p.events.Expect()
+		defer func() {
+			s.p.events.Dispatch(req.Raised)
+			dispatched()
+		}()
+	}
 	f := req.broken
 	if f == nil {
 		f = req.lost

@@ -172,10 +172,7 @@ func (h *Hub) enqueue(d delivery) {
 		f = &feed{}
 		h.byURL[d.to.url] = f
 	}
-	if h.Pending == 0 {
-		h.idle = make(chan struct{})
-	}
-	h.Pending++
+	h.add()
 	h.seq++
 	d.seq = h.seq
 	heap.Push(&f.queue, d)
@@ -209,6 +206,23 @@ func (h *Hub) take(f *feed) (d delivery, gap time.Duration, ok bool) {
 	}
 	d, _ = heap.Pop(&f.queue).(delivery)
 	return d, f.gap, true
+}
+
+// Expect lets WaitIdle wait for events that a request has raised and will
+// dispatch. The caller calls done afterwards.
+func (h *Hub) Expect() (done func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.add()
+	return h.done
+}
+
+// add counts one more that WaitIdle waits for. The lock is held.
+func (h *Hub) add() {
+	if h.Pending == 0 {
+		h.idle = make(chan struct{})
+	}
+	h.Pending++
 }
 
 func (h *Hub) done() {

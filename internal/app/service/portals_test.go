@@ -10,7 +10,7 @@ import (
 )
 
 // TestDownAfterAReplacement: work whose client was replaced or closed under it starts again.
-// It is neither parked nor left out.
+// It is neither parked nor forgotten.
 func TestDownAfterAReplacement(t *testing.T) {
 	portal := func() *Portal {
 		client, err := bitrix.NewClient(bitrix.Config{Webhook: "http://127.0.0.1:1/rest/1/s3cr3t/"})
