@@ -76,7 +76,7 @@ func (b *burst) comment(e map[string]any, column, text string) {
 
 // maxAbsent is the longest time for which an update overwrites what a person wrote,
 // before the step puts it back: some requests, one a second.
-const maxAbsent = 6 * time.Second
+const maxAbsent = 3 * time.Second
 
 // window is the time between the read directly before an update and the update: that
 // of a command. What a person writes in this time is lost.

@@ -42,6 +42,9 @@ type Call struct {
 	// Immediate lets the call go before those of others, because its turn had
 	// come before.
 	Immediate bool
+	// Repair lets the call go before immediate ones too, because it puts back data that
+	// the caller has overwritten.
+	Repair bool
 	// Parallel says that the caller makes other calls at the same time. An idle
 	// client waits a millisecond for them, because a request costs more.
 	Parallel bool

@@ -49,6 +49,8 @@ func (c Call) command() (batch.Command, error) {
 	switch {
 	case c.background:
 		cmd.Rank = batch.Background
+	case c.Repair:
+		cmd.Rank = batch.Repair
 	case c.Immediate:
 		cmd.Rank = batch.Immediate
 	}

@@ -79,10 +79,12 @@ func (x *ElementTarget) finish(ctx context.Context, c *engine.Call, open []undon
 			failed.Add(elementError(u))
 		}
 	}
+	x.repair(ctx, c, &failed) // first: the other requests may wait for the portal's limit
 	x.retryAsUpdate(ctx, c, taken, t, &failed)
 	fixed = append(fixed, x.renew(ctx, c, stale, t, &failed)...)
 	x.replace(ctx, c, fixed, t, &failed)
 	x.repair(ctx, c, &failed)
+	x.reportRepairs(c)
 	return failed
 }
 
@@ -166,7 +168,7 @@ func (x *ElementTarget) renew(ctx context.Context, c *engine.Call, stale []write
 			updates = append(updates, write{record: now[i], desired: w.desired})
 		}
 	}
-	for _, u := range send(ctx, c, &immediate{x}, updates, t) {
+	for _, u := range send(ctx, c, &immediate{ElementTarget: x}, updates, t) {
 		if u.codeIsFixed() {
 			fixed = append(fixed, u.write)
 		} else {
@@ -178,13 +180,16 @@ func (x *ElementTarget) renew(ctx context.Context, c *engine.Call, stale []write
 
 // immediate is the target for elements that were just read again because their
 // updates had waited for too long. Their updates go before other calls and have no
-// deadline.
-type immediate struct{ *ElementTarget }
+// deadline. Those that put back what a person wrote go first.
+type immediate struct {
+	*ElementTarget
+	repair bool
+}
 
 func (x *immediate) calls(w write) []bitrix.Call {
 	calls := x.ElementTarget.calls(w)
 	for i := range calls {
-		calls[i].Deadline, calls[i].Immediate = time.Time{}, true
+		calls[i].Deadline, calls[i].Immediate, calls[i].Repair = time.Time{}, true, x.repair
 	}
 	return calls
 }

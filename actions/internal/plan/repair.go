@@ -78,11 +78,15 @@ func (x *ElementTarget) repair(ctx context.Context, c *engine.Call, failed *Fail
 			writes = append(writes, write{record: o.merged(), desired: o.update.desired})
 		}
 		var repaired Tally // these updates belong to others
-		for _, u := range send(ctx, c, &immediate{x}, writes, &repaired) {
+		for _, u := range send(ctx, c, &immediate{x, true}, writes, &repaired) {
 			c.Log.Warn("cannot put back what a person wrote into an element", "list", x.list.id, "element", u.record.ID, "fields", x.labels(slices.Sorted(maps.Keys(u.record.back))))
 			failed.Add(elementError(u))
 		}
 	}
+}
+
+// reportRepairs says what could not be put back or compared.
+func (x *ElementTarget) reportRepairs(c *engine.Call) {
 	for _, o := range x.overwritten {
 		c.Log.Warn("people write into an element faster than it can be updated", "list", x.list.id, "element", o.found.ID, "fields", x.labels(o.fields))
 	}

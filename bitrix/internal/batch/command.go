@@ -50,7 +50,8 @@ type Rank int8
 
 // The ranks, from the first to the last. The zero value is Normal.
 const (
-	Probe      Rank = -2 // shows what the portal supports; others wait for it
+	Probe      Rank = -3 // shows what the portal supports; others wait for it
+	Repair     Rank = -2 // puts back what its caller has overwritten
 	Immediate  Rank = -1 // several callers wait for it, or its turn had come before
 	Normal     Rank = 0
 	Background Rank = 1 // travels in the room that the others leave
