@@ -38,6 +38,9 @@ type Feeder struct {
 	Prepare func(ctx context.Context, j Job) (Job, error)
 	// Concerned returns the rules of a catch-up that need its present stage.
 	Concerned func(j Job) []string
+	// Missing returns the rules that a job is about and that do not run now, as rules of
+	// windows. Their files have errors or are missing.
+	Missing func(j Job) []string
 	// PortalDown reports whether an error is the fault of the portal as a whole, such
 	// as a revoked webhook. The job then waits for the end of the fault.
 	PortalDown func(ctx context.Context, err error) bool
@@ -119,13 +122,33 @@ func (f *Feeder) left(j Job, err error) []Window {
 		return nil
 	}
 	var limit *LimitError
-	w := Window{Portal: j.Portal, From: j.Downtime.From, To: j.Downtime.To, Why: j.why(), Note: err.Error(), Held: errors.As(err, &limit), Next: time.Now().Add(retryWindow)}
+	w := j.window("")
+	w.Note, w.Held, w.Next = err.Error(), errors.As(err, &limit), time.Now().Add(retryWindow)
 	var all []Window
 	for _, rule := range f.Concerned(j) {
 		w.Rule = rule
 		all = append(all, w)
 	}
 	return all
+}
+
+// window is the downtime of a catch-up as a window of a rule.
+func (j Job) window(rule string) Window {
+	return Window{Portal: j.Portal, Rule: rule, From: j.Downtime.From, To: j.Downtime.To, Why: j.why()}
+}
+
+// keepMissing leaves a catch-up's window to rules that do not run now. It is due when they
+// run. A sync fails, and is tried again.
+func (j *Job) keepMissing(missing []string) error {
+	if j.Downtime == nil && len(missing) > 0 {
+		return fmt.Errorf("%s does not run: its rule file has errors or is missing", strings.Join(missing, ", "))
+	}
+	for _, rule := range missing {
+		if !slices.ContainsFunc(j.Left, func(w Window) bool { return w.Rule == rule && w.Note == "" }) {
+			j.Left = append(j.Left, j.window(rule))
+		}
+	}
+	return nil
 }
 
 // why is why the first window of a catch-up was opened.
@@ -169,6 +192,9 @@ func (f *Feeder) feed(ctx context.Context, reader *Reader, j *Job, claimed *jobs
 			return false, err
 		}
 		prepared.Ready = true
+		if err := prepared.keepMissing(f.Missing(prepared)); err != nil {
+			return false, err
+		}
 		*j = prepared
 		return false, claimed.Progress(ctx, j)
 	}
@@ -188,6 +214,9 @@ const maxRoutes = 1000
 
 // put stores runs for entities and the progress of the job in one transaction.
 func (f *Feeder) put(ctx context.Context, j *Job, typeID int, ids []int, claimed *jobs.Claimed) error {
+	if err := j.keepMissing(f.Missing(*j)); err != nil {
+		return err
+	}
 	var routes []queue.Route
 	for _, id := range ids {
 		routes = append(routes, f.Routes(*j, typeID, strconv.Itoa(id))...)

@@ -37,6 +37,12 @@ func (portalFunc) ListFields(context.Context, string, int) (*bitrix.ListFields, 
 // feedTest feeds a job from a portal, in a testing/synctest bubble.
 func feedTest(t *testing.T, j Job, p portalFunc, check func(t *testing.T, q *queue.Queue, job func() Job)) {
 	t.Helper()
+	feedWithout(t, func(Job) []string { return nil }, j, p, check)
+}
+
+// feedWithout is feedTest with rules that do not run.
+func feedWithout(t *testing.T, missing func(Job) []string, j Job, p portalFunc, check func(t *testing.T, q *queue.Queue, job func() Job)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		log := slog.New(slog.DiscardHandler)
 		q, err := queue.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "queue.db"), queue.Options{Log: log})
@@ -55,6 +61,7 @@ func feedTest(t *testing.T, j Job, p portalFunc, check func(t *testing.T, q *que
 				return j, nil
 			},
 			Concerned:  func(j Job) []string { return []string{j.Rule} },
+			Missing:    missing,
 			PortalDown: func(context.Context, error) bool { return false },
 			Routes: func(_ Job, typeID int, id string) []queue.Route {
 				return []queue.Route{{Rule: "r", Entity: fmt.Sprintf("item:%d:%s", typeID, id)}}
@@ -132,6 +139,50 @@ func TestAWindowStaysThatWasNotCovered(t *testing.T) {
 		}
 		if n, err := q.Pending(t.Context(), "acme", "r"); n != 1 || err != nil {
 			t.Errorf("%d runs, %v, want the one of the other part", n, err)
+		}
+	})
+}
+
+// A rule set that stops to run while a catch-up is fed keeps its window, and a sync of it waits.
+func TestARuleSetThatDoesNotRun(t *testing.T) {
+	var gone atomic.Bool
+	portal := func(c bitrix.Call) bitrix.Answer {
+		gone.Store(c.Params["entityTypeId"] == 31)
+		return oneItem(c)
+	}
+	missing := func(Job) []string {
+		if gone.Load() {
+			return []string{"set/*"}
+		}
+		return nil
+	}
+	feedWithout(t, missing, Job{Portal: "acme", Downtime: &Downtime{}}, portal, func(t *testing.T, q *queue.Queue, _ func() Job) {
+		to := time.Now()
+		windows := NewWindows(q.Database())
+		if err := windows.Open(t.Context(), Window{Portal: "acme", From: to.Add(-time.Hour), To: to, Why: "a test"}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		all, err := jobs.New(q.Database()).List(t.Context(), jobs.Filter{Kind: KindCatchUp, Key: "set/*"})
+		if err != nil || len(all) == 0 {
+			t.Errorf("jobs of the rule set: %v, %v", all, err)
+		}
+		list, err := windows.List(t.Context(), "acme")
+		if err != nil || len(list) != 1 || list[0].Rule != "set/*" || !list[0].From.Equal(to.Add(-time.Hour)) || list[0].Why != "a test" {
+			t.Errorf("windows are %+v, %v, want the one of the rule set", list, err)
+		}
+	})
+	gone.Store(true)
+	portal = func(c bitrix.Call) bitrix.Answer { return oneItem(c) }
+	feedWithout(t, missing, Job{Portal: "acme", Rule: "r", Types: []int{2}}, portal, func(t *testing.T, _ *queue.Queue, job func() Job) {
+		time.Sleep(time.Minute)
+		if j := job(); j.Over() || j.Waits != "set/* does not run: its rule file has errors or is missing" {
+			t.Errorf("the job is %+v, want it waiting", j)
+		}
+		gone.Store(false)
+		time.Sleep(time.Minute)
+		if j := job(); !j.Over() || j.Failed != "" || j.Runs != 1 {
+			t.Errorf("the job is %+v, want it over", j)
 		}
 	})
 }

@@ -177,12 +177,16 @@ func Load(ctx context.Context, q *queue.Queue, portal, rule string) (j Job, ok b
 	if rule == "" {
 		kind = KindCatchUp
 	}
-	all, err := jobs.New(q.Database()).List(ctx, jobs.Filter{Portal: portal, Kind: kind, Key: rule, Limit: 1})
-	if err != nil || len(all) == 0 {
+	all, err := jobs.New(q.Database()).List(ctx, jobs.Filter{Portal: portal, Kind: kind, Key: rule})
+	if err != nil {
 		return Job{}, false, err
 	}
-	j, err = Read(all[0])
-	return j, err == nil, err
+	for _, row := range all {
+		if j, err = Read(row); err != nil || j.Rule == rule { // not a catch-up of one rule
+			return j, err == nil, err
+		}
+	}
+	return Job{}, false, nil
 }
 
 // Start stores a new job. A sync replaces an unfinished one of its rule.

@@ -285,7 +285,7 @@ func TestMay(t *testing.T) {
 		w.add(jobs.Job{Portal: "fine", Kind: "k"})
 		defer w.run("k", jobs.Kind{
 			Work: func(_ context.Context, j *jobs.Claimed) error { w.note("%s", j.Portal); return nil },
-			May:  func(portal string) bool { return portal == "fine" || time.Since(w.begun) > time.Minute },
+			May:  func(portal, _ string) bool { return portal == "fine" || time.Since(w.begun) > time.Minute },
 		})()
 		time.Sleep(5 * time.Minute)
 		w.want(t, "0s fine", "1m1s held")

@@ -27,9 +27,9 @@ type Kind struct {
 	// given up; any other error or a panic, it is tried again.
 	Work func(ctx context.Context, j *Claimed) error
 
-	// May, if not nil, reports whether jobs of a portal may start now: not while the
-	// portal is held or unknown. Until then they wait.
-	May func(portal string) bool
+	// May, if not nil, reports whether the job with a key of a portal may start now: not
+	// while the portal is held or unknown. Until then it waits.
+	May func(portal, key string) bool
 
 	// Attempts is after how many attempts without progress a job is given up. A job
 	// that repeats then waits for its next due time. 0 means without limit.
@@ -93,20 +93,20 @@ func (r *Runner) Run(ctx context.Context, only string) {
 
 // A dueJob is what look reads of a job.
 type dueJob struct {
-	id           int64
-	portal, kind string
-	claim        int64
+	id                int64
+	portal, kind, key string
+	claim             int64
 }
 
 const selectDue = `
-SELECT id, portal, kind, claim FROM b24_job
+SELECT id, portal, kind, key, claim FROM b24_job
 WHERE state IN ('waiting', 'running') AND due_at <= $1 ORDER BY due_at, id`
 
 // look starts the jobs that are due and stops those that were cancelled.
 func (r *Runner) look(ctx context.Context, only string, workers *sync.WaitGroup) error {
 	before := r.claims()
 	due, err := store.All(ctx, r.table.db, "", func(row store.Row) (d dueJob, err error) {
-		err = row.Scan(&d.id, &d.portal, &d.kind, &d.claim)
+		err = row.Scan(&d.id, &d.portal, &d.kind, &d.key, &d.claim)
 		return d, err
 	}, selectDue, store.Micros(time.Now()))
 	if err != nil {
@@ -120,7 +120,7 @@ func (r *Runner) look(ctx context.Context, only string, workers *sync.WaitGroup)
 	r.stop(before)
 	for _, d := range due {
 		k, known := r.kinds[d.kind]
-		if !known || only != "" && d.portal != only || r.busy(d.id) || r.leases.Holds(d.portal) != nil || k.May != nil && !k.May(d.portal) {
+		if !known || only != "" && d.portal != only || r.busy(d.id) || r.leases.Holds(d.portal) != nil || k.May != nil && !k.May(d.portal, d.key) {
 			continue
 		}
 		j, err := r.claim(ctx, d)

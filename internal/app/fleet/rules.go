@@ -251,7 +251,8 @@ func (b *builder) removed(portal string, texts []RuleText) []Refused {
 		ran = append(ran, Refused{Portal: portal, Set: i.Set.Name, File: i.Set.File, last: i.Set})
 	}
 	for _, r := range b.before.of(portal).refused {
-		if r.Removed() {
+		if r.Running == "" { // its events wait, also if it had errors before the file was removed
+			r.Findings = nil
 			ran = append(ran, r)
 		}
 	}

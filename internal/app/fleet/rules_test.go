@@ -92,6 +92,10 @@ func TestLoader(t *testing.T) {
 		{"its rules in another file", []string{"d.yaml", ruleText("a", "thief")}, []string{"runs c.yaml ", "runs d.yaml thief", "removed a.yaml"}},
 		{"removed again", []string{"d.yaml", ""}, []string{"runs c.yaml ", "removed a.yaml", "removed d.yaml"}},
 		{"forgotten", nil, []string{"runs c.yaml "}},
+		{"a file with mistakes", []string{"b.yaml", brokenText}, []string{"runs c.yaml ", "broken b.yaml bad-name"}},
+		{"it is removed", []string{"b.yaml", ""}, []string{"runs c.yaml ", "removed b.yaml"}},
+		{"it is back", []string{"b.yaml", ruleText("b", "1")}, []string{"runs b.yaml 1", "runs c.yaml "}},
+		{"it is forgotten", []string{"b.yaml", ""}, []string{"runs c.yaml "}},
 		{"inputs without their set", []string{"c.yaml", "", "a.yaml", ruleText("a", "6")}, []string{"runs a.yaml 6", "removed c.yaml", "note unknown-set"}},
 		{"a rule for another portal", []string{"a.yaml", strings.Replace(ruleText("a", "7"), "    on:", "    portals: [mian]\n    on:", 1)}, []string{"runs a.yaml 7", "removed c.yaml", "note unknown-set", "note unknown-portal"}},
 	}
@@ -100,6 +104,9 @@ func TestLoader(t *testing.T) {
 		if s.name == "forgotten" {
 			l.Forget("main", "a")
 			l.Forget("main", "d")
+		}
+		if s.name == "it is forgotten" {
+			l.Forget("main", "b")
 		}
 		_, now, err := l.Load()
 		if err != nil {

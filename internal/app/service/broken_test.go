@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/rules"
@@ -225,5 +226,45 @@ func TestNewField(t *testing.T) {
 	h.Wait()
 	if h.helpers(invoice) != "[60]" {
 		t.Errorf("helpers %s, states %v", h.helpers(invoice), h.States())
+	}
+}
+
+// TestCatchUpOfABrokenSet: a downtime stays a window of a rule set that does not run when the
+// others are caught up, over restarts. It is caught up when the file is valid.
+func TestCatchUpOfABrokenSet(t *testing.T) {
+	t.Parallel()
+	files := newRuleFiles(t)
+	files.replace("invoice-total.yaml", noTypo, typo)
+	h := newHarness(t, apptest.Options{Rules: files, Inputs: demo.ShippedInputs(), Findings: true, CatchUp: apptest.QuickCatchUp()})
+	h.Until("held", func() bool { return len(h.holds()) == 1 })
+	h.Stop()
+	invoice := h.addInvoice("10")
+	if err := h.Portal.WaitIdle(h.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.aged(3 * time.Second)
+	h.Back()
+	windows := func() []catchup.Window {
+		all, err := catchup.NewWindows(h.Service.Queue().Database()).List(h.Context(), demo.PortalName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	if all := windows(); len(all) != 1 || all[0].Rule != queue.AllOf("invoice-total") {
+		t.Fatalf("windows %+v, want one of the rule set", all)
+	}
+	h.Stop()
+	h.Back()
+	for _, w := range windows() {
+		if w.Rule != queue.AllOf("invoice-total") {
+			t.Errorf("windows %+v after a restart, want those of the rule set", w)
+		}
+	}
+	files.replace("invoice-total.yaml", typo, noTypo)
+	h.Service.Reload()
+	h.Until("caught up", func() bool { return h.helpers(invoice) == "[30]" && len(windows()) == 0 })
+	if h.unrouted() != 0 {
+		t.Error("the test had an event of the invoice")
 	}
 }

@@ -191,12 +191,18 @@ func (d *downtime) prepare(ctx context.Context, j catchup.Job) (catchup.Job, err
 	return j, nil
 }
 
-// rulesToCatchUp are the rules of a portal that can be caught up, or only the one with
-// an id, and the types of entities that they are about.
+// isAboutRule reports whether a catch-up of only, a rule or a rule set, is about a rule; "" are all.
+func isAboutRule(only string, r *engine.Rule) bool {
+	set, ok := queue.SetOf(only)
+	return only == "" || only == r.ID || ok && set == r.Set.Name
+}
+
+// rulesToCatchUp are the rules of a portal that can be caught up, or only those of a rule or a
+// rule set, and the types of entities that they are about.
 func (d *downtime) rulesToCatchUp(ctx context.Context, portal, only string) (rules []Target, types []int, err error) {
 	every := false
 	for r, inputs := range d.rules.Current().Rules(portal) {
-		if only != "" && only != r.ID {
+		if !isAboutRule(only, r) {
 			continue
 		}
 		all, wide, foreign := ScopeOf(r)

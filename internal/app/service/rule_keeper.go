@@ -159,7 +159,9 @@ func (k *portalKeeper) holds(ctx context.Context, stored []queue.Hold) error {
 		}
 		next, still := desired[h.Rule]
 		delete(desired, h.Rule)
-		next.Since = h.Since
+		if next.Cause == h.Cause {
+			next.Since = h.Since
+		}
 		_, isSet := queue.SetOf(h.Rule)
 		switch _, _, runs := k.gen.Rule(h.Rule, k.portal); {
 		case h.Cause == hold.Removed && (still || !runs && h.Rule != "") && time.Since(h.Since) >= removedFor:

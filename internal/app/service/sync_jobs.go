@@ -33,10 +33,36 @@ func (s *syncJobs) kind() jobs.Kind {
 	return jobs.Kind{Work: s.work, May: s.may, Retry: catchup.Retry}
 }
 
-// may reports whether jobs of a portal may start.
-func (s *syncJobs) may(portal string) bool {
+// may reports whether the job of a portal and rule may start: the portal answers, and no
+// rule file with errors keeps the rule from running.
+func (s *syncJobs) may(portal, rule string) bool {
 	p := s.portals.get(portal)
-	return p != nil && p.permit() == nil && !p.hold.Held()
+	return p != nil && p.permit() == nil && !p.hold.Held() && (rule == "" || len(s.missing(catchup.Job{Portal: portal, Rule: rule})) == 0)
+}
+
+// missing returns the rules that a job is about and that do not run now: rule sets, or the
+// rule of the job.
+func (s *syncJobs) missing(j catchup.Job) []string {
+	gen := s.rules.Current()
+	sets := gen.Missing(j.Portal)
+	if len(sets) == 0 {
+		return nil
+	}
+	set, isSet := queue.SetOf(j.Rule)
+	_, _, runs := gen.Rule(j.Rule, j.Portal)
+	switch {
+	case slices.Contains(sets, fleet.Everything): // the portal has just been removed
+		return []string{j.Rule}
+	case isSet && !slices.Contains(sets, set), runs:
+		return nil
+	case j.Rule != "":
+		return []string{j.Rule}
+	}
+	var all []string
+	for _, set := range sets {
+		all = append(all, queue.AllOf(set))
+	}
+	return all
 }
 
 func (s *syncJobs) work(ctx context.Context, j *jobs.Claimed) error {
@@ -46,7 +72,7 @@ func (s *syncJobs) work(ctx context.Context, j *jobs.Claimed) error {
 	}
 	f := &catchup.Feeder{
 		Queue: s.queue, Windows: catchup.NewWindows(s.queue.Database()), Portal: p.Later(), PortalDown: s.portals.down(p),
-		Routes: s.routes, Prepare: s.prepare, Concerned: s.concerned, Log: s.log,
+		Routes: s.routes, Prepare: s.prepare, Concerned: s.concerned, Missing: s.missing, Log: s.log,
 	}
 	return f.Work(ctx, j)
 }
@@ -56,7 +82,7 @@ func (s *syncJobs) work(ctx context.Context, j *jobs.Claimed) error {
 func (s *syncJobs) routes(j catchup.Job, typeID int, id string) []queue.Route {
 	var out []queue.Route
 	for _, r := range routesOf(s.rules.Current(), j.Portal, typeID, id) {
-		if j.Rule != "" && r.Rule.ID != j.Rule || j.Downtime != nil && !canCatchUp(r.Rule) {
+		if !isAboutRule(j.Rule, r.Rule) || j.Downtime != nil && !canCatchUp(r.Rule) {
 			continue
 		}
 		out = append(out, queue.Route{Rule: r.Rule.ID, Entity: r.Entity.String()})
