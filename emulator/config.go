@@ -104,6 +104,9 @@ type Config struct {
 	// Brazil, France or India do, rather than 12/31/2024 11:59:59 pm. Like these
 	// the portal still reads what has slashes with the month first.
 	DayFirst bool
+	// Now is the portal's clock, by which it dates items and answers. Nil is the time of
+	// the machine.
+	Now func() time.Time
 	// Currency is the base currency. Empty is USD.
 	Currency string
 	// KeepCalls is how many of the latest commands Calls remembers. 0 is
@@ -166,6 +169,9 @@ func (c Config) withDefaults() Config {
 	}
 	c.Secret = cmp.Or(c.Secret, "emulator")
 	c.ApplicationToken = cmp.Or(c.ApplicationToken, "emulator-application-token")
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	c.Currency = cmp.Or(c.Currency, "USD")
 	c.EventDelay = defaultTo(c.EventDelay, 100*time.Millisecond)
 	c.EventWorkers = max(1, defaultTo(c.EventWorkers, 8))

@@ -187,7 +187,7 @@ func (s *server) struck(req *exchange, method string, params *php.Array, run fun
 func (s *server) run(req *exchange, m *rest.Method, params *php.Array, f *faults.Fault) *rest.Answer {
 	start := time.Now()
 	p := s.p
-	c := &rest.Call{Store: &p.store, Options: &p.options, Journal: &p.journal, Request: req.Request, Params: params, Now: start}
+	c := &rest.Call{Store: &p.store, Options: &p.options, Journal: &p.journal, Request: req.Request, Params: params, Now: p.cfg.Now()}
 	c.Start = int(value.Int(c.Param("start"))) // in lower case whatever the method
 	if m.Legacy {
 		c.Params = value.UpperKeys(params)

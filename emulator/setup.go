@@ -14,6 +14,10 @@ import (
 type (
 	// Type is a smart process, as a person sets one up in the portal.
 	Type = model.Type
+	// Pipeline is a pipeline with its stages.
+	Pipeline = model.Pipeline
+	// PipelineStage is a stage of a pipeline.
+	PipelineStage = model.PipelineStage
 	// UserField is a custom field of a type of item.
 	UserField = model.UserField
 	// List is a universal list, as a person sets one up in the portal.
@@ -81,6 +85,32 @@ func (p *Portal) AddDealCategory() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return int(p.store.AddDealCategory("").ID)
+}
+
+// SetPipelines gives a type of items these pipelines instead of its own. The first one
+// is the default. Deals keep pipeline 0 if it is not among them.
+func (p *Portal) SetPipelines(entityTypeID int, pipelines ...model.Pipeline) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := p.store.Types[entityTypeID]
+	if t == nil {
+		return fmt.Errorf("there is no type %d: add it with AddType first", entityTypeID)
+	}
+	return p.store.SetPipelines(t, pipelines)
+}
+
+// AddParent lets items of one type be parents of another's: a parent 2 gives the
+// children the field parentId2.
+func (p *Portal) AddParent(child, parent int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, id := range []int{child, parent} {
+		if p.store.Types[id] == nil {
+			return fmt.Errorf("there is no type %d: add it with AddType first", id)
+		}
+	}
+	p.store.AddParent(child, parent)
+	return nil
 }
 
 // NextItemID makes the next item of a type get an id, so that a test can call

@@ -34,7 +34,7 @@ func userColumn(name string) (query.Column[*model.User], bool) {
 	case "ID":
 		return query.NewColumn(name, query.Int, func(u *model.User) any { return u.ID }), true
 	case "ACTIVE":
-		return query.NewColumn(name, query.Bool, func(*model.User) any { return true }), true
+		return query.NewColumn(name, query.Bool, func(u *model.User) any { return !u.Dismissed }), true
 	case "UF_DEPARTMENT":
 		return query.NewColumn(name, query.Int, func(*model.User) any { return int64(1) }), true
 	}
@@ -77,7 +77,7 @@ func userGet(c *rest.Call) (any, error) {
 // userJSON is a user as user.get shows it: two times come out as empty objects.
 func userJSON(c *rest.Call, u *model.User) *php.Array {
 	return value.Object(
-		"ID", u.IDText(), "XML_ID", "", "ACTIVE", true, "NAME", u.Name, "LAST_NAME", u.LastName, "SECOND_NAME", "", "EMAIL", u.Email,
+		"ID", u.IDText(), "XML_ID", "", "ACTIVE", !u.Dismissed, "NAME", u.Name, "LAST_NAME", u.LastName, "SECOND_NAME", "", "EMAIL", u.Email,
 		"LAST_LOGIN", c.Now.In(c.Store.Zone.Location).Format(time.RFC3339), "DATE_REGISTER", "2024-01-09T00:00:00+00:00", "IS_ONLINE", "Y",
 		"TIMESTAMP_X", value.EmptyObject{}, "LAST_ACTIVITY_DATE", value.EmptyObject{}, "PERSONAL_GENDER", "", "PERSONAL_BIRTHDAY", "",
 		"TIME_ZONE", "", "PERSONAL_WWW", "", "PERSONAL_MOBILE", "", "PERSONAL_CITY", "", "WORK_PHONE", "",

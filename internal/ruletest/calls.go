@@ -113,6 +113,12 @@ func pairCalls(want, got []testfile.Call) map[int]int {
 // readable returns the parameters of a call in the form of tests: properties by code, list
 // options by text.
 func (s *fixture) readable(c bitrix.Call) map[string]any {
+	params := plainParams(c)
+	return s.readableFields(params, compare.Text(params["IBLOCK_ID"]))
+}
+
+// plainParams returns the parameters of a call as they are sent.
+func plainParams(c bitrix.Call) map[string]any {
 	raw, err := json.Marshal(c.Params)
 	if err != nil {
 		return map[string]any{}
@@ -123,7 +129,7 @@ func (s *fixture) readable(c bitrix.Call) map[string]any {
 	if d.Decode(&params) != nil {
 		return map[string]any{}
 	}
-	return s.readableFields(params, compare.Text(params["IBLOCK_ID"]))
+	return params
 }
 
 // fieldsKey is the parameter with the fields of a list element.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/ruletest/testfile"
 )
 
 // errCrash is the error of all calls after a simulated kill.
@@ -22,11 +23,12 @@ type recorder struct {
 	*bitrix.Client
 
 	mu sync.Mutex
-	// answers and refusals of the test by method, in lower case.
-	answers  map[string]any
-	refusals map[string]string
-	writes   []bitrix.Call // since the last takeWrites
-	sent     int           // number of all writes
+	// answers are those of the test. used are the ones that the run has had, by their
+	// places.
+	answers testfile.Answers
+	used    map[int]bool
+	writes  []bitrix.Call // since the last takeWrites
+	sent    int           // number of all writes
 	// crashAfter is the number of writes after which the run is killed; 0 means never.
 	crashAfter int
 	kill       context.CancelFunc
@@ -93,34 +95,66 @@ func (r *recorder) post(_ context.Context, p engine.Post) (engine.Reply, error) 
 	r.writes = append(r.writes, p.Call())
 	r.sent++
 	r.crashed = r.sent == r.crashAfter
-	crashed, status := r.crashed, r.refusals[p.Method]
+	crashed := r.crashed
 	r.mu.Unlock()
 	if crashed {
 		r.kill()
 		return engine.Reply{}, errCrash
 	}
 	reply := engine.Reply{Status: http.StatusOK}
-	if n, err := strconv.Atoi(status); err == nil {
+	a, ok := r.pick(p.Call())
+	if n, err := strconv.Atoi(a.Refuse); err == nil {
 		reply.Status = n
-	} else if a, ok := r.answerFor(bitrix.Call{Method: p.Method}); ok {
-		reply.Body = a.Result
+	} else if ok {
+		raw, err := json.Marshal(a.Result)
+		if err != nil {
+			return engine.Reply{}, err
+		}
+		reply.Body = raw
 	}
 	return reply, nil
 }
 
+// pick returns the test's answer to a call, and whether there is one. An answer for a
+// single call is used up, unless no other one fits after it.
+func (r *recorder) pick(call bitrix.Call) (testfile.Answer, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var params map[string]any
+	var fit []int
+	for i, a := range r.answers {
+		if r.used[i] || !strings.EqualFold(a.Method, call.Method) {
+			continue
+		}
+		if params == nil && len(a.Params) > 0 {
+			params = plainParams(call)
+		}
+		if callMatches(testfile.Call{Method: a.Method, Params: a.Params}, testfile.Call{Method: call.Method, Params: params}) {
+			fit = append(fit, i)
+		}
+	}
+	if len(fit) == 0 {
+		return testfile.Answer{}, false
+	}
+	a := r.answers[fit[0]]
+	if a.Single && len(fit) > 1 {
+		r.used[fit[0]] = true
+	}
+	return a, true
+}
+
 // answerFor returns the test's answer to a call, read as an answer of a portal.
 func (r *recorder) answerFor(call bitrix.Call) (bitrix.Answer, bool) {
-	key := strings.ToLower(call.Method)
-	if code, ok := r.refusals[key]; ok {
+	a, ok := r.pick(call)
+	switch {
+	case !ok:
+		return bitrix.Answer{}, false
+	case a.Refuse != "":
 		return bitrix.Answer{Total: -1, Next: -1, Err: &bitrix.Error{
-			Method: call.Method, Status: http.StatusBadRequest, Code: code, Detail: "refused by the test", Outcome: bitrix.Executed,
+			Method: call.Method, Status: http.StatusBadRequest, Code: a.Refuse, Detail: "refused by the test", Outcome: bitrix.Executed,
 		}}, true
 	}
-	result, ok := r.answers[key]
-	if !ok {
-		return bitrix.Answer{}, false
-	}
-	raw, err := json.Marshal(result)
+	raw, err := json.Marshal(a.Result)
 	if err != nil {
 		return bitrix.Answer{Total: -1, Next: -1, Err: err}, true
 	}

@@ -115,6 +115,7 @@ func (s *fixture) runScenarios(ctx context.Context, v variation) (*sandbox, []sc
 
 func (s *fixture) runScenario(ctx context.Context, w *sandbox, a testfile.Phase, v variation) (scenarioResult, error) {
 	p := scenarioResult{phase: a}
+	w.Now = a.Scenario.Event.Time()
 	if err := w.Apply(a.Change, v.arrange); err != nil {
 		return p, err
 	}
@@ -147,13 +148,7 @@ func (s *fixture) runScenario(ctx context.Context, w *sandbox, a testfile.Phase,
 func (r *recorder) setAnswers(s *testfile.Scenario) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.answers, r.refusals = map[string]any{}, map[string]string{}
-	for method, v := range s.Answers {
-		r.answers[strings.ToLower(method)] = v.Value
-	}
-	for method, code := range s.Refuse {
-		r.refusals[strings.ToLower(method)] = code
-	}
+	r.answers = s.Replies()
 }
 
 // entityType returns the type of an event's entity, 0 if test portals do not have it.
@@ -337,7 +332,7 @@ func (s *fixture) runRule(ctx context.Context, w *sandbox, route engine.Route, e
 func (r *recorder) startAttempt(kill context.CancelFunc) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.kill, r.crashed = kill, false
+	r.kill, r.crashed, r.used = kill, false, map[int]bool{}
 }
 
 func (r *recorder) killed() bool {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Category is a pipeline. Types without pipelines have one all the same, which
@@ -61,6 +62,82 @@ func (s *Store) NewCategory(c Category, stages []StagePlan) *Category {
 	return &c
 }
 
+// Pipeline is a pipeline as a person sets one up in the portal.
+type Pipeline struct {
+	// ID is its id. Deals always have pipeline 0.
+	ID   int64
+	Name string
+	// Stages are its stages in order. None takes the stages that the portal gives a
+	// new pipeline of the type.
+	Stages []PipelineStage
+}
+
+// PipelineStage is a stage of a new pipeline.
+type PipelineStage struct {
+	// ID is the stage's id, with the prefix of its pipeline or without: NEW, C9:NEW.
+	ID, Name string
+	// Semantics is P (in process), S (success) or F (failure).
+	Semantics string
+}
+
+// SetPipelines gives a type these pipelines. The first one is the default. Deals keep
+// pipeline 0 if it is not among them; leads and estimates have only pipeline 0.
+func (s *Store) SetPipelines(t *EntityType, pipelines []Pipeline) error {
+	var made []*Category
+	for _, p := range pipelines {
+		c, plan, err := s.pipelineOf(t, p)
+		if err != nil {
+			return err
+		}
+		for i, st := range p.Stages {
+			if i == 0 {
+				plan = nil
+			}
+			plan = append(plan, StagePlan{strings.TrimPrefix(st.ID, c.Prefix+":"), cmp.Or(st.Name, st.ID), st.Semantics})
+		}
+		made = append(made, s.NewCategory(c, plan))
+	}
+	if t.ID == TypeDeal && !slices.ContainsFunc(made, func(c *Category) bool { return c.ID == 0 }) {
+		made = append([]*Category{t.Category(0)}, made...)
+	}
+	for i, c := range made {
+		c.ByDefault = i == 0
+	}
+	t.Categories = made
+	return nil
+}
+
+// pipelineOf returns a pipeline without stages, and those that the portal gives it.
+func (s *Store) pipelineOf(t *EntityType, p Pipeline) (Category, []StagePlan, error) {
+	c := Category{ID: p.ID, Name: cmp.Or(p.Name, fmt.Sprintf("Pipeline %d", p.ID)), Sort: 500}
+	switch {
+	case t.ID == TypeContact || t.ID == TypeCompany:
+		return c, nil, fmt.Errorf("items of type %d have no stages", t.ID)
+	case t.ID == TypeLead || t.ID == TypeQuote:
+		if p.ID != 0 {
+			return c, nil, fmt.Errorf("items of type %d have only pipeline 0", t.ID)
+		}
+		c.Name, c.Directory = t.Categories[0].Name, t.Categories[0].Directory
+		if t.ID == TypeLead {
+			return c, leadStages(), nil
+		}
+		return c, quoteStages(), nil
+	case t.ID == TypeDeal:
+		s.Reserve("deal category", p.ID)
+		c = dealPipeline(p.ID, c.Name)
+		return c, dealStages(), nil
+	case p.ID == 0:
+		return c, nil, fmt.Errorf("items of type %d have no pipeline 0", t.ID)
+	case t.ID == TypeSmartInvoice:
+		s.Reserve("category", p.ID)
+		c.Prefix, c.Directory = fmt.Sprintf("DT31_%d", p.ID), fmt.Sprintf("SMART_INVOICE_STAGE_%d", p.ID)
+		return c, InvoiceStages(), nil
+	}
+	s.Reserve("category", p.ID)
+	c = dynamicPipeline(t.ID, p.ID, c.Name)
+	return c, dynamicStages(), nil
+}
+
 func leadStages() []StagePlan {
 	return []StagePlan{
 		{"NEW", "Unprocessed", "P"},
@@ -112,24 +189,32 @@ func dynamicStages() []StagePlan {
 	}
 }
 
-// dealCategory makes a pipeline of deals. Stage ids of the first one, 0, have no
-// prefix; those of pipeline 9 are C9:NEW and so on.
 func (s *Store) dealCategory(id int64, name string) *Category {
+	return s.NewCategory(dealPipeline(id, name), dealStages())
+}
+
+// dealPipeline is a pipeline of deals without its stages. Stage ids of the first one, 0,
+// have no prefix; those of pipeline 9 are C9:NEW and so on.
+func dealPipeline(id int64, name string) Category {
 	c := Category{ID: id, Name: name, Sort: 300, ByDefault: true, Directory: "DEAL_STAGE"}
 	if id != 0 {
 		c.Sort, c.ByDefault = 200, false
 		c.Prefix, c.Directory = fmt.Sprintf("C%d", id), fmt.Sprintf("DEAL_STAGE_%d", id)
 	}
-	return s.NewCategory(c, dealStages())
+	return c
 }
 
 // DynamicCategory makes a pipeline of a smart process.
 func (s *Store) DynamicCategory(entityTypeID int, name string) *Category {
-	id := s.Next("category")
-	return s.NewCategory(Category{
+	return s.NewCategory(dynamicPipeline(entityTypeID, s.Next("category"), name), dynamicStages())
+}
+
+// dynamicPipeline is a pipeline of a smart process without its stages.
+func dynamicPipeline(entityTypeID int, id int64, name string) Category {
+	return Category{
 		ID: id, Name: name, Sort: 500,
 		Prefix: fmt.Sprintf("DT%d_%d", entityTypeID, id), Directory: fmt.Sprintf("DYNAMIC_%d_STAGE_%d", entityTypeID, id),
-	}, dynamicStages())
+	}
 }
 
 // clientCategory is the category that contacts and companies have.

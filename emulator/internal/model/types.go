@@ -89,6 +89,16 @@ func (s *Store) SetRelations(id int, parents, children []Relation) {
 	}
 }
 
+// AddParent lets items of one type be parents of another's, and gives the children the
+// field parentId…, unless they have it.
+func (s *Store) AddParent(child, parent int) {
+	f := parentField(parent, s.Types[parent].Title)
+	if t := s.Types[child]; t.Fields.ByName[f.Name] == nil {
+		t.Fields.Add(f)
+		s.Relations = append(s.Relations, Relation{Parent: parent, Child: child, Listed: true})
+	}
+}
+
 func (s *Store) AddType(def Type, now time.Time) int {
 	if def.EntityTypeID == 0 {
 		def.EntityTypeID = 1030

@@ -10,6 +10,7 @@ type User struct {
 	Name, LastName string
 	Email          string
 	NotAdmin       bool
+	Dismissed      bool // the user exists, but does not work here any more
 }
 
 func (u *User) IDText() string { return strconv.FormatInt(u.ID, 10) }

@@ -1,6 +1,7 @@
 package testfile
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -21,6 +22,10 @@ type fileChecker struct {
 
 func (f *File) check(list *diag.List) error {
 	w, err := testportal.NewPortal(&f.Content.Portal, nil)
+	if finding, ok := errors.AsType[*diag.Finding](err); ok {
+		list.Add(*finding)
+		return nil
+	}
 	if err != nil {
 		list.Errorf(diag.Pos{File: f.name, Line: 1, Column: 1}, "invalid-value", "the portal cannot be set up: %v", err)
 		return nil
@@ -170,7 +175,7 @@ func (c *fileChecker) expected(e *expectation) {
 					continue
 				}
 				x.Fields[i].Name = known.Name
-				if n, ok := compare.Number(f.Value); ok && n.Sign() == 0 && (known.DataType == "double" || known.DataType == "integer") {
+				if n, ok := compare.Number(f.Value); ok && n.Sign() == 0 && known.ZeroIsEmpty() {
 					x.Fields[i].Value = compare.ZeroNumber{}
 				}
 			}

@@ -35,6 +35,12 @@ func (v *names) NodeSchema() yamlfile.Schema {
 func (v *value) NodeSchema() yamlfile.Schema { return yamlfile.Schema{} }
 
 // NodeSchema implements yamlfile.NodeSchema.
+func (as *Answers) NodeSchema() yamlfile.Schema {
+	call := yamlfile.Schema{"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": yamlfile.SchemaFor[answerForm]()}
+	return yamlfile.AnySchema(yamlfile.MapSchema(yamlfile.Schema{}), yamlfile.ListSchema(call))
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
 func (v *inputs) NodeSchema() yamlfile.Schema { return yamlfile.MapSchema(yamlfile.ScalarSchema()) }
 
 // NodeSchema implements yamlfile.NodeSchema.

@@ -46,7 +46,7 @@ type then struct {
 type Scenario struct {
 	At      *Clock            `yaml:"at" doc:"the time: without an event the runs that are due at it run. It holds until the next at; without any, the clock is the time of the event" example:"2026-05-01T09:00"`
 	Event   *Event            `yaml:"event" doc:"the event that arrives: its code and id; for items of smart processes and smart invoices (31) with the type before the id. {start: RULE, id: 3} starts a rule as another rule would" example:"ONCRMDEALUPDATE 759"`
-	Answers map[string]value  `yaml:"answers" doc:"the portal's answers to methods that the emulator does not have" example:"{crm.activity.add: 77}"`
+	Answers Answers           `yaml:"answers" doc:"the portal's answers to methods, by method, or a list of answers for single calls" example:"{crm.activity.add: 77}"`
 	Refuse  map[string]string `yaml:"refuse" doc:"the error codes with which the portal refuses methods" example:"{crm.activity.add: ACCESS_DENIED}"`
 	Faults  faults            `yaml:"faults" doc:"faults of the portal while the rules run; the keys are those of b24rules emulator --faults" example:"[{kind: shape, method: crm.item.productrow.list, shape: as_null}]"`
 	Calls   *Calls            `yaml:"calls" doc:"the expected writing REST calls, in order; [] means none" example:"[{crm.item.update: {id: 759}}]"`

@@ -60,6 +60,7 @@ type Data struct {
 	Quotes    items               `yaml:"quotes" doc:"estimates by id" example:"{8: {title: Offer, dealId: 759}}"`
 	Invoices  items               `yaml:"invoices" doc:"smart invoices by id" example:"{7: {title: Invoice, rows: []}}"`
 	Items     map[string]items    `yaml:"items" doc:"items of smart processes by entityTypeId and id" example:"{1032: {5: {ufCrm9Weight: 100}}}"`
+	Users     users               `yaml:"users" doc:"users by id; user 1 is the administrator who owns the webhook" example:"{7: {name: Berta, admin: false}}"`
 	Elements  map[string]elements `yaml:"elements" doc:"elements of lists, by IBLOCK_ID, code or name of the list" example:"{47: [{NAME: Tile, DEAL: 759}]}"`
 }
 

@@ -37,3 +37,36 @@ func (es *items) NodeSchema() yamlfile.Schema {
 func (es *elements) NodeSchema() yamlfile.Schema {
 	return yamlfile.ListSchema(yamlfile.AnySchema(yamlfile.SchemaFor[elementForm](), yamlfile.SchemaFor[Fields]()))
 }
+
+// kindKeys is the schema of a mapping from kinds of items to values.
+func kindKeys(values yamlfile.Schema) yamlfile.Schema {
+	properties := yamlfile.Schema{}
+	for _, key := range BuiltinKeys {
+		properties[key] = values
+	}
+	return yamlfile.Schema{
+		"type": []string{"object", "null"}, "properties": properties,
+		"patternProperties": yamlfile.Schema{"^[1-9][0-9]{2,}$": values}, "additionalProperties": false,
+	}
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (ps *pipelines) NodeSchema() yamlfile.Schema {
+	return kindKeys(yamlfile.Schema{
+		"type": []string{"object", "null"}, "propertyNames": yamlfile.Schema{"pattern": "^[0-9]+$"},
+		"additionalProperties": yamlfile.SchemaFor[pipelineForm](),
+	})
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (ss *stages) NodeSchema() yamlfile.Schema {
+	return yamlfile.MapSchema(yamlfile.AnySchema(yamlfile.EnumSchema(semantics[:]...), yamlfile.SchemaFor[stageForm]()))
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (rs *relations) NodeSchema() yamlfile.Schema {
+	return kindKeys(yamlfile.ListSchema(yamlfile.ScalarSchema()))
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (us *users) NodeSchema() yamlfile.Schema { return IdKeys(yamlfile.SchemaFor[userForm]()) }

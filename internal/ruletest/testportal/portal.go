@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/emulator"
@@ -25,6 +26,8 @@ type Portal struct {
 	isNew    bool // no item exists before the data
 	// people are the ranges of the portal's history that people caused: from, to.
 	people [][2]int
+	// Now is the portal's clock. Zero is the time of the machine.
+	Now time.Time
 }
 
 // NewPortal creates a portal with these settings and without data. If s is nil, it reads
@@ -34,12 +37,14 @@ func NewPortal(spec *Setup, s *Schema) (*Portal, error) {
 }
 
 func newPortal(spec *Setup, s *Schema, cfg emulator.Config) (*Portal, error) {
+	w := &Portal{Schema: s}
+	cfg.Now = w.now
 	emulated, err := spec.build(cfg)
 	if err != nil {
 		return nil, err
 	}
 	emulated.SetBaseURL(baseURL)
-	w := &Portal{Emulator: emulated, path: emulated.WebhookPath(), Schema: s}
+	w.Emulator, w.path = emulated, emulated.WebhookPath()
 	w.Client, err = bitrix.NewClient(bitrix.Config{
 		Webhook: bitrix.Secret(baseURL + emulated.WebhookPath()), Plan: bitrix.PlanUnlimited, HTTP: httpClient(emulated),
 	})
@@ -54,6 +59,14 @@ func newPortal(spec *Setup, s *Schema, cfg emulator.Config) (*Portal, error) {
 		}
 	}
 	return w, nil
+}
+
+// now is the clock of the emulated portal.
+func (w *Portal) now() time.Time {
+	if w.Now.IsZero() {
+		return time.Now()
+	}
+	return w.Now
 }
 
 func (w *Portal) Close() {
@@ -76,6 +89,9 @@ type RowOrder func(rows []Fields) []Fields
 // Its errors are findings with positions.
 func (w *Portal) Apply(s *Data, arrange RowOrder) error {
 	return w.AsPeople(func() error {
+		for _, u := range s.Users {
+			w.Emulator.AddUser(u)
+		}
 		items := s.ByType()
 		for _, typ := range slices.Sorted(maps.Keys(items)) {
 			for _, x := range items[typ] {

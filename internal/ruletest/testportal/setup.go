@@ -25,6 +25,9 @@ type Setup struct {
 	lists       []emulator.List
 	// fields are custom fields of the built-in types.
 	fields map[int][]emulator.UserField
+	// pipelines are those of the file; parents are pairs of a type and that of its parents.
+	pipelines pipelines
+	parents   [][2]int
 	// Columns are the custom fields of all types, as written in the file.
 	Columns map[int]columns
 }
@@ -43,6 +46,8 @@ type setupForm struct {
 	Companies columns             `yaml:"companies" doc:"custom fields of companies"`
 	Quotes    columns             `yaml:"quotes" doc:"custom fields of estimates"`
 	Invoices  columns             `yaml:"invoices" doc:"custom fields of smart invoices"`
+	Pipelines pipelines           `yaml:"pipelines" doc:"pipelines by kind (deals, leads, quotes, invoices, or the entityTypeId of a smart process) and id. The first one is the default; deals keep pipeline 0, leads and quotes have only 0" example:"{deals: {9: {name: Wholesale, stages: {NEW: P, WON: S, LOSE: F}}}}"`
+	Relations relations           `yaml:"relations" doc:"the kinds whose items can be parents, by the kind of the children. A smart process that is not named can have parents of all kinds that every portal has" example:"{1032: [deals], deals: [1032]}"`
 	// SingleOwner is a strict portal, see emulator.Config.
 	SingleOwner bool `yaml:"single_owner" default:"false" doc:"filters refuse lists of owners"`
 }
@@ -128,6 +133,7 @@ func (p *Setup) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	}
 	p.readTypes(&list, f.Pos(n), form)
 	p.readLists(&list, f.Pos(n), form)
+	p.readKinds(&list, form)
 	return list
 }
 
@@ -297,6 +303,9 @@ func (p *Setup) setUp(portal *emulator.Portal) error {
 	}
 	for _, t := range p.types {
 		portal.AddType(t)
+	}
+	if err := p.setUpKinds(portal); err != nil {
+		return err
 	}
 	for _, l := range p.lists {
 		portal.AddList(l)

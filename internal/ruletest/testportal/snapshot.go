@@ -90,6 +90,12 @@ func (t *itemType) record(r map[string]any) Record {
 	return x
 }
 
+// ZeroIsEmpty reports whether a test that expects 0 also means an empty value: of a
+// number, and of a link such as companyId or the pipeline 0.
+func (c *FieldInfo) ZeroIsEmpty() bool {
+	return c.DataType == "double" || c.DataType == "integer" || strings.HasPrefix(c.DataType, "crm_")
+}
+
 // isEmptyLink reports whether v is the 0 that some link fields have when they are empty.
 func (c *FieldInfo) isEmptyLink(v any) bool {
 	return compare.Text(v) == "0" && (strings.HasPrefix(c.DataType, "crm_") || c.Name == "webformId")
