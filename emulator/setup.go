@@ -87,7 +87,7 @@ func (p *Portal) AddDealCategory() int {
 	return int(p.store.AddDealCategory("").ID)
 }
 
-// SetPipelines gives a type of items these pipelines instead of its own. The first one
+// SetPipelines gives a type of items other pipelines. The first one
 // is the default. Deals keep pipeline 0 if it is not among them.
 func (p *Portal) SetPipelines(entityTypeID int, pipelines ...model.Pipeline) error {
 	p.mu.Lock()

@@ -117,7 +117,7 @@ func (s *fixture) readable(c bitrix.Call) map[string]any {
 	return s.readableFields(params, compare.Text(params["IBLOCK_ID"]))
 }
 
-// plainParams returns the parameters of a call as they are sent.
+// plainParams returns the parameters of a call in the form in which they are sent.
 func plainParams(c bitrix.Call) map[string]any {
 	raw, err := json.Marshal(c.Params)
 	if err != nil {
