@@ -57,6 +57,7 @@ func upsertElement(ctx context.Context, c *engine.Call, a upsertElementArgs) (an
 	switch e := f.element; {
 	case e == nil:
 	case e.Holds(d.Values):
+		c.Made(engine.PlaceOfList(a.List), e.ID, engine.MadeKept)
 		return upserted(e.ID, false, false), nil
 	default:
 		p = plan.Plan{Updates: []plan.Change{{Record: e, Desired: d}}}

@@ -127,6 +127,7 @@ func addItem(ctx context.Context, c *engine.Call, s *plan.ItemSchema, values []p
 		return nil, err
 	}
 	plan.NoteRefused(c, item, values)
+	c.Made(s.Place(), item.ID, engine.MadeWritten)
 	c.Note("added %s", item)
 	return upserted(item.ID, true, false), nil
 }
@@ -155,6 +156,7 @@ func changeFound(ctx context.Context, c *engine.Call, s *plan.ItemSchema, found 
 func changeItem(ctx context.Context, c *engine.Call, s *plan.ItemSchema, item *plan.Record, fields []plan.FieldValue) (bool, error) {
 	changed := item.Differing(fields)
 	if len(changed) == 0 {
+		c.Made(s.Place(), item.ID, engine.MadeKept)
 		return false, nil
 	}
 	if err := s.CheckWrite(ctx, c, item, changed); err != nil {
@@ -168,6 +170,7 @@ func changeItem(ctx context.Context, c *engine.Call, s *plan.ItemSchema, item *p
 	if err != nil {
 		return false, err
 	}
+	c.Made(s.Place(), item.ID, engine.MadeWritten)
 	c.Note("updated %s: %s", item, plan.FieldNames(changed))
 	return true, s.CheckKept(ctx, c, stored, changed)
 }

@@ -50,6 +50,8 @@ type Host interface {
 	// Post sends a request to another system and adds it to the history; sent is false
 	// in a dry run.
 	Post(ctx context.Context, p Post, send SendFunc) (reply Reply, sent bool, err error)
+	// Made notes what the step has done with a record of a place.
+	Made(place string, id int, what MadeWhat)
 	// Prefetched returns the result of the action's Prefetch, and calls it now if the
 	// engine has not called it before.
 	Prefetched(ctx context.Context) (any, error)
@@ -70,6 +72,10 @@ func (c *Call) Note(format string, args ...any) {
 // Start starts runs of another rule, for entities with these ids, if this run succeeds.
 // Without ids it starts the one run of a rule about the portal.
 func (c *Call) Start(rule string, ids []int) error { return c.host.Start(rule, ids) }
+
+// Made says what the step has done with a record of a place, for the list of what rules
+// have made. See PlaceOfList and PlaceOfItems.
+func (c *Call) Made(place string, id int, what MadeWhat) { c.host.Made(place, id, what) }
 
 // Missing returns the error for an entity that the portal does not find. If the run is
 // about this entity, the run continues with its deleted steps or ends. Otherwise the

@@ -187,6 +187,10 @@ type host struct{ notes []string }
 
 func (h *host) Start(string, []int) error { return nil }
 
+func (h *host) Made(place string, id int, what engine.MadeWhat) {
+	h.notes = append(h.notes, fmt.Sprintf("made %s %d %d", place, id, what))
+}
+
 func (h *host) Note(text string) { h.notes = append(h.notes, text) }
 func (h *host) Delete(n int) error {
 	if n > 2 {

@@ -39,6 +39,9 @@ type Trace struct {
 	// Follows are the runs that the run starts and the time of its next one, in words.
 	Follows []string
 
+	// Made is what the run has done with records.
+	Made []engine.Made
+
 	Failed  bool
 	Inputs  map[string]any
 	Secrets map[string]bool // names of inputs that are secrets

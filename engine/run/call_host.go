@@ -12,8 +12,10 @@ import (
 // callHost implements engine.Host for the calls of one step.
 type callHost struct {
 	x          *execution
+	step       *engine.Step
 	trace      *history.StepTrace
 	prefetched func(context.Context) (any, error)
+	mark       *engine.Mark // of the step; nil before it is needed
 }
 
 // call describes the step for its action. row is noRow without for_each.
@@ -32,6 +34,24 @@ func (x *execution) call(s *engine.Step, row int, h *callHost) *engine.Call {
 
 // Note adds a line to the history of the step.
 func (h *callHost) Note(text string) { h.trace.Notes = append(h.trace.Notes, text) }
+
+// Made notes what the step has done with a record. Of records that are as they should be, only
+// runs that repair note it: an earlier attempt may have been killed after its writes.
+func (h *callHost) Made(place string, id int, what engine.MadeWhat) {
+	if what == engine.MadeKept && h.x.run.Attempt < 2 && !h.x.run.Quiet {
+		return
+	}
+	if h.mark == nil {
+		m, ok := h.x.rule.MarkOf(h.step, h.x.run.Inputs)
+		if !ok {
+			m = engine.Mark{Rule: h.x.rule.ID, Step: h.step.Key, Kind: engine.MarkFields, Version: h.x.rule.Set.Version, Pos: h.step.Pos}
+		}
+		h.mark = &m
+	}
+	m := *h.mark
+	m.Place = place
+	h.x.trace.Made = append(h.x.trace.Made, engine.Made{Mark: m, ID: id, What: what})
+}
 
 // Start notes the runs that follow.
 func (h *callHost) Start(rule string, ids []int) error {

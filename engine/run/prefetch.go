@@ -55,7 +55,7 @@ func (x *execution) prefetch(ctx context.Context, sc engine.Scope) {
 		if do == nil {
 			do = s.Action.Run
 		}
-		c := x.call(s, noRow, &callHost{x: x, trace: a.trace})
+		c := x.call(s, noRow, &callHost{x: x, step: s, trace: a.trace})
 		go func() {
 			defer close(a.done)
 			a.value, a.err = do(ctx, c, args)

@@ -225,7 +225,7 @@ func (x *execution) act(ctx context.Context, s *engine.Step, sc engine.Scope, t 
 		return nil, err
 	}
 	t.Bound(row, args)
-	h := &callHost{x: x, trace: t}
+	h := &callHost{x: x, step: s, trace: t}
 	c := x.call(s, row, h)
 	h.prefetched = func(ctx context.Context) (any, error) {
 		if early != nil {

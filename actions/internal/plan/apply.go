@@ -20,8 +20,11 @@ type write struct {
 type Target interface {
 	// calls are the calls of a write. The last one writes.
 	calls(w write) []bitrix.Call
-	// judge returns nil if the answers to calls say that the write is done.
-	judge(w write, answers []bitrix.Answer) error
+	// judge returns the id of the record if the answers to calls say that the write is
+	// done, otherwise an error.
+	judge(w write, answers []bitrix.Answer) (id int, err error)
+	// place is where the records are, for engine.Call.Made.
+	place() string
 	// finish tries the writes that are not done in other ways, repairs what the
 	// others have damaged, and returns what failed.
 	finish(ctx context.Context, c *engine.Call, open []undone, t *Tally) Failures
@@ -33,6 +36,14 @@ type Target interface {
 
 // isUpdate reports whether a write updates a record.
 func (w write) isUpdate() bool { return w.record != nil && w.desired != nil }
+
+// what says what the write does with the record.
+func (w write) what() engine.MadeWhat {
+	if w.desired == nil {
+		return engine.MadeDeleted
+	}
+	return engine.MadeWritten
+}
 
 // NoRow is the Row of a Desired that does not come from a row.
 const NoRow = -1
@@ -83,7 +94,10 @@ func Apply(ctx context.Context, c *engine.Call, to Target, p Plan) (Tally, error
 	for _, r := range p.Deletes {
 		writes = append(writes, write{record: r})
 	}
-	t := Tally{Kept: p.Kept, Adopted: p.Adopted}
+	t := Tally{Kept: len(p.Kept), Adopted: p.Adopted}
+	for _, r := range p.Kept {
+		c.Made(to.place(), r.ID, engine.MadeKept)
+	}
 	failed := to.finish(ctx, c, send(ctx, c, to, writes, &t), &t)
 	to.notes(c, p, t)
 	return t, failed.Err("write the " + to.noun())
@@ -118,10 +132,11 @@ func send(ctx context.Context, c *engine.Call, to Target, writes []write, t *Tal
 	var open []undone
 	start := 0
 	for i, w := range writes {
-		if err := to.judge(w, answers[start:ends[i]]); err != nil {
+		if id, err := to.judge(w, answers[start:ends[i]]); err != nil {
 			open = append(open, undone{w, err})
 		} else {
 			t.count(w)
+			c.Made(to.place(), id, w.what())
 		}
 		start = ends[i]
 	}

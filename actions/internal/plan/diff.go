@@ -37,9 +37,9 @@ type Plan struct {
 	Adds    []Desired
 	Updates []Change
 	Deletes []*Record
-	Kept    int
-	Adopted int // of the updates
-	Doubles int // of the deletes: records with the key of another one
+	Kept    []*Record // as they should be
+	Adopted int       // of the updates
+	Doubles int       // of the deletes: records with the key of another one
 	// Spared are records with the key of another one that stay, because people
 	// have written values into them that the other one does not have.
 	Spared  []*Record
@@ -88,7 +88,7 @@ func Diff(existing []*Record, desired []Desired, o Options) Plan {
 			if changed := r.Differing(d.Values); len(changed) > 0 {
 				p.Updates = append(p.Updates, Change{r, d, changed})
 			} else {
-				p.Kept++
+				p.Kept = append(p.Kept, r)
 			}
 			continue
 		}

@@ -57,7 +57,7 @@ func (p Plan) describe(add func(Desired) string, update func(Change) string) str
 	for _, r := range p.Deletes {
 		fmt.Fprintf(&b, "delete %d\n", r.ID)
 	}
-	fmt.Fprintf(&b, "kept %d adopted %d doubles %d foreign %d mine %d", p.Kept, p.Adopted, p.Doubles, p.Foreign, p.Mine)
+	fmt.Fprintf(&b, "kept %d adopted %d doubles %d foreign %d mine %d", len(p.Kept), p.Adopted, p.Doubles, p.Foreign, p.Mine)
 	return b.String()
 }
 
@@ -308,7 +308,7 @@ func TestPlanTerminates(t *testing.T) {
 		p := Diff(existing, wants, ElementOptions(&List{Schema: s}, codes, false))
 		after := applied(s, existing, p, &id)
 		again := Diff(after, wants, ElementOptions(&List{Schema: s}, codes, false))
-		if len(again.Adds)+len(again.Updates)+len(again.Deletes) > 0 || again.Kept != len(wants) {
+		if len(again.Adds)+len(again.Updates)+len(again.Deletes) > 0 || len(again.Kept) != len(wants) {
 			t.Fatalf("first\n%s\nthen\n%s", ofElements(p), ofElements(again))
 		}
 	}

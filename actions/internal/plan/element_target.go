@@ -42,26 +42,29 @@ func (x *ElementTarget) calls(w write) []bitrix.Call {
 	return []bitrix.Call{x.list.readBefore(w.record, update.Deadline), update}
 }
 
-func (x *ElementTarget) judge(w write, answers []bitrix.Answer) error {
+func (x *ElementTarget) judge(w write, answers []bitrix.Answer) (id int, err error) {
 	a := answers[len(answers)-1]
 	if w.desired == nil && bitrix.IsCode(a.Err, "ERROR_ELEMENT_NOT_FOUND") {
-		return nil // another request deleted it
+		return w.record.ID, nil // another request deleted it
 	}
-	if a.Err != nil || w.desired == nil {
-		return a.Err
-	}
-	if w.record != nil {
-		x.ids[w.desired.Key] = w.record.ID
+	switch {
+	case a.Err != nil:
+		return 0, a.Err
+	case w.desired == nil:
+		return w.record.ID, nil
+	case w.record != nil:
 		x.compare(w, answers[0])
-		return nil
-	}
-	id, err := addedID(a)
-	if err != nil {
-		return err
+		id = w.record.ID
+	default:
+		if id, err = addedID(a); err != nil {
+			return 0, err
+		}
 	}
 	x.ids[w.desired.Key] = id
-	return nil
+	return id, nil
 }
+
+func (x *ElementTarget) place() string { return engine.PlaceOfList(x.list.id) }
 
 // finish handles codes that are taken, updates that waited for too long, portals
 // that do not let a code be changed, and values of people that were overwritten.
@@ -127,6 +130,7 @@ func (x *ElementTarget) retryAsUpdate(ctx context.Context, c *engine.Call, taken
 		x.ids[w.desired.Key] = found[i].ID
 		if found[i].Holds(w.desired.Values) {
 			t.Kept++
+			c.Made(x.place(), found[i].ID, engine.MadeWritten) // its add may have been ours
 			continue
 		}
 		updates = append(updates, write{record: found[i], desired: w.desired})
@@ -221,6 +225,9 @@ func (x *ElementTarget) replace(ctx context.Context, c *engine.Call, fixed []wri
 			continue
 		}
 		t.Updated++
+		if id, err := addedID(a); err == nil {
+			c.Made(x.place(), id, engine.MadeWritten)
+		}
 		c.Note("%s was replaced by a copy: the portal does not let its code be changed", old[i].record)
 		deletes = append(deletes, write{record: old[i].record})
 	}

@@ -32,13 +32,13 @@ func (x *ItemTarget) calls(w write) []bitrix.Call {
 	return []bitrix.Call{call}
 }
 
-func (x *ItemTarget) judge(w write, answers []bitrix.Answer) error {
+func (x *ItemTarget) judge(w write, answers []bitrix.Answer) (id int, err error) {
 	a := answers[0]
-	if w.desired == nil && bitrix.IsNotFound(a.Err) {
-		return nil // another request deleted it
+	if w.desired == nil && (a.Err == nil || bitrix.IsNotFound(a.Err)) { // another request may have deleted it
+		return w.record.ID, nil
 	}
-	if a.Err != nil || w.desired == nil {
-		return a.Err
+	if a.Err != nil {
+		return 0, a.Err
 	}
 	values := w.changed
 	if w.record == nil {
@@ -46,7 +46,7 @@ func (x *ItemTarget) judge(w write, answers []bitrix.Answer) error {
 	}
 	stored, err := x.Schema.DecodeItem(a.Result)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, v := range stored.Differing(values) {
 		if x.refused == nil {
@@ -54,8 +54,10 @@ func (x *ItemTarget) judge(w write, answers []bitrix.Answer) error {
 		}
 		x.refused[v.Field]++
 	}
-	return nil
+	return stored.ID, nil
 }
+
+func (x *ItemTarget) place() string { return x.Schema.Place() }
 
 // finish leaves everything to the next attempt of the run.
 func (x *ItemTarget) finish(_ context.Context, _ *engine.Call, open []undone, _ *Tally) (failed Failures) {

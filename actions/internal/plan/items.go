@@ -21,6 +21,9 @@ type ItemSchema struct {
 	byName map[string]*value.Field // also by the stored name: UF_CRM_5_TOTAL
 }
 
+// Place is where the items are, for engine.Call.Made.
+func (s *ItemSchema) Place() string { return engine.PlaceOfItems(s.Type) }
+
 // Resolve finds a field by its name. An unknown name is an error, because the
 // portal ignores it silently.
 func (s *ItemSchema) Resolve(name string) (*value.Field, error) {

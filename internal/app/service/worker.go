@@ -16,6 +16,7 @@ import (
 	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/lease"
+	"github.com/b24rules/b24rules/internal/ledger"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/redact"
 	"github.com/b24rules/b24rules/internal/store"
@@ -63,6 +64,10 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 	r.Record(trace.Record(w.record, w.redactor))
 	if err != nil {
 		r.SetCause(cause.Of(err).String())
+	}
+	if len(trace.Made) > 0 && !trace.DryRun {
+		by := ledger.Run{Portal: r.Portal, Entity: run.Entity, ID: r.ID, At: started}
+		r.AtEnd(func(ctx context.Context, t store.Tx) error { return ledger.Write(ctx, t, by, trace.Made) })
 	}
 	outcome := string(trace.Outcome)
 	stopped := outdated(p, started, err)

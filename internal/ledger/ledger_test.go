@@ -1,0 +1,193 @@
+package ledger_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/ledger"
+	"github.com/b24rules/b24rules/internal/pgtemp"
+	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/store"
+)
+
+// postgres are the databases of this process.
+var postgres pgtemp.Pool
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if err := postgres.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// databases opens an empty database of each kind.
+func databases(t *testing.T) map[string]store.DB {
+	t.Helper()
+	dsns := map[string]string{"SQLite": "sqlite:" + filepath.Join(t.TempDir(), "queue.db")}
+	if _, dsn, err := postgres.Create(t.Context(), ""); err == nil {
+		dsns["PostgreSQL"] = dsn
+	} else if !pgtemp.Missing(err) {
+		t.Fatal(err)
+	}
+	out := map[string]store.DB{}
+	for name, dsn := range dsns {
+		q, err := queue.Open(t.Context(), dsn, queue.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = q.Close() })
+		out[name] = q.Database()
+	}
+	return out
+}
+
+func deal(id int) engine.Entity { return engine.Entity{Kind: "deal", TypeID: 2, ID: fmt.Sprint(id)} }
+
+// made is a record that a rule has written, kept or deleted.
+func made(rule, version string, what engine.MadeWhat, ids ...int) []engine.Made {
+	m := engine.Mark{
+		Rule: rule, Step: "sync", Kind: engine.MarkElements, Place: engine.PlaceOfList(47), Identity: "1-" + rule, Owner: rule, Scope: "{DEAL: =event.id}", Key: "=row.id",
+		Fields: []string{"NAME", "SUM"}, Version: version, Pos: engine.Pos{File: "a.yaml", Line: 3, Column: 7},
+	}
+	var out []engine.Made
+	for _, id := range ids {
+		out = append(out, engine.Made{Mark: m, ID: id, What: what})
+	}
+	return out
+}
+
+// world writes into one database and shows what it holds.
+type world struct {
+	*testing.T
+	db  store.DB
+	run int64
+}
+
+func (w *world) write(e engine.Entity, made ...engine.Made) {
+	w.Helper()
+	w.run++
+	r := ledger.Run{Portal: "main", Entity: e, ID: w.run, At: time.Unix(1_700_000_000+w.run, 0)}
+	if err := w.db.Write(w.Context(), func(ctx context.Context, t store.Tx) error { return ledger.Write(ctx, t, r, made) }); err != nil {
+		w.Fatal(err)
+	}
+}
+
+// rows are the records of all marks: rule:id by run of entity.
+func (w *world) rows() (out []string) {
+	w.Helper()
+	l := ledger.New(w.db)
+	marks, err := l.Marks(w.Context(), "main")
+	if err != nil {
+		w.Fatal(err)
+	}
+	for _, m := range marks {
+		for after := int64(0); ; {
+			page, err := l.Page(w.Context(), m, after, 2)
+			if err != nil {
+				w.Fatal(err)
+			}
+			if len(page) == 0 {
+				break
+			}
+			for _, r := range page {
+				out = append(out, fmt.Sprintf("%s:%d by %d of %d:%d", m.Rule, r.ID, r.Run, r.EntityTypeID, r.EntityID))
+				after = r.ID
+			}
+		}
+		if n, err := l.Count(w.Context(), m.ID); err != nil || m.Made != (n > 0) {
+			w.Errorf("%s has %d records, Made is %t: %v", m.Rule, n, m.Made, err)
+		}
+	}
+	return out
+}
+
+func (w *world) want(want ...string) {
+	w.Helper()
+	if diff := cmp.Diff(want, w.rows()); diff != "" {
+		w.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestLedger(t *testing.T) {
+	for name, db := range databases(t) {
+		t.Run(name, func(t *testing.T) {
+			w := &world{T: t, db: db}
+			l := ledger.New(db)
+			w.write(deal(7), made("a", "v1", engine.MadeWritten, 12, 11, 12)...)
+			w.want("a:11 by 1 of 2:7", "a:12 by 1 of 2:7")
+			w.write(deal(7), append(made("a", "v2", engine.MadeKept, 11, 13), made("b", "v1", engine.MadeWritten, 11)...)...)
+			w.want("a:11 by 1 of 2:7", "a:12 by 1 of 2:7", "a:13 by 2 of 2:7", "b:11 by 2 of 2:7")
+			w.write(deal(8), made("a", "v2", engine.MadeWritten, 11)...)
+			w.write(engine.Entity{Kind: "currency", ID: "EUR"}, made("a", "v2", engine.MadeDeleted, 12)...)
+			w.want("a:11 by 3 of 2:8", "a:13 by 2 of 2:7", "b:11 by 2 of 2:7")
+
+			got, err := l.Writers(t.Context(), "main", "list:47", 11)
+			if err != nil || len(got) != 2 || got[0].Mark.Rule != "a" || got[0].Mark.Version != "v2" || got[0].Mark.File != "a.yaml:3:7" ||
+				!cmp.Equal(got[0].Mark.Fields, []string{"NAME", "SUM"}) || !got[0].At.Equal(time.Unix(1_700_000_003, 0)) {
+				t.Errorf("writers %+v, %v", got, err)
+			}
+			if got, err := l.Writers(t.Context(), "main", "list:48", 11); err != nil || len(got) != 0 {
+				t.Errorf("writers of another list %+v, %v", got, err)
+			}
+
+			marks, err := l.Marks(t.Context(), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := time.Unix(1_700_000_100, 0)
+			if err := l.Release(t.Context(), at, marks[1]); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.Forget(t.Context(), "main", "list:47", []int64{11, 99}); err != nil {
+				t.Fatal(err)
+			}
+			w.want("a:13 by 2 of 2:7")
+			if marks, err = l.Marks(t.Context(), "main"); err != nil || !marks[1].Released.Equal(at) || !marks[0].Released.IsZero() || marks[1].Made {
+				t.Errorf("marks %+v, %v", marks, err)
+			}
+			if none, err := l.Marks(t.Context(), "other"); err != nil || len(none) != 0 {
+				t.Errorf("marks of another portal %+v, %v", none, err)
+			}
+		})
+	}
+}
+
+// TestRowsAreSmall: a row takes at most 30 bytes of a SQLite file.
+func TestRowsAreSmall(t *testing.T) {
+	db := databases(t)["SQLite"]
+	w := &world{T: t, db: db}
+	const runs, each = 100, 200
+	var before, after int64
+	size := func() (n int64) {
+		var pages, page int64
+		if err := db.QueryRow(t.Context(), `PRAGMA page_count`).Scan(&pages); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.QueryRow(t.Context(), `PRAGMA page_size`).Scan(&page); err != nil {
+			t.Fatal(err)
+		}
+		return pages * page
+	}
+	before = size()
+	w.run = 1_000_000
+	for i := range runs {
+		ids := make([]int, each)
+		for j := range ids {
+			ids[j] = 1_000_000 + i*each + j
+		}
+		w.write(deal(500_000+i), made("a", "v1", engine.MadeWritten, ids...)...)
+	}
+	after = size()
+	if n := (after - before) / (runs * each); n > 30 {
+		t.Errorf("a row takes %d bytes, want at most 30", n)
+	}
+}
