@@ -37,8 +37,8 @@ histories: ## check 50 histories of killed, frozen and cut off processes on each
 	QUEUE_HISTORIES=50 go test ./internal/queue -run '^TestHistor' -count=1 -timeout 60m -v
 
 .PHONY: absences
-absences: ## kill the engine 200 times, with absences of up to 59 seconds
-	ABSENCE_ROUNDS=200 ABSENCE_MS=59000 go test ./internal/app/service -run '^TestKillDowntimes$$' -count=1 -timeout 4h -v
+absences: ## kill serve ROUNDS times on SQLite and ROUNDS/2 times on PostgreSQL, with absences of up to 59 seconds
+	ABSENCE_ROUNDS=$(ROUNDS) ABSENCE_ROUNDS_POSTGRES=$$(( ($(ROUNDS) + 1) / 2 )) ABSENCE_MS=59000 go test ./internal/app/service -run '^TestKillDowntimes$$' -count=1 -timeout 4h -v
 
 .PHONY: kills
 ROUNDS ?= 200
