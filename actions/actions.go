@@ -22,6 +22,7 @@ var All = []*engine.Action{
 	DeleteElements,
 	CallMethod,
 	HTTPPost,
+	HTTP,
 	Notify,
 	Log,
 	Stop,

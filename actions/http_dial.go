@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"syscall"
 	"time"
 
@@ -13,9 +14,13 @@ import (
 )
 
 // privateError refuses a connection to a private address.
+// host is "" when a secret holds it.
 type privateError struct{ host, addr string }
 
 func (e *privateError) Error() string {
+	if e.host == "" {
+		return "the host of the URL is this machine or in a private network, and the configuration does not allow it in private_hosts"
+	}
 	if e.addr == "" || e.addr == e.host {
 		return fmt.Sprintf("%s is this machine or in a private network, and the configuration does not allow it in private_hosts", e.host)
 	}
@@ -23,27 +28,31 @@ func (e *privateError) Error() string {
 }
 
 // park returns the error of the step: a retry does not help.
-func (e *privateError) park() error { return engine.ParkError("http_post: %w", e) }
+func (e *privateError) park() error { return engine.ParkError("%w", e) }
 
 // dialLimit is in the context of a request: which addresses its connection may have.
 type dialLimit struct {
 	host    string
+	shown   string // host, or "" when a secret holds it
 	private *engine.PrivateHosts
 	proxied bool
 }
 
 type dialLimitKey struct{}
 
-// limited returns a request that connects only to public addresses and to those of
-// private. Behind a proxy only the proxy knows the address of a host, so there the text
+// limited returns a request that connects only to public addresses and to those that
+// the request allows. Behind a proxy only the proxy knows the address of a host, so there the text
 // of the host decides.
-func limited(req *http.Request, private *engine.PrivateHosts) (*http.Request, error) {
-	host := req.URL.Hostname()
-	if !private.AllowHost(host) {
-		return nil, (&privateError{host: host}).park()
+func limited(req *http.Request, r engine.Request) (*http.Request, error) {
+	host, shown := req.URL.Hostname(), ""
+	if u, err := url.Parse(r.URL.String()); err == nil && u.Hostname() == host {
+		shown = host
+	}
+	if !r.Private.AllowHost(host) {
+		return nil, (&privateError{host: shown}).park()
 	}
 	proxy, err := http.ProxyFromEnvironment(req)
-	limit := dialLimit{host: host, private: private, proxied: proxy != nil && err == nil}
+	limit := dialLimit{host: host, shown: shown, private: r.Private, proxied: proxy != nil && err == nil}
 	return req.WithContext(context.WithValue(req.Context(), dialLimitKey{}, limit)), nil
 }
 
@@ -66,7 +75,7 @@ func checkAddress(ctx context.Context, _, address string, _ syscall.RawConn) err
 		return err
 	}
 	if !limit.private.Allow(limit.host, to.Addr()) {
-		return &privateError{host: limit.host, addr: to.Addr().String()}
+		return &privateError{host: limit.shown, addr: to.Addr().String()}
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package actions
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,8 +17,8 @@ import (
 )
 
 const (
-	// postTimeout is the longest time of a request to another system.
-	postTimeout = 30 * time.Second
+	// requestTimeout is the longest time of a request to another system.
+	requestTimeout = 30 * time.Second
 	// maxReply is the size limit of its answer in bytes.
 	maxReply = 1 << 20
 	// maxRetryAfter bounds how long a system may postpone a run.
@@ -30,8 +29,8 @@ const (
 // ownHeaders are set by b24rules or by net/http.
 var ownHeaders = []string{"Host", "Content-Type", "Content-Length", "Transfer-Encoding", "Connection", "Trailer", "Upgrade", "Te"}
 
-// postURL parses an address. plain also allows http://.
-func postURL(text string, plain bool) (*url.URL, error) {
+// requestURL parses the URL of a request. plain also allows http://.
+func requestURL(text string, plain bool) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Hostname() == "" || u.Opaque != "":
@@ -54,19 +53,20 @@ func isLoopback(host string) bool {
 }
 
 // checkHeader reports what is wrong with the name of a header.
-func checkHeader(name string) error {
+// typed allows Content-Type.
+func checkHeader(name string, typed bool) error {
 	const tokens = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	if name == "" || strings.Trim(name, tokens) != "" {
 		return fmt.Errorf("%q is not the name of a header", name)
 	}
-	if slices.Contains(ownHeaders, http.CanonicalHeaderKey(name)) {
+	if own := http.CanonicalHeaderKey(name); slices.Contains(ownHeaders, own) && !(typed && own == "Content-Type") {
 		return fmt.Errorf("b24rules sets the header %s: remove it", name)
 	}
 	return nil
 }
 
-func checkHeaderValue(h engine.SecretField) error {
-	if err := checkHeader(h.Name); err != nil {
+func checkHeaderValue(h engine.SecretField, typed bool) error {
+	if err := checkHeader(h.Name, typed); err != nil {
 		return err
 	}
 	if strings.ContainsFunc(h.Value.Reveal(), func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
@@ -75,35 +75,41 @@ func checkHeaderValue(h engine.SecretField) error {
 	return nil
 }
 
-// poster follows a redirect only if it repeats the request to the same host,
+// sender follows a redirect only if it repeats the request to the same host,
 // because no other host may receive the data. It connects only to allowed addresses.
-var poster = &http.Client{Transport: allowedTransport(), CheckRedirect: func(next *http.Request, via []*http.Request) error {
+var sender = &http.Client{Transport: allowedTransport(), CheckRedirect: func(next *http.Request, via []*http.Request) error {
 	first := via[0]
-	if next.Method != http.MethodPost || next.URL.Host != first.URL.Host || next.URL.Scheme != first.URL.Scheme || len(via) > maxRedirects {
+	if next.Method != first.Method || next.URL.Host != first.URL.Host || next.URL.Scheme != first.URL.Scheme || len(via) > maxRedirects {
 		return http.ErrUseLastResponse
 	}
 	return nil
 }}
 
-// sendPost sends a request. After an error it is unknown whether the other system
+// sendRequest sends a request. After an error it is unknown whether the other system
 // has processed the request. An answer with any status is not an error.
-func sendPost(ctx context.Context, p engine.Post) (engine.Reply, error) {
-	ctx, cancel := context.WithTimeout(ctx, postTimeout)
+func sendRequest(ctx context.Context, r engine.Request) (engine.Reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.URL, bytes.NewReader(p.Body))
+	var content io.Reader
+	if r.Type != "" {
+		content = strings.NewReader(r.Body.Reveal())
+	}
+	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL.Reveal(), content)
 	if err != nil {
-		return engine.Reply{}, err
+		return engine.Reply{}, errors.New("the URL cannot be used") // the error has the URL, which may have a secret
 	}
 	req.Header.Set("User-Agent", "b24rules")
 	req.Header.Set("Accept", "application/json")
-	for _, h := range p.Headers {
+	if r.Type != "" {
+		req.Header.Set("Content-Type", r.Type)
+	}
+	for _, h := range r.Headers {
 		req.Header.Set(h.Name, h.Value.Reveal())
 	}
-	req.Header.Set("Content-Type", "application/json")
-	if req, err = limited(req, p.Private); err != nil {
+	if req, err = limited(req, r); err != nil {
 		return engine.Reply{}, err
 	}
-	resp, err := poster.Do(req)
+	resp, err := sender.Do(req)
 	if err != nil {
 		var refused *privateError
 		if errors.As(err, &refused) {

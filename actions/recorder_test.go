@@ -35,7 +35,7 @@ func (r *recorder) List(ctx context.Context, call bitrix.Call, wrapper string) (
 }
 
 // post answers requests to other systems.
-func (r *recorder) post(_ context.Context, p engine.Post) (engine.Reply, error) {
+func (r *recorder) post(_ context.Context, p engine.Request) (engine.Reply, error) {
 	r.note(p.Call())
 	return engine.Reply{Status: http.StatusCreated, Body: []byte(`{"reservation":"R-7"}`)}, nil
 }

@@ -29,7 +29,8 @@ const (
 //   - rows, group: the argument whose rows this one is computed for
 //
 // Their types are string, bool, int, num.Num, time.Duration, any, pointers to these,
-// slices of these, map[string]any, Fields, Names, RowValue, RowFields and SecretFields.
+// slices of these, map[string]any, Fields, Names, RowValue, RowFields, URL,
+// SecretFields, SecretURL, SecretValue and SecretRecord.
 type Spec[A any] struct {
 	// Name is the word for the action in rule files: "fetch_products".
 	Name string

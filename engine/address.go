@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/url"
 	"strings"
+
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // URL is the address of a request to another system. In an argument of this type, data
@@ -21,7 +23,10 @@ func (v *Value) evalURL(ctx context.Context, sc Scope) (any, error) {
 		return nil, v.Errorf("data of the portal would decide the host of the request")
 	}
 	start := ""
-	text, err := v.Template.EvalEscaped(sc.Machine, sc.Vars, func(before, text string) (string, error) {
+	text, err := v.Template.EvalEscaped(sc.Machine, sc.Vars, func(before string, hole formula.Part, text string) (string, error) {
+		if !hole.FromData {
+			return text, nil
+		}
 		if start == "" {
 			start = before
 		}
@@ -34,6 +39,57 @@ func (v *Value) evalURL(ctx context.Context, sc Scope) (any, error) {
 		return nil, v.Errorf("%w", err)
 	}
 	return text, nil
+}
+
+// SecretURL is a URL that may hold secrets in its path and query. Everything else is as
+// for URL.
+type SecretURL struct{ SecretText }
+
+// evalSecretURL computes a URL that may hold secrets.
+func (v *Value) evalSecretURL(ctx context.Context, sc Scope) (SecretURL, error) {
+	if v.Template == nil {
+		if v.FromData() {
+			return SecretURL{}, v.Errorf("data of the portal would decide the host of the request")
+		}
+		text, err := v.secretText(ctx, sc, nil)
+		return SecretURL{text}, err
+	}
+	start := ""
+	escape := func(before string, hole formula.Part, text string) (string, error) {
+		switch {
+		case hole.FromData:
+			if start == "" {
+				start = before
+			}
+			return escapeInURL(before, text)
+		case sc.isSecret(hole.Source) && text != hiddenSecret:
+			return escapeSecretInURL(before, text), nil
+		}
+		return text, nil
+	}
+	text, err := v.secretText(ctx, sc, escape)
+	if err == nil && start != "" {
+		if err = checkURLStart(start, text.Reveal()); err != nil {
+			err = v.Errorf("%w", err)
+		}
+	}
+	return SecretURL{text}, err
+}
+
+// escapeSecretInURL escapes a secret for its place in a URL. In a path it may have several
+// segments. Before the path it is a part of the host, which an operator has written.
+func escapeSecretInURL(before, text string) string {
+	switch {
+	case strings.ContainsAny(before, "?#"):
+		return url.QueryEscape(text)
+	case !HasHost(before):
+		return text
+	}
+	segments := strings.Split(text, "/")
+	for i, s := range segments {
+		segments[i] = url.PathEscape(s)
+	}
+	return strings.Join(segments, "/")
 }
 
 // escapeInURL escapes data for its place in an address.

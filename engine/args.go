@@ -20,14 +20,16 @@ type ArgKind uint8
 
 // The kinds of arguments.
 const (
-	ArgValue     ArgKind = iota // a value, computed once and converted to the field's Go type
-	ArgDuration                 // literal text such as 2s
-	ArgFields                   // names and values, computed once
-	ArgNames                    // names that the argument defines, computed by the action
-	ArgRowValue                 // a value, computed for each row
-	ArgRowFields                // names and values, computed for each row
-	ArgSecrets                  // names and texts that may hold secrets
-	ArgURL                      // address of a request, computed once
+	ArgValue       ArgKind = iota // a value, computed once and converted to the field's Go type
+	ArgDuration                   // literal text such as 2s
+	ArgFields                     // names and values, computed once
+	ArgNames                      // names that the argument defines, computed by the action
+	ArgRowValue                   // a value, computed for each row
+	ArgRowFields                  // names and values, computed for each row
+	ArgSecrets                    // names and texts that may hold secrets
+	ArgURL                        // address of a request, computed once
+	ArgSecretURL                  // address of a request that may hold secrets
+	ArgSecretValue                // a value, computed once, whose texts may hold secrets
 )
 
 // ArgField is one argument of an action, as its struct describes it.
@@ -54,6 +56,10 @@ var (
 	typeRowFields = reflect.TypeFor[RowFields]()
 	typeSecrets   = reflect.TypeFor[SecretFields]()
 	typeURL       = reflect.TypeFor[URL]()
+
+	typeSecretURL    = reflect.TypeFor[SecretURL]()
+	typeSecretValue  = reflect.TypeFor[SecretValue]()
+	typeSecretRecord = reflect.TypeFor[SecretRecord]()
 )
 
 // describeArgs reads the tags of an argument struct.
@@ -151,6 +157,12 @@ func argType(t reflect.Type) (ArgKind, formula.Type, error) {
 		return ArgSecrets, formula.Type{Kind: formula.Any}, nil
 	case typeURL:
 		return ArgURL, formula.Type{Kind: formula.String}, nil
+	case typeSecretURL:
+		return ArgSecretURL, formula.Type{Kind: formula.String}, nil
+	case typeSecretValue:
+		return ArgSecretValue, formula.Type{Kind: formula.Any}, nil
+	case typeSecretRecord:
+		return ArgSecretValue, formula.OpenRecord(nil), nil
 	}
 	vt, err := valueType(t)
 	return ArgValue, vt, err

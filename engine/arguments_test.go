@@ -193,7 +193,7 @@ func TestSecretsStayHidden(t *testing.T) {
 		if strings.Contains(shown, "s3cret") || strings.Count(shown, "Bearer") != 7 {
 			t.Errorf("shown as %s", shown)
 		}
-		call := engine.Post{Method: "post", URL: "https://example.com", Headers: a.Headers}.Call()
+		call := engine.Request{Action: "post", Method: "POST", Params: map[string]any{"url": "https://example.com"}, Headers: a.Headers}.Call()
 		want := map[string]any{"Authorization": "Bearer <secret>", "X-Y": "plain"}
 		if diff := cmp.Diff(any(want), call.Params["headers"]); diff != "" || !call.Write {
 			t.Errorf("the call (-want +got)\n%s", diff)

@@ -22,6 +22,11 @@ func (a *Argument) Bind(ctx context.Context, sc Scope) (reflect.Value, error) {
 		return reflect.ValueOf(RowValue{value: a.Value, scope: sc.Child(nil)}), nil
 	case ArgRowFields:
 		return reflect.ValueOf(RowFields{fields: a.Fields, scope: sc.Child(nil)}), nil
+	case ArgSecretURL:
+		u, err := a.Value.evalSecretURL(ctx, sc)
+		return reflect.ValueOf(u), err
+	case ArgSecretValue:
+		return a.bindSecretValue(ctx, sc)
 	}
 	eval := a.Value.Eval
 	if a.Field.Kind == ArgURL {
@@ -45,4 +50,19 @@ func (a *Argument) Bind(ctx context.Context, sc Scope) (reflect.Value, error) {
 		return reflect.Value{}, a.Value.Errorf("argument %s %s", a.Field.Name, broken)
 	}
 	return x, nil
+}
+
+// bindSecretValue computes a value, or a record, whose texts may hold secrets.
+func (a *Argument) bindSecretValue(ctx context.Context, sc Scope) (reflect.Value, error) {
+	v, err := a.Value.secretValue(ctx, sc)
+	if err != nil {
+		return reflect.Value{}, err
+	}
+	if a.Field.Type != typeSecretRecord {
+		return reflect.ValueOf(v), nil
+	}
+	if _, ok := v.open.(map[string]any); !ok {
+		return reflect.Value{}, a.Value.Errorf("argument %s takes names and values, not %s", a.Field.Name, KindOf(v.open))
+	}
+	return reflect.ValueOf(SecretRecord{v}), nil
 }

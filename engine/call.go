@@ -47,9 +47,9 @@ type Host interface {
 	Start(rule string, ids []int) error
 	// Delete counts n deletions of the run. Its error refuses them.
 	Delete(n int) error
-	// Post sends a request to another system and adds it to the history; sent is false
-	// in a dry run.
-	Post(ctx context.Context, p Post, send SendFunc) (reply Reply, sent bool, err error)
+	// Send sends a request to another system and adds it to the history; sent is false
+	// for a request of a dry run that is not sent.
+	Send(ctx context.Context, r Request, send SendFunc) (reply Reply, sent bool, err error)
 	// Made notes what the step has done with a record of a place.
 	Made(place string, id int, what MadeWhat)
 	// Prefetched returns the result of the action's Prefetch, and calls it now if the

@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -18,26 +18,40 @@ import (
 // https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 const KeyHeader = "Idempotency-Key"
 
-// Post is a request to a system that is not the portal.
-type Post struct {
-	// Method is the request's name in histories, tests and plans: that of the action.
-	// Call.Post sets it.
+// Request is a request to a system that is not the portal.
+type Request struct {
+	// Action is the request's name in histories, tests and plans. Call.Send sets it.
+	Action string
+	// Method is the method of HTTP, such as GET.
 	Method  string
-	URL     string
+	URL     SecretText
 	Headers SecretFields
-	// Body is JSON.
-	Body json.RawMessage
-	// Private are the private hosts that the request may reach. Call.Post sets it.
+	// Type is the media type of Body, "" without a body.
+	Type string
+	Body SecretText
+	// Params are the URL and the content as histories, tests and plans show them, without
+	// secrets.
+	Params map[string]any
+	// Private are the private hosts that the request may reach. Call.Send sets it.
 	Private *PrivateHosts
 }
 
+// Reads reports whether the request changes nothing in the other system, so that it may
+// be repeated.
+func (r Request) Reads() bool { return ReadsByMethod(r.Method) }
+
+// ReadsByMethod reports whether requests with this method of HTTP change nothing.
+func ReadsByMethod(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead
+}
+
 // Call returns the request as histories, tests and plans show it, without secrets.
-func (p Post) Call() bitrix.Call {
-	params := map[string]any{"url": p.URL, "body": p.Body}
-	if len(p.Headers) > 0 {
-		params["headers"] = p.Headers.Shown()
+func (r Request) Call() bitrix.Call {
+	params := maps.Clone(r.Params)
+	if len(r.Headers) > 0 {
+		params["headers"] = r.Headers.Shown()
 	}
-	return bitrix.Call{Method: p.Method, Params: params, Write: true}
+	return bitrix.Call{Method: r.Action, Params: params, Write: !r.Reads()}
 }
 
 // Reply is the answer of another system.
@@ -52,13 +66,13 @@ type Reply struct {
 
 // SendFunc sends a request to another system. An error means that the system may not
 // have received it.
-type SendFunc func(ctx context.Context, p Post) (Reply, error)
+type SendFunc func(ctx context.Context, r Request) (Reply, error)
 
-// Post sends a request by send and adds it to the history. It hides secrets in the
-// answer and in the error. Rule tests use another send. A dry run sends nothing, and
-// sent is false.
-func (c *Call) Post(ctx context.Context, p Post, send SendFunc) (reply Reply, sent bool, err error) {
-	return c.host.Post(ctx, p, send)
+// Send sends a request by send and adds it to the history. It hides secrets in the
+// answer and in the error. Rule tests use another send. A dry run sends only requests
+// that read; for the others sent is false.
+func (c *Call) Send(ctx context.Context, r Request, send SendFunc) (reply Reply, sent bool, err error) {
+	return c.host.Send(ctx, r, send)
 }
 
 // StatusError is an answer of another system whose status is no success.

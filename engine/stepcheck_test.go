@@ -199,7 +199,7 @@ func (h *host) Delete(n int) error {
 	return nil
 }
 
-func (h *host) Post(ctx context.Context, p engine.Post, send engine.SendFunc) (engine.Reply, bool, error) {
+func (h *host) Send(ctx context.Context, p engine.Request, send engine.SendFunc) (engine.Reply, bool, error) {
 	r, err := send(ctx, p)
 	return r, true, err
 }
@@ -233,7 +233,7 @@ func TestCall(t *testing.T) {
 	if c.Missing(2, 7, cause) != cause || c.Missing(2, 8, cause) != cause {
 		t.Error("another entity that is missing ends the run")
 	}
-	if r, sent, err := c.Post(t.Context(), engine.Post{}, func(context.Context, engine.Post) (engine.Reply, error) { return engine.Reply{Status: 201}, nil }); !sent || err != nil || r.Status != 201 {
+	if r, sent, err := c.Send(t.Context(), engine.Request{}, func(context.Context, engine.Request) (engine.Reply, error) { return engine.Reply{Status: 201}, nil }); !sent || err != nil || r.Status != 201 {
 		t.Errorf("%+v, %t, %v", r, sent, err)
 	}
 	keys := map[string]bool{}

@@ -83,6 +83,12 @@ func (c *stepCompiler) dataNamesSecret(f *engine.FieldsValue) {
 
 // hasSecret reports whether a value is or includes a secret.
 func (c *stepCompiler) hasSecret(v *engine.Value) bool {
+	if v.Record != nil {
+		return slices.ContainsFunc(v.Record.Entries, func(e *engine.FieldEntry) bool { return c.hasSecret(e.Value) })
+	}
+	if v.List != nil {
+		return slices.ContainsFunc(v.List, c.hasSecret)
+	}
 	if v.Formula != nil {
 		return c.isSecret(v.Formula.Source())
 	}

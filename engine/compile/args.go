@@ -111,13 +111,20 @@ func (c *stepCompiler) readArg(f *engine.ArgField, e yamlfile.Entry, env formula
 		}
 		a.Type = namesType(a.Names)
 	default:
+		w.secret = f.Kind == engine.ArgSecretURL || f.Kind == engine.ArgSecretValue
 		if a.Value = c.value(e.Value, w, env); a.Value == nil {
 			return nil
 		}
 		a.Type = a.Value.Type
 		c.checkLiteral(f, a.Value)
-		if f.Kind == engine.ArgURL {
+		switch f.Kind {
+		case engine.ArgURL, engine.ArgSecretURL:
 			c.checkURL(a.Value)
+		case engine.ArgSecretValue:
+			c.checkSecretNames(a.Value)
+			if a.Value.Record != nil {
+				c.dataNamesSecret(a.Value.Record)
+			}
 		}
 	}
 	return a

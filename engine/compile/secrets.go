@@ -71,6 +71,20 @@ func (c *values) secretsIn(v *engine.Value, w want, env formula.Env) bool {
 // secretNames are names of values that are secrets, in lower case.
 var secretNames = []string{"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "apikey", "x-auth-token", "x-access-token", "x-token", "token"}
 
+// checkSecretNames checks the names in a value that may hold secrets.
+func (c *stepCompiler) checkSecretNames(v *engine.Value) {
+	for _, e := range v.List {
+		c.checkSecretNames(e)
+	}
+	if v.Record == nil {
+		return
+	}
+	c.literalSecrets(v.Record)
+	for _, e := range v.Record.Entries {
+		c.checkSecretNames(e.Value)
+	}
+}
+
 // literalSecrets warns of secrets that the rule file itself holds.
 func (c *values) literalSecrets(f *engine.FieldsValue) {
 	for _, e := range f.Entries {

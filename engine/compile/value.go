@@ -47,7 +47,7 @@ func (c *values) value(n *yaml.Node, w want, env formula.Env) *engine.Value {
 			c.wrongType(n, w, diag.Phrasef("a mapping"))
 			return nil
 		}
-		f := c.fields(n, wantAny, env)
+		f := c.fields(n, want{typ: wantAny.typ, what: wantAny.what, secret: w.secret}, env)
 		if f == nil {
 			return nil
 		}
@@ -91,7 +91,7 @@ func (c *values) sequence(n *yaml.Node, w want, env formula.Env) *engine.Value {
 		}
 		return nil
 	}
-	elem := want{typ: formula.Type{Kind: formula.Any}, what: diag.Phrasef("an element of %s", w.what)}
+	elem := want{typ: formula.Type{Kind: formula.Any}, what: diag.Phrasef("an element of %s", w.what), secret: w.secret}
 	if w.typ.Elem != nil {
 		elem.typ = *w.typ.Elem
 	}

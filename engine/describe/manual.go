@@ -8,6 +8,7 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/compile"
+	"github.com/b24rules/b24rules/engine/formula"
 )
 
 // Manual returns the reference of actions in Markdown. It uses the same descriptions
@@ -94,6 +95,13 @@ func argTakes(f *engine.ArgField) string {
 		return "a value for each row of `" + f.PerRow + "`"
 	case engine.ArgSecrets:
 		return "names and texts, which may hold secrets"
+	case engine.ArgSecretURL:
+		return "a URL, which may hold secrets"
+	case engine.ArgSecretValue:
+		if f.Takes.Kind == formula.Record {
+			return "names and values, which may hold secrets"
+		}
+		return "a value, which may hold secrets"
 	case engine.ArgRowFields:
 		return "names and values for each row of `" + f.PerRow + "`"
 	}

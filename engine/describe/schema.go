@@ -119,6 +119,11 @@ func takesSchema(f *engine.ArgField) yamlfile.Schema {
 		return yamlfile.Schema{"type": "object"}
 	case engine.ArgRowValue:
 		return yamlfile.Schema{}
+	case engine.ArgSecretValue:
+		if f.Takes.Kind == formula.Record {
+			return compile.OrFormula(yamlfile.Schema{"type": "object"})
+		}
+		return yamlfile.Schema{}
 	}
 	if f.Type.Kind() == reflect.Interface {
 		return yamlfile.Schema{}

@@ -196,8 +196,9 @@ type Part struct {
 	// Text is the literal text; for a hole it is "".
 	Text string
 	// Hole says that the part is a hole, and FromData that its value may come from
-	// data.
+	// data. Source is the formula of a hole.
 	Hole, FromData bool
+	Source         string
 	// From and To are the place of the formula in a hole, in characters of the whole
 	// text.
 	From, To int
@@ -207,13 +208,16 @@ type Part struct {
 func (t *Template) Parts() []Part {
 	out := make([]Part, len(t.parts))
 	for i, p := range t.parts {
-		if p.formula == nil {
-			out[i] = Part{Text: p.literal}
-			continue
-		}
-		out[i] = Part{Hole: true, FromData: p.formula.FromData(), From: p.from, To: p.from + len(p.formula.source.runes)}
+		out[i] = p.exported()
 	}
 	return out
+}
+
+func (p part) exported() Part {
+	if p.formula == nil {
+		return Part{Text: p.literal}
+	}
+	return Part{Hole: true, FromData: p.formula.FromData(), Source: p.formula.Source(), From: p.from, To: p.from + len(p.formula.source.runes)}
 }
 
 // FromData reports whether the value of a hole may come from data.
@@ -276,12 +280,12 @@ func (t *Template) Vars() []string { return slices.Clone(t.vars) }
 
 // Eval returns the text with its holes filled. An error is an *Error.
 func (t *Template) Eval(m *Machine, vars map[string]any) (string, error) {
-	return t.EvalEscaped(m, vars, func(_, text string) (string, error) { return text, nil })
+	return t.EvalEscaped(m, vars, nil)
 }
 
-// EvalEscaped is Eval for a text in which data must be escaped. escape gets the text
-// before a hole whose value may come from data, and the value.
-func (t *Template) EvalEscaped(m *Machine, vars map[string]any, escape func(before, text string) (string, error)) (string, error) {
+// EvalEscaped is Eval for a text in which values must be escaped. escape gets the text
+// before a hole, the hole and its value; nil escapes nothing.
+func (t *Template) EvalEscaped(m *Machine, vars map[string]any, escape func(before string, hole Part, text string) (string, error)) (string, error) {
 	var b strings.Builder
 	for _, p := range t.parts {
 		if p.formula == nil {
@@ -293,8 +297,8 @@ func (t *Template) EvalEscaped(m *Machine, vars map[string]any, escape func(befo
 			return "", moved(err, p.from)
 		}
 		s, err := ToText(v)
-		if err == nil && p.formula.FromData() {
-			s, err = escape(b.String(), s)
+		if err == nil && escape != nil {
+			s, err = escape(b.String(), p.exported(), s)
 		}
 		if err == nil && b.Len()+len(s) > maxText {
 			err = m.grow(maxText + 1)

@@ -55,7 +55,7 @@ func sendAction(reply engine.Reply, err error) *engine.Action {
 				if done, err := c.Memory.Done(ctx, key); done || err != nil {
 					return nil, err
 				}
-				got, _, err := c.Post(ctx, engine.Post{URL: a.URL, Headers: a.Headers, Body: json.RawMessage(`{}`)}, func(context.Context, engine.Post) (engine.Reply, error) { return reply, err })
+				got, _, err := c.Send(ctx, engine.Request{Method: "POST", URL: engine.PlainText(a.URL), Headers: a.Headers, Params: map[string]any{"url": a.URL}}, func(context.Context, engine.Request) (engine.Reply, error) { return reply, err })
 				if err != nil {
 					return nil, err
 				}
@@ -183,7 +183,7 @@ func TestDryRun(t *testing.T) {
 		dry := &dryrun.Run{}
 		r := enginetest.DealRun()
 		r.Client, r.DryRun = p, dry
-		r.Send = func(context.Context, engine.Post) (engine.Reply, error) {
+		r.Send = func(context.Context, engine.Request) (engine.Reply, error) {
 			t.Error("the dry run sent a request")
 			return engine.Reply{}, nil
 		}

@@ -92,9 +92,12 @@ func (r *recorder) post(_ context.Context, p engine.Post) (engine.Reply, error) 
 		return engine.Reply{}, errCrash
 	}
 	p.Headers = slices.DeleteFunc(slices.Clone(p.Headers), func(h engine.SecretField) bool { return h.Name == engine.KeyHeader })
-	r.writes = append(r.writes, p.Call())
-	r.sent++
-	r.crashed = r.sent == r.crashAfter
+	call := p.Call()
+	if call.Write {
+		r.writes = append(r.writes, call)
+		r.sent++
+		r.crashed = r.sent == r.crashAfter
+	}
 	crashed := r.crashed
 	r.mu.Unlock()
 	if crashed {
@@ -102,7 +105,10 @@ func (r *recorder) post(_ context.Context, p engine.Post) (engine.Reply, error) 
 		return engine.Reply{}, errCrash
 	}
 	reply := engine.Reply{Status: http.StatusOK}
-	a, ok := r.pick(p.Call())
+	a, ok := r.pick(call)
+	if !ok && p.Reads() {
+		return engine.Reply{}, engine.ParkError("the test has no answer for this request: write `answers: {%s: …}`", call.Method)
+	}
 	if n, err := strconv.Atoi(a.Refuse); err == nil {
 		reply.Status = n
 	} else if ok {

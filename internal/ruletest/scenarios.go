@@ -308,7 +308,7 @@ func (s *fixture) runRule(ctx context.Context, w *sandbox, route engine.Route, e
 		r.trace, r.err = run.Run{
 			Portal: s.file.PortalName(), Client: w.rec, Entity: route.Entity, Event: e, Count: count,
 			Added: route.Added, Deleted: route.Deleted, LastAttempt: true, Attempt: attempt,
-			Inputs: s.inputsOf(route.Rule), Memory: m, InOrder: true, Send: w.rec.post, Rule: s.ruleByID, Now: now,
+			Inputs: s.inputsOf(route.Rule), Memory: m, InOrder: true, Send: w.rec.outside, Rule: s.ruleByID, Now: now,
 		}.Do(alive, route.Rule)
 		kill()
 		if !w.rec.killed() || ctx.Err() != nil {

@@ -26,7 +26,8 @@ a lost event has changed what a rule keeps up to date. Sync repairs it.
 
 Drift reads an entity that differs once more after the time of --confirm, because a
 person may just be editing it. Steps that only take effect elsewhere, such as
-notify and call, are not compared.
+notify and call, are not compared. Drift asks no other system, so it cannot compare
+what a rule computes from the answer of one.
 
 Drift uses the part of the portal's rate limit that live events leave.
 
@@ -110,7 +111,7 @@ func (d *drifting) compare(ctx context.Context, env environment, c *config.Confi
 			}
 			t := service.Target{Rule: rule, Inputs: inputs}
 			r := report.RuleDrift{Portal: portal, Rule: t.Rule.ID, Plans: []report.Plan{}}
-			s := &syncing{single: single{portal: portal, rule: t.Rule.ID, dry: true, redactor: c.Redactor}, format: d.format}
+			s := &syncing{single: single{portal: portal, rule: t.Rule.ID, dry: true, redactor: c.Redactor}, format: d.format, alone: true}
 			if err := s.fit(t.Rule); err != nil {
 				r.NotCompared = err.Error()
 			} else if err := d.compareRule(ctx, env, s, a, t, &r); err != nil {

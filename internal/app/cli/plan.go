@@ -5,6 +5,7 @@ import (
 	"flag"
 	"slices"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
@@ -42,6 +43,7 @@ type planning struct {
 	single
 	format string
 	later  bool // requests of other runs go first
+	alone  bool // other systems are not asked
 }
 
 func (p *planning) run(ctx context.Context, env environment, args []string) error {
@@ -77,6 +79,11 @@ func (p *planning) plan(ctx context.Context, a *service.Service, t service.Targe
 	run := t.PlanRun(a.Portal(p.portal), a.Queue(), p.deleted)
 	if p.later {
 		run.Client = a.Portal(p.portal).Later()
+	}
+	if p.alone {
+		run.Send = func(context.Context, engine.Request) (engine.Reply, error) {
+			return engine.Reply{}, engine.ParkError("the step was not compared, because drift asks no other system")
+		}
 	}
 	dry := &dryrun.Run{}
 	run.DryRun = dry

@@ -65,6 +65,7 @@ type syncing struct {
 	restart, effects bool
 	exitCode         bool // a dry run ends with 1 if something would change
 	gone             bool
+	alone            bool // a dry run asks no other system
 }
 
 func (s *syncing) run(ctx context.Context, env environment, args []string) error {

@@ -79,7 +79,7 @@ func (s *syncing) dryRunPage(ctx context.Context, a *service.Service, t service.
 	errs := make([]error, len(ids))
 	slots := make(chan struct{}, dryRuns)
 	var wg sync.WaitGroup
-	p := &planning{single: s.single, later: true}
+	p := &planning{single: s.single, later: true, alone: s.alone}
 	for i, id := range ids {
 		slots <- struct{}{}
 		wg.Go(func() {
