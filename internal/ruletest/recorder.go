@@ -83,9 +83,9 @@ func (r *recorder) send(ctx context.Context, calls []bitrix.Call) []bitrix.Answe
 	return answers
 }
 
-// post answers a request to another system without a network: with 200 and the test's
-// answer for the action, or with the status under refuse.
-func (r *recorder) post(_ context.Context, p engine.Post) (engine.Reply, error) {
+// outside answers a request to another system without a network: with 200 and the test's
+// answer for the action, or with the status under refuse. A read needs an answer.
+func (r *recorder) outside(_ context.Context, p engine.Request) (engine.Reply, error) {
 	r.mu.Lock()
 	if r.crashed {
 		r.mu.Unlock()
