@@ -218,7 +218,7 @@ func encodeNames(names map[string]any) (string, error) {
 		}
 		for _, v := range list {
 			if v == nil {
-				return "", fmt.Errorf("%s has no value: write omit to leave it out, or \"\" for an empty one", name)
+				return "", fmt.Errorf("%s has no value: write omit to send nothing, or \"\" for an empty one", name)
 			}
 			text, err := formula.ToText(v)
 			if err != nil {

@@ -73,7 +73,7 @@ func TestHTTPRequests(t *testing.T) {
 		},
 		{"text", `{url: "{{ inputs.base }}/t", text: "<a/>", headers: {Content-Type: text/xml}, plain_http: true}`, `POST /t <a/>`, ""},
 		{"deletion", `{url: "{{ inputs.base }}/d", method: DELETE, plain_http: true}`, `DELETE /d `, ""},
-		{"a value that is missing", `{url: "{{ inputs.base }}/m", query: {q: =nil}, plain_http: true}`, "", "query: q has no value: write omit to leave it out"},
+		{"a value that is missing", `{url: "{{ inputs.base }}/m", query: {q: =nil}, plain_http: true}`, "", "query: q has no value: write omit to send nothing"},
 		{"a record in a form", `{url: "{{ inputs.base }}/m", form: {q: {a: 1}}, plain_http: true}`, "", "form: q is a record, which a URL and a form cannot hold"},
 		{"a refusal that repeats the secret", `{url: "{{ inputs.base }}/refuse?key={{ inputs.token }}", plain_http: true}`, `GET /refuse?key=t0k%2Fen%22with%5Cquotes `, "was answered 403 Forbidden: no <secret>"},
 		{"a read without a whole answer", `{url: "{{ inputs.base }}/long", plain_http: true}`, `GET /long `, "its answer is longer than 1024 KiB"},

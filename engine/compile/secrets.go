@@ -72,7 +72,7 @@ func (c *values) secretsIn(v *engine.Value, w want, env formula.Env) bool {
 var secretNames = []string{"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "apikey", "x-auth-token", "x-access-token", "x-token", "token"}
 
 // checkSecretNames checks the names in a value that may hold secrets.
-func (c *stepCompiler) checkSecretNames(v *engine.Value) {
+func (c *values) checkSecretNames(v *engine.Value) {
 	for _, e := range v.List {
 		c.checkSecretNames(e)
 	}
