@@ -78,8 +78,9 @@ var layers = map[string]int{
 	"internal/wanttest":     1,
 	"internal/enginetest":   3,
 
-	"actions/internal/value": 1,
-	"actions/internal/plan":  1,
+	"actions/internal/value":   1,
+	"actions/internal/outside": 1,
+	"actions/internal/plan":    1,
 
 	"emulator/internal/value":  0,
 	"emulator/internal/query":  0,
@@ -93,19 +94,20 @@ var layers = map[string]int{
 
 // peers are the arrows inside a layer.
 var peers = map[string][]string{
-	"bitrix":                 {"internal/charset", "internal/php", "internal/redact", "bitrix/internal/batch", "bitrix/internal/limit", "bitrix/internal/wire", "schemas"},
-	"bitrix/internal/batch":  {"internal/php", "bitrix/internal/limit", "internal/wakeup"},
-	"internal/yamlfile":      {"internal/diag"},
-	"internal/app/fleet":     {"internal/app/config"},
-	"internal/ruletest":      {"internal/ruletest/testfile"},
-	"engine":                 {"engine/formula"},
-	"engine/describe":        {"engine/compile"},
-	"engine/load":            {"engine/compile", "engine/lint"},
-	"engine/run":             {"engine/history"},
-	"actions/internal/value": {"engine/formula"},
-	"actions/internal/plan":  {"actions/internal/value", "engine", "engine/formula"},
-	"engine/formula":         {"engine/texts"},
-	"internal/rulefmt":       {"engine/formula"},
+	"bitrix":                   {"internal/charset", "internal/php", "internal/redact", "bitrix/internal/batch", "bitrix/internal/limit", "bitrix/internal/wire", "schemas"},
+	"bitrix/internal/batch":    {"internal/php", "bitrix/internal/limit", "internal/wakeup"},
+	"internal/yamlfile":        {"internal/diag"},
+	"internal/app/fleet":       {"internal/app/config"},
+	"internal/ruletest":        {"internal/ruletest/testfile"},
+	"engine":                   {"engine/formula"},
+	"engine/describe":          {"engine/compile"},
+	"engine/load":              {"engine/compile", "engine/lint"},
+	"engine/run":               {"engine/history"},
+	"actions/internal/value":   {"engine/formula"},
+	"actions/internal/outside": {"engine"},
+	"actions/internal/plan":    {"actions/internal/value", "engine", "engine/formula"},
+	"engine/formula":           {"engine/texts"},
+	"internal/rulefmt":         {"engine/formula"},
 
 	"internal/ruletest/export": {"internal/ruletest", "internal/ruletest/testfile"},
 

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/b24rules/b24rules/actions/internal/outside"
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
@@ -123,7 +124,7 @@ func checkHTTP(c *engine.StepCheck) {
 		}
 	}
 	c.EachName("headers", func(n engine.NamedArg) {
-		if err := checkHeader(n.Name, content == "text"); err != nil {
+		if err := outside.CheckHeader(n.Name, content == "text"); err != nil {
 			n.WarnNamef("invalid-value", "%s", err)
 		}
 	})
@@ -138,7 +139,7 @@ func checkRequestURL(c *engine.StepCheck) {
 	plain, _ := t.Const("plain_http")
 	v, ok := t.Const("url")
 	if text, isText := v.(string); ok && isText {
-		if _, err := requestURL(text, plain == true || t.Given("plain_http") && plain == nil); err != nil {
+		if _, err := outside.ParseURL(text, plain == true || t.Given("plain_http") && plain == nil); err != nil {
 			c.Errorf("url", "invalid-value", "%s", err)
 		} else if tokenInURL.MatchString(text) {
 			c.Warnf("url", "secret-in-file", "the rule file holds the secret value of the URL, and everybody who reads the file can use it").
@@ -161,7 +162,7 @@ func sendHTTP(ctx context.Context, c *engine.Call, a httpArgs) (any, error) {
 	if r.Method != http.MethodGet && (r.Method != http.MethodPost || r.Type == "") {
 		r.Params["method"] = r.Method
 	}
-	u, err := requestURL(a.URL.Reveal(), a.PlainHTTP)
+	u, err := outside.ParseURL(a.URL.Reveal(), a.PlainHTTP)
 	if err != nil {
 		return nil, engine.ParkError("%w", err)
 	}
@@ -234,7 +235,7 @@ func encodeNames(names map[string]any) (string, error) {
 // attempt has sent is not sent again.
 func exchange(ctx context.Context, c *engine.Call, r engine.Request) (any, error) {
 	for _, h := range r.Headers {
-		if err := checkHeaderValue(h, strings.HasPrefix(r.Type, "text/")); err != nil {
+		if err := outside.CheckHeaderValue(h, strings.HasPrefix(r.Type, "text/")); err != nil {
 			return nil, engine.ParkError("%w", err)
 		}
 	}
@@ -252,7 +253,7 @@ func exchange(ctx context.Context, c *engine.Call, r engine.Request) (any, error
 			r.Headers = append(r.Headers, engine.SecretField{Name: engine.KeyHeader, Value: engine.PlainText(key)})
 		}
 	}
-	reply, sent, err := c.Send(ctx, r, sendRequest)
+	reply, sent, err := c.Send(ctx, r, outside.Send)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/b24rules/b24rules/actions/internal/outside"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 )
@@ -58,7 +59,7 @@ type httpPostArgs struct {
 func checkHTTPPost(c *engine.StepCheck) {
 	checkRequestURL(c)
 	c.EachName("headers", func(n engine.NamedArg) {
-		if err := checkHeader(n.Name, false); err != nil {
+		if err := outside.CheckHeader(n.Name, false); err != nil {
 			n.WarnNamef("invalid-value", "%s", err)
 		}
 	})
@@ -68,7 +69,7 @@ func checkHTTPPost(c *engine.StepCheck) {
 }
 
 func httpPost(ctx context.Context, c *engine.Call, a httpPostArgs) (any, error) {
-	u, err := requestURL(string(a.URL), a.PlainHTTP)
+	u, err := outside.ParseURL(string(a.URL), a.PlainHTTP)
 	if err != nil {
 		return nil, engine.ParkError("http_post: %w", err)
 	}

@@ -1,4 +1,4 @@
-package actions
+package outside
 
 import (
 	"context"
@@ -29,8 +29,8 @@ const (
 // ownHeaders are set by b24rules or by net/http.
 var ownHeaders = []string{"Host", "Content-Type", "Content-Length", "Transfer-Encoding", "Connection", "Trailer", "Upgrade", "Te"}
 
-// requestURL parses the URL of a request. plain also allows http://.
-func requestURL(text string, plain bool) (*url.URL, error) {
+// ParseURL parses the URL of a request. plain also allows http://.
+func ParseURL(text string, plain bool) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Hostname() == "" || u.Opaque != "":
@@ -52,9 +52,9 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// checkHeader reports what is wrong with the name of a header.
+// CheckHeader reports what is wrong with the name of a header.
 // typed allows Content-Type.
-func checkHeader(name string, typed bool) error {
+func CheckHeader(name string, typed bool) error {
 	const tokens = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	if name == "" || strings.Trim(name, tokens) != "" {
 		return fmt.Errorf("%q is not the name of a header", name)
@@ -65,8 +65,8 @@ func checkHeader(name string, typed bool) error {
 	return nil
 }
 
-func checkHeaderValue(h engine.SecretField, typed bool) error {
-	if err := checkHeader(h.Name, typed); err != nil {
+func CheckHeaderValue(h engine.SecretField, typed bool) error {
+	if err := CheckHeader(h.Name, typed); err != nil {
 		return err
 	}
 	if strings.ContainsFunc(h.Value.Reveal(), func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
@@ -85,9 +85,9 @@ var sender = &http.Client{Transport: allowedTransport(), CheckRedirect: func(nex
 	return nil
 }}
 
-// sendRequest sends a request. After an error it is unknown whether the other system
+// Send sends a request. After an error it is unknown whether the other system
 // has processed the request. An answer with any status is not an error.
-func sendRequest(ctx context.Context, r engine.Request) (engine.Reply, error) {
+func Send(ctx context.Context, r engine.Request) (engine.Reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	var content io.Reader
