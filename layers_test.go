@@ -45,6 +45,7 @@ var layers = map[string]int{
 	"internal/cause":        3,
 	"internal/shadow":       3,
 	"internal/alerts":       3,
+	"internal/reload":       3,
 	"engine/compile":        2,
 	"engine/describe":       2,
 	"engine/dryrun":         2,

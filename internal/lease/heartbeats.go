@@ -23,13 +23,18 @@ ON CONFLICT (id) DO UPDATE SET beat = b24_worker.beat + 1`
 	endWorker     = `DELETE FROM b24_worker WHERE id = $1`
 )
 
-// claimsRuns is the end of the info of a process that claims runs from their rows. A
+// Process names this process for people.
+func Process() string {
+	host, _ := os.Hostname() // better a name without it than none
+	return fmt.Sprintf("process %d on %s", os.Getpid(), host)
+}
+
+// ClaimsRuns is the end of the info of a process that claims runs from their rows. A
 // process of the version before, which used River, does not have it.
-const claimsRuns = ", claims runs"
+const ClaimsRuns = ", claims runs"
 
 // renew renews all leases, and reads the leases and heartbeats of other processes.
 func (h *Holder) renew(ctx context.Context, leaving bool) error {
-	host, _ := os.Hostname() // only shown to people
 	portals := ""
 	if configured := h.o.Portals(); configured != nil {
 		text, err := json.Marshal(configured)
@@ -44,7 +49,7 @@ func (h *Holder) renew(ctx context.Context, leaving bool) error {
 		clear(rows)
 		clear(workers)
 		if !leaving {
-			if _, err := t.Exec(ctx, renewWorker, h.id, fmt.Sprintf("process %d on %s%s", os.Getpid(), host, claimsRuns), portals); err != nil {
+			if _, err := t.Exec(ctx, renewWorker, h.id, Process()+ClaimsRuns, portals); err != nil {
 				return err
 			}
 		}
@@ -119,7 +124,7 @@ func (h *Holder) observe(rows map[string]leaseRow, workers map[string]workerRow)
 			if w.wasAlive = old.wasAlive || old.heartbeat != w.heartbeat; old.heartbeat == w.heartbeat {
 				w.since = old.since
 			}
-			if w.logged = old.logged; w.wasAlive && !w.logged && !strings.HasSuffix(w.info, claimsRuns) {
+			if w.logged = old.logged; w.wasAlive && !w.logged && !strings.HasSuffix(w.info, ClaimsRuns) {
 				w.logged = true
 				h.o.Log.Warn("a process of an older version works on the same database: replace it", slog.String("worker", w.info))
 			}

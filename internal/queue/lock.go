@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -98,8 +97,7 @@ func (q *Queue) Lock(ctx context.Context) error {
 	if ok {
 		q.noteTakeovers(last)
 	}
-	host, _ := os.Hostname() // only shown to people
-	return q.SetNote(ctx, holderNote, fmt.Sprintf("process %d on %s", os.Getpid(), host))
+	return q.SetNote(ctx, holderNote, lease.Process())
 }
 
 // noteTakeovers calls Options.Takeover for the process that has left a holderNote. After

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/lease"
 	"github.com/b24rules/b24rules/internal/store"
 )
 
@@ -23,6 +25,35 @@ func (q *Queue) Served(ctx context.Context) (bool, error) {
 		return false, fmt.Errorf("is a process working the database: %w", err)
 	}
 	return served, nil
+}
+
+// Processes returns the names of the processes that work the database, as lease.Process
+// names them. One that was killed a few seconds ago is among them.
+func (q History) Processes(ctx context.Context) ([]string, error) {
+	all, err := q.db.processes(ctx, q.db.read)
+	if err != nil {
+		return nil, fmt.Errorf("read the processes that work the database: %w", err)
+	}
+	return all, nil
+}
+
+// processes returns the process that has the lock.
+func (db *sqliteDB) processes(ctx context.Context, read store.Reader) ([]string, error) {
+	served, err := db.served(ctx, read)
+	if err != nil || !served {
+		return nil, err
+	}
+	return store.All(ctx, read, "", nameOf, `SELECT value FROM b24_note WHERE name = $1`, holderNote)
+}
+
+func nameOf(row store.Row) (name string, err error) {
+	err = row.Scan(&name)
+	return strings.TrimSuffix(name, lease.ClaimsRuns), err
+}
+
+// processes returns those whose heartbeats are stored.
+func (db *postgresDB) processes(ctx context.Context, read store.Reader) ([]string, error) {
+	return store.All(ctx, read, "", nameOf, `SELECT info FROM b24_worker ORDER BY info`)
 }
 
 // served tries to read the lock, which an exclusive transaction does not let others do.

@@ -7,12 +7,16 @@ import (
 	"github.com/b24rules/b24rules/engine"
 )
 
-// LogChanges logs the changes of a load.
-func LogChanges(log *slog.Logger, before, now *Generation) {
+// LogChanges logs the changes of a load. It returns those that are no errors.
+func LogChanges(log *slog.Logger, before, now *Generation) (changes []string) {
+	changed := func(text, file string, attrs ...any) {
+		log.Info(text, append([]any{"file", file}, attrs...)...)
+		changes = append(changes, text+": "+file)
+	}
 	old := before.sets()
 	for _, s := range now.sets() {
 		if !slices.ContainsFunc(old, func(o *engine.RuleSet) bool { return o.File == s.File && o.Version == s.Version }) {
-			log.Info("rule set loaded", "file", s.File, "version", s.Version, "rules", len(s.Rules))
+			changed("rule set loaded", s.File, "version", s.Version, "rules", len(s.Rules))
 		}
 	}
 	for _, b := range now.broken() {
@@ -31,24 +35,25 @@ func LogChanges(log *slog.Logger, before, now *Generation) {
 		}
 	}
 	if before != nil {
-		logEnds(log, before, now)
+		logEnds(changed, before, now)
 	}
+	return changes
 }
 
 // logEnds logs what a load has ended: rule sets, and errors of files.
-func logEnds(log *slog.Logger, before, now *Generation) {
+func logEnds(changed func(text, file string, attrs ...any), before, now *Generation) {
 	inFile := func(file string) func(*engine.RuleSet) bool {
 		return func(s *engine.RuleSet) bool { return s.File == file }
 	}
 	sets := now.sets()
 	for _, s := range before.sets() {
 		if !slices.ContainsFunc(sets, inFile(s.File)) && !now.hasBroken(s.File) {
-			log.Info("rule set removed", "file", s.File)
+			changed("rule set removed", s.File)
 		}
 	}
 	for _, b := range before.broken() {
 		if !now.hasBroken(b.File) && slices.ContainsFunc(sets, inFile(b.File)) {
-			log.Info("rule set is valid again", "file", b.File)
+			changed("rule set is valid again", b.File)
 		}
 	}
 }

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// quietTime is how long files must be unchanged before they are read again,
+	// QuietTime is how long files must be unchanged before they are read again,
 	// because editors and deployments write in several steps.
-	quietTime = 200 * time.Millisecond
+	QuietTime = 200 * time.Millisecond
 	// quietLimit is how long further changes can delay that.
 	quietLimit = 2 * time.Second
 	// lookEvery is how often the times and sizes of the files are compared. Network
@@ -72,7 +72,7 @@ func (w *Watcher) Run(ctx context.Context, signals <-chan os.Signal) {
 			if first.IsZero() {
 				first = time.Now()
 			}
-			quiet.Reset(min(quietTime, max(0, quietLimit-time.Since(first))))
+			quiet.Reset(min(QuietTime, max(0, quietLimit-time.Since(first))))
 		case <-look.C:
 			if w.state() != w.known {
 				quiet.Reset(w.load())
@@ -90,7 +90,7 @@ func (w *Watcher) load() time.Duration {
 	again := w.reload()
 	w.follow()
 	if again {
-		return quietTime
+		return QuietTime
 	}
 	w.known = known
 	return never
@@ -203,7 +203,7 @@ func (s *Stability) Check(path string) bool {
 	last, known := s.seen[path]
 	switch {
 	case known && last.stamp == stamp:
-		return time.Since(last.at) >= quietTime
+		return time.Since(last.at) >= QuietTime
 	case s.strict || known:
 		s.seen[path] = stamped{stamp, time.Now()}
 		return false

@@ -12,6 +12,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/reload"
 )
 
 // change is one change of the configuration while the service runs.
@@ -23,26 +24,28 @@ type change struct {
 	next map[string]*Portal
 	// removed are the names of portals that the new configuration does not have.
 	removed []string
+	answer  *reload.Answer
 }
 
 // apply makes the service run with another configuration. Portals that have not changed
-// do not notice it. A portal with errors keeps its configuration. It reports whether
-// a rule file was still being written.
-func (s *Service) apply(c *config.Config) (again bool) {
+// do not notice it. A portal with errors keeps its configuration. It reports whether the
+// rules were loaded, too, and whether a rule file was still being written.
+func (s *Service) apply(c *config.Config, confirmed bool, a *reload.Answer) (applied, again bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	ch := &change{Service: s, ctx: ctx, was: s.config.Load(), now: c, next: map[string]*Portal{}}
+	ch := &change{Service: s, ctx: ctx, was: s.config.Load(), now: c, next: map[string]*Portal{}, answer: a}
 	ch.now.Redactor = ch.was.Redactor
 	ch.now.Redactor.Set("configuration", append(ch.was.Secrets(), ch.now.Secrets()...)...)
 	ch.keepFixed()
 	ch.keepBroken()
-	if !ch.countRemoved() {
-		return false
+	if !ch.countRemoved(confirmed) {
+		return false, false
 	}
 	if err := ch.makePortals(); err != nil {
 		ch.undo()
 		s.log.Error("keeping the current configuration", "error", err)
-		return false
+		a.Refused = append(a.Refused, err.Error())
+		return false, false
 	}
 	var source fleet.RuleSource
 	if !slices.Equal(ch.was.Rules, ch.now.Rules) {
@@ -52,14 +55,25 @@ func (s *Service) apply(c *config.Config) (again bool) {
 	if err != nil {
 		ch.undo()
 		s.log.Error("keeping the current configuration and rules", "error", err)
-		return false
+		a.Refused = append(a.Refused, err.Error())
+		return true, false
 	}
 	s.config.Store(ch.now)
 	ch.replace()
 	s.queue.SetPortals(portalNames(ch.now))
-	fleet.LogChanges(s.log, before, now)
-	s.keeper.wake.Send()
-	return now.Changing
+	s.rulesLoaded(before, now, a)
+	return true, now.Changing
+}
+
+// changed logs a change of a portal.
+func (ch *change) changed(text, portal string) {
+	ch.log.Info(text, "portal", portal)
+	ch.answer.Changes = append(ch.answer.Changes, text+": "+portal)
+}
+
+// refused adds the errors of a portal to the answer.
+func (ch *change) refused(b config.BrokenPortal, text string) {
+	ch.answer.Refused = append(ch.answer.Refused, fmt.Sprintf("%s: %s", b.Reason(), text))
 }
 
 // keepFixed keeps what cannot change while the service runs, and logs it.
@@ -87,6 +101,7 @@ func (ch *change) keepFixed() {
 			ch.log.Warn("the configuration has changes that need a restart", "keys", names)
 		}
 	}
+	ch.answer.Restart = names
 }
 
 // keepBroken keeps the configuration of portals whose new one has errors. Those without an
@@ -99,21 +114,23 @@ func (ch *change) keepBroken() {
 		}
 		ch.now.Portals = append(ch.now.Portals, *was)
 		ch.log.Error("portal's configuration is invalid, keeping the last valid one", "portal", b.Name, "findings", findingLines(b.Findings))
+		ch.refused(b, "portal "+b.Name+" keeps its last valid configuration")
 		return true
 	})
 }
 
 // countRemoved finds the portals that are removed. It reports false if these are so many that
-// the file is more likely wrong.
-func (ch *change) countRemoved() bool {
+// the file is more likely wrong, and this is not confirmed.
+func (ch *change) countRemoved(confirmed bool) bool {
 	was, now := allNames(ch.was), allNames(ch.now)
 	for _, name := range was {
 		if !slices.Contains(now, name) {
 			ch.removed = append(ch.removed, name)
 		}
 	}
-	if n := len(ch.removed); n > 1 && n*10 > len(was) {
-		ch.log.Error("the configuration removes many portals, keeping the current one; restart serve if this is meant", "removed", ch.removed, "of", len(was))
+	if n := len(ch.removed); n > 1 && n*10 > len(was) && !confirmed {
+		ch.log.Error("the configuration removes many portals, keeping the current one; if this is meant: b24rules reload --yes", "removed", ch.removed, "of", len(was))
+		ch.answer.Missing = ch.removed
 		return false
 	}
 	return true
@@ -177,12 +194,12 @@ func (ch *change) replace() {
 		ch.portals.put(p)
 		switch {
 		case old == nil:
-			ch.log.Info("portal added", "portal", name)
+			ch.changed("portal added", name)
 			ch.poll(p)
 		case old.Client == p.Client:
-			ch.log.Info("portal changed", "portal", name)
+			ch.changed("portal changed", name)
 		default:
-			ch.log.Info("portal changed, with a new client", "portal", name)
+			ch.changed("portal changed, with a new client", name)
 			ch.poll(p)
 			ch.retire(old)
 			if _, err := ch.queue.ProbeNow(ch.ctx, name, ""); err != nil {
@@ -192,9 +209,11 @@ func (ch *change) replace() {
 	}
 	for _, b := range ch.now.Broken {
 		ch.holdPortal(ch.ctx, b.Name, b.Token, hold.Broken, b.Reason())
+		ch.refused(b, "portal "+b.Name+" does not run")
 	}
 	for _, name := range ch.removed {
 		const reason = "the portal is not in the configuration"
+		ch.changed("portal removed", name)
 		p := ch.portals.get(name)
 		if p == nil { // it had errors
 			token, _ := ch.portals.stopped(name)

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"sync/atomic"
 	"time"
@@ -9,6 +10,8 @@ import (
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/lease"
+	"github.com/b24rules/b24rules/internal/reload"
 )
 
 // Watch logs the rule sets that run. It loads the configuration and the rules again when
@@ -40,32 +43,128 @@ func (s *Service) watched() []string {
 // Reload loads the configuration and the rules again. It reports whether a file was still
 // being written, so that it must be called again.
 func (s *Service) Reload() (again bool) {
-	again = s.reload()
-	s.looks.add(context.Background())
+	_, again = s.reload(false)
 	return again
 }
 
-func (s *Service) reload() (again bool) {
+// reload is Reload, and returns what has changed and what on disk does not run. With
+// confirmed, many portals may be removed.
+func (s *Service) reload(confirmed bool) (a reload.Answer, again bool) {
 	s.changing.Lock()
-	defer s.changing.Unlock()
+	a, again = s.load(confirmed)
+	s.changing.Unlock()
+	if !again {
+		s.verdict.Store(&a)
+	}
+	s.looks.add(context.Background())
+	return a, again
+}
+
+func (s *Service) load(confirmed bool) (a reload.Answer, again bool) {
+	a.Process = lease.Process()
 	for _, p := range s.portals.all() { // new rules may be about new fields
 		p.Client.ForgetFields(time.Now())
 	}
 	if s.reread != nil {
-		if c, waits := s.reread.again(s); waits {
-			again = true
-		} else if c != nil {
-			return s.apply(c)
+		c, refused, waits := s.reread.again(s)
+		a.Refused, again = refused, waits
+		if c != nil {
+			if applied, changing := s.apply(c, confirmed, &a); applied {
+				return a, changing
+			}
 		}
 	}
 	before, now, err := s.rules.Load()
 	if err != nil {
 		s.log.Error("keeping the current rules", "error", err)
-		return again
+		a.Refused = append(a.Refused, fmt.Sprintf("the rules: %v", err))
+		return a, again
 	}
-	fleet.LogChanges(s.log, before, now)
+	s.rulesLoaded(before, now, &a)
+	return a, now.Changing || again
+}
+
+// rulesLoaded tells the log, the answer and the keeper of a load of the rules.
+func (s *Service) rulesLoaded(before, now *fleet.Generation, a *reload.Answer) {
+	a.Changes = append(a.Changes, fleet.LogChanges(s.log, before, now)...)
+	var texts []string
+	portals := map[string][]string{}
+	for _, r := range now.Refused() {
+		text := r.Reason() + ": its last valid version runs"
+		if r.Running == "" {
+			text = r.Reason() + ": no version of it runs"
+		}
+		if portals[text] == nil {
+			texts = append(texts, text)
+		}
+		portals[text] = append(portals[text], r.Portal)
+	}
+	for _, text := range texts {
+		a.Refused = append(a.Refused, fmt.Sprintf("%s (portal %s)", text, fewNames(portals[text])))
+	}
 	s.keeper.wake.Send()
-	return now.Changing || again
+}
+
+const (
+	// askedEvery is how often a process looks whether a person asks for a reload.
+	askedEvery = time.Second
+	// writingFor is how long such a reload waits for files that are being written.
+	writingFor = 10 * time.Second
+)
+
+// answerReloads reloads whenever 'b24rules reload' asks for it, until ctx ends.
+func (s *Service) answerReloads(ctx context.Context) {
+	answered, failed := map[string]bool{}, false
+	for {
+		err := s.answerNew(ctx, reload.New(s.queue.Database()), answered)
+		if err != nil && ctx.Err() == nil && !failed {
+			s.log.Error("cannot answer a request to load the rules again, trying again", "error", err)
+		}
+		failed = err != nil
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(askedEvery):
+		}
+	}
+}
+
+// answerNew answers the requests that are not answered yet.
+func (s *Service) answerNew(ctx context.Context, table *reload.Table, answered map[string]bool) error {
+	all, err := table.Requests(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		if answered[r.ID] {
+			continue
+		}
+		s.log.Info("asked to load the configuration and the rules again", "by", r.By)
+		if err := table.Answer(ctx, r.ID, s.reloadWritten(ctx, r.Confirmed)); err != nil {
+			return err
+		}
+		answered[r.ID] = true
+	}
+	return nil
+}
+
+// reloadWritten reloads, and waits for files that are still being written.
+func (s *Service) reloadWritten(ctx context.Context, confirmed bool) reload.Answer {
+	began := time.Now()
+	for {
+		a, again := s.reload(confirmed)
+		if !again {
+			return a
+		}
+		if time.Since(began) > writingFor || ctx.Err() != nil {
+			a.Refused = append(a.Refused, "a file is still being written")
+			return a
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(fleet.QuietTime):
+		}
+	}
 }
 
 // rereader reads the configuration again.
@@ -86,16 +185,17 @@ func (r *rereader) stable(path string, files []string) bool {
 	return ok
 }
 
-// again reads the configuration. It returns nil if that has errors, which it logs; waits says
-// that a file was still being written.
-func (r *rereader) again(s *Service) (c *config.Config, waits bool) {
+// again reads the configuration. c is nil if that has errors, which it logs and returns; waits
+// says that a file was still being written.
+func (r *rereader) again(s *Service) (c *config.Config, refused []string, waits bool) {
 	if !r.stable(r.path, *r.files.Load()) {
-		return nil, true
+		return nil, nil, true
 	}
 	c, list, err := r.read()
 	if err != nil {
-		r.fail(s, err.Error(), "error", config.Plain(err))
-		return nil, false
+		err = config.Plain(err)
+		r.fail(s, err.Error(), "error", err)
+		return nil, []string{err.Error()}, false
 	}
 	if c != nil {
 		files := append([]string(nil), c.Files...)
@@ -104,13 +204,13 @@ func (r *rereader) again(s *Service) (c *config.Config, waits bool) {
 	}
 	if list.HasErrors() {
 		r.fail(s, list.Err().Error(), "findings", findingLines(list))
-		return nil, false
+		return nil, findingLines(list), false
 	}
 	if r.logged != "" {
 		r.logged = ""
 		s.log.Info("configuration is valid again", "file", r.path)
 	}
-	return c, false
+	return c, nil, false
 }
 
 // fail logs why the current configuration is kept, the same reason once.

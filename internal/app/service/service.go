@@ -24,6 +24,7 @@ import (
 	"github.com/b24rules/b24rules/internal/jobs"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/redact"
+	"github.com/b24rules/b24rules/internal/reload"
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
@@ -69,6 +70,8 @@ type Service struct {
 	changing sync.Mutex // one change of the configuration at a time
 	// waits are the keys of the configuration whose change needs a restart. changing guards it.
 	waits []string
+	// verdict is what the last reload has said; nil before one.
+	verdict atomic.Pointer[reload.Answer]
 }
 
 // New opens the database and the portals. The caller closes the service.
@@ -225,6 +228,7 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 	wg.Go(func() { s.intake.unstored.run(working) })
 	wg.Go(func() { s.keepHolds(working) })
 	wg.Go(func() { s.keeper.run(working) })
+	wg.Go(func() { s.answerReloads(working) })
 	wg.Go(func() { s.looks.add(working) }) // events are received while the jobs are stored
 	s.permits.required.Store(true)
 	wg.Go(func() {

@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/reload"
+)
+
+var reloadCmd = &command{
+	name:  "reload",
+	args:  "[--config FILE] [--yes] [--format text|json]",
+	short: "make serve read the configuration and the rules again, and show the result",
+	long: `Reload asks each running serve of the database to read its configuration and its rule
+files again, and prints what has changed and what does not run. Serve does this by
+itself when files change; reload waits for the result, and works where serve cannot
+see changes.
+
+If more than one portal and more than a tenth of them are missing in the new
+configuration, serve keeps the current one, because the file is more likely wrong.
+--yes removes these portals.
+
+Exit codes: 0 what is on disk runs, 1 some of it does not, 2 usage error, 3 serve is
+not running or does not answer.`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		path := configFlag(fs)
+		yes := fs.Bool("yes", false, "remove any number of portals")
+		format := fs.String("format", "text", "print as `FORMAT`: text or json")
+		return func(ctx context.Context, env environment, args []string) error {
+			if err := errors.Join(none(args), oneOf("format", *format, "text", "json")); err != nil {
+				return err
+			}
+			return withHistory(ctx, env, *path, func(_ *config.Config, q *queue.Queue) error {
+				answers, silent, err := askReload(ctx, q, reload.Request{ID: rand.Text(), Confirmed: *yes, By: person()})
+				if err != nil {
+					return err
+				}
+				if err := report.WriteReload(env.Out, *format, answers); err != nil {
+					return err
+				}
+				if len(silent) > 0 {
+					return fmt.Errorf("no answer within %s from %s", reloadPatience, strings.Join(silent, ", "))
+				}
+				if slices.ContainsFunc(answers, func(a reload.Answer) bool { return !a.Live() }) {
+					return errFindings
+				}
+				return nil
+			})
+		}
+	},
+}
+
+const (
+	// reloadPatience is how long reload waits for the answers.
+	reloadPatience = 30 * time.Second
+	// reloadLook is how often it looks for them.
+	reloadLook = 100 * time.Millisecond
+)
+
+// askReload asks the processes that work the database, and returns the answers and the
+// processes without one.
+func askReload(ctx context.Context, q *queue.Queue, r reload.Request) (answers []reload.Answer, silent []string, err error) {
+	served, err := q.Served(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !served {
+		return nil, nil, errors.New("serve is not running; it reads the configuration and the rules when it starts")
+	}
+	table := reload.New(q.Database())
+	if err := table.Ask(ctx, r); err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, table.Forget(context.WithoutCancel(ctx), r.ID)) }()
+	for until := time.Now().Add(reloadPatience); ; {
+		if answers, err = table.Answers(ctx, r.ID); err != nil {
+			return nil, nil, err
+		}
+		if silent, err = q.Processes(ctx); err != nil { // without those that have ended
+			return nil, nil, err
+		}
+		silent = slices.DeleteFunc(silent, func(name string) bool {
+			return slices.ContainsFunc(answers, func(a reload.Answer) bool { return a.Process == name })
+		})
+		if len(silent) == 0 && len(answers) > 0 || time.Now().After(until) {
+			return answers, silent, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		case <-time.After(reloadLook):
+		}
+	}
+}
