@@ -15,6 +15,7 @@ import (
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/testkit"
@@ -30,9 +31,13 @@ import (
 // a failure names shows it again.
 func TestModel(t *testing.T) {
 	t.Parallel()
-	rounds, seed := testkit.EnvInt(t, "B24_MODEL_ROUNDS", testkit.Rounds(100, 30)), testkit.EnvInt(t, "B24_MODEL_SEED", 1)
+	newModel(t).histories(t, testkit.Rounds(100, 30), newScenario)
+}
+
+// histories runs random histories until one goes wrong.
+func (m *model) histories(t *testing.T, rounds int, scenarioOf func(seed uint64) scenario) {
+	rounds, seed := testkit.EnvInt(t, "B24_MODEL_ROUNDS", rounds), testkit.EnvInt(t, "B24_MODEL_SEED", 1)
 	t.Logf("B24_MODEL_ROUNDS=%d B24_MODEL_SEED=%d", rounds, seed)
-	m := newModel(t)
 	var next, failed atomic.Int64
 	for worker := range min(runtime.GOMAXPROCS(0), rounds) {
 		t.Run(fmt.Sprint("worker ", worker), func(t *testing.T) {
@@ -42,7 +47,7 @@ func TestModel(t *testing.T) {
 				if i >= rounds {
 					return
 				}
-				h := newScenario(uint64(seed + i))
+				h := scenarioOf(uint64(seed + i))
 				if wrong, _ := m.run(t, h); len(wrong) > 0 {
 					failed.Add(1)
 					m.report(t, h, wrong)
@@ -82,6 +87,22 @@ type model struct {
 	rules *fleet.Generation
 	empty []byte
 	runs  atomic.Int64
+	// play returns what does the steps in a world and judges its end.
+	play func(w *world) player
+}
+
+// player does the steps of a history and judges its end.
+type player interface {
+	do(s step)
+	judge()
+}
+
+// shippedRules plays the histories of the shipped rules.
+type shippedRules struct{ *world }
+
+func (p shippedRules) judge() {
+	p.world.judge()
+	p.judgeQuiet()
 }
 
 func newModel(t *testing.T) *model {
@@ -90,10 +111,19 @@ func newModel(t *testing.T) *model {
 	ids := emulator.Demo(portal)
 	portal.Close()
 	s := demo.Fixture{Options: demo.FixtureOptions{Inputs: demo.ShippedInputs()}, IDs: ids, Portal: portal}
-	loader := &fleet.Rules{Actions: actions.All, Source: fleet.FilesIn(rules.FS), Portals: s.Config().Portals}
-	_, gen, err := loader.Load()
-	if err != nil || len(gen.Findings()) > 0 || gen.Sets() != 2 {
-		t.Fatalf("the shipped rule sets: %v, %+v", err, gen.Findings())
+	m := loadModel(t, fleet.FilesIn(rules.FS), s.Config().Portals, func(w *world) player { return shippedRules{w} })
+	if m.rules.Sets() != 2 {
+		t.Fatalf("%d shipped rule sets", m.rules.Sets())
+	}
+	return m
+}
+
+// loadModel returns a model of histories with these rules.
+func loadModel(t *testing.T, source fleet.RuleSource, portals []config.Portal, play func(w *world) player) *model {
+	t.Helper()
+	_, gen, err := (&fleet.Rules{Actions: actions.All, Source: source, Portals: portals}).Load()
+	if err != nil || len(gen.Findings()) > 0 {
+		t.Fatalf("the rule sets: %v, %+v", err, gen.Findings())
 	}
 	path := filepath.Join(t.TempDir(), modelDatabase)
 	q, err := queue.Open(context.Background(), "sqlite:"+path, queue.Options{})
@@ -107,7 +137,7 @@ func newModel(t *testing.T) *model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &model{rules: gen, empty: empty}
+	return &model{rules: gen, empty: empty, play: play}
 }
 
 // run runs a history in a bubble with its own time, and returns what went wrong.
@@ -126,17 +156,17 @@ func (m *model) run(t *testing.T, h scenario) (wrong []string, log string) {
 		}
 		defer w.close()
 		w.faultless = !slices.ContainsFunc(h.steps, func(s step) bool { return s.op == opFaults })
+		p := m.play(w)
 		w.start()
 		for _, s := range h.steps {
-			w.do(s)
+			p.do(s)
 		}
 		w.do(step{op: opHeal})
 		w.finish()
 		w.flying.Wait() // what killed engines have sent
 		w.finish()
 		if w.engine != nil {
-			w.judge()
-			w.judgeQuiet()
+			p.judge()
 		}
 		wrong, log = w.wrong, w.logText()
 	})

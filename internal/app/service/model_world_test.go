@@ -156,7 +156,13 @@ func (w *world) start() {
 	e.hooks = e.service.Handler()
 	ctx, cancel := context.WithCancel(context.Background())
 	e.cancel = cancel
-	go func() { e.ended <- e.service.RunQueue(ctx) }()
+	var holds sync.WaitGroup
+	holds.Go(func() { e.service.KeepHolds(ctx) })
+	go func() {
+		err := e.service.RunQueue(ctx)
+		holds.Wait()
+		e.ended <- err
+	}()
 	w.engines++
 	w.engine = e
 }

@@ -9,16 +9,19 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/testkit"
+	"github.com/b24rules/b24rules/rules"
 )
 
 // TestKill kills the engine, a separate process, at random times and starts it again.
@@ -64,7 +67,9 @@ type killTest struct {
 	rand *rand.Rand
 	file string // the configuration of the process
 	// model is what the portal should hold.
-	model          *world
+	model *world
+	// changes are the companies and the past of the deals, for the rules that remember.
+	changes        *changeWorld
 	heard, unheard int
 	hit            map[emulator.FaultKind]int
 }
@@ -72,21 +77,33 @@ type killTest struct {
 func newKillTest(t *testing.T, database string, seed uint64) *killTest {
 	dir := t.TempDir()
 	// Requests take their time, so that kills fall between the writes of a run.
-	h := newHarness(t, apptest.Options{Dir: dir, Database: database, Emulator: emulator.Config{Latency: emulator.Latency{Request: 3 * time.Millisecond}}})
-	k := &killTest{
-		harness: h, rand: rand.New(rand.NewPCG(seed, 1)), hit: map[emulator.FaultKind]int{},
-		model: &world{portal: h.Portal, people: h.People, ids: h.IDs, edits: map[string][]string{}, alike: 1},
-	}
-	for i := range 6 {
-		deal, err := k.People.AddDeal(k.Context(), fmt.Sprintf("Deal %d", i))
+	all := fstest.MapFS{"change.yaml": {Data: []byte(changeRules)}}
+	for _, name := range []string{"invoice-total.yaml", "deal-shipments.yaml"} {
+		data, err := rules.FS.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
+		all[name] = &fstest.MapFile{Data: data}
+	}
+	model := &world{edits: map[string][]string{}, alike: 1}
+	changes := &changeWorld{world: model}
+	h := newHarness(t, apptest.Options{
+		Dir: dir, Database: database, Emulator: emulator.Config{Latency: emulator.Latency{Request: 3 * time.Millisecond}},
+		Rules: all, Inputs: demo.ShippedInputs(),
+		Before: func(s *demo.Fixture) {
+			model.portal, model.people, model.ids = s.Portal, s.People, s.IDs
+			if err := changes.addCompanies(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		},
+	})
+	k := &killTest{harness: h, rand: rand.New(rand.NewPCG(seed, 1)), hit: map[emulator.FaultKind]int{}, model: model, changes: changes}
+	for i := range 6 {
+		k.addDeal()
 		bill, err := k.People.AddInvoice(k.Context(), fmt.Sprintf("Invoice %d", i))
 		if err != nil {
 			t.Fatal(err)
 		}
-		k.model.deals = append(k.model.deals, &modelOwner{id: deal})
 		k.model.bills = append(k.model.bills, &modelOwner{id: bill})
 	}
 	k.change()
@@ -95,6 +112,77 @@ func newKillTest(t *testing.T, database string, seed uint64) *killTest {
 	k.Stop()
 	k.configure(dir, database)
 	return k
+}
+
+// addDeal adds a deal of one of the companies.
+func (k *killTest) addDeal() {
+	k.T.Helper()
+	d := &changingDeal{}
+	if err := k.changes.save(k.Context(), d, dealState{company: k.changes.companies[k.rand.IntN(2)], amount: "100", won: k.rand.IntN(2) == 0}); err != nil {
+		k.T.Fatal(err)
+	}
+	k.changes.deals = append(k.changes.deals, d)
+	k.model.deals = append(k.model.deals, &modelOwner{id: d.id, past: []pastRows{{at: 0}}})
+}
+
+// deleteDeal deletes a deal, and tells the engine.
+func (k *killTest) deleteDeal(i int) {
+	k.T.Helper()
+	d := k.model.deals[i]
+	if err := k.People.DeleteDeal(k.Context(), d.id); err != nil {
+		k.T.Fatal(err)
+	}
+	d.gone, k.changes.deals[i].gone = true, true
+	d.past = append(d.past, pastRows{at: len(k.Portal.History()), gone: true})
+	k.event("ONCRMDEALDELETE", map[string]string{"ID": fmt.Sprint(d.id)})
+}
+
+// move gives each deal another company, stage, amount and reminder, or some of them.
+func (k *killTest) move() {
+	k.T.Helper()
+	for _, d := range k.changes.deals {
+		if d.gone {
+			continue
+		}
+		st := d.now()
+		st.company, st.won = k.changes.companies[k.rand.IntN(2)], k.rand.IntN(2) == 0
+		if k.rand.IntN(2) == 0 {
+			st.amount = fmt.Sprint(1 + k.rand.IntN(900))
+		}
+		if k.rand.IntN(3) > 0 {
+			st.remind = remindTime(time.Duration(k.rand.IntN(3000)) * time.Millisecond)
+		}
+		if err := k.changes.save(k.Context(), d, st); err != nil {
+			k.T.Fatal(err)
+		}
+	}
+}
+
+// win opens all deals again and wins them, with a run after each, and expects that the
+// win of each is told.
+func (k *killTest) win() {
+	k.T.Helper()
+	for _, won := range []bool{false, true} {
+		for _, d := range k.changes.deals {
+			if d.gone {
+				continue
+			}
+			st := d.now()
+			st.won = won
+			if err := k.changes.save(k.Context(), d, st); err != nil {
+				k.T.Fatal(err)
+			}
+		}
+		k.Wait()
+	}
+	for i, d := range k.changes.deals {
+		if d.gone {
+			continue
+		}
+		if wins := k.changes.told(d).wins; len(wins) == 0 || wins[len(wins)-1] != d.now().title {
+			k.T.Errorf("deal %d was won with %s, and told was %v", i, d.now().title, wins)
+		}
+	}
 }
 
 // tick ticks every element there is: what people write where no rule does.
@@ -209,10 +297,14 @@ func (k *killTest) round(n int) {
 		serve.Log.Wait(t, 0, "portal lease acquired")
 	}
 	k.change()
+	k.move()
 	k.disturb(k.faults()...)
+	k.changes.disturbed += 2 // the kill, and the faults of a run
 	var events []sentEvent
 	for _, d := range k.model.deals {
-		events = append(events, sentEvent{"ONCRMDEALUPDATE", fmt.Sprint(d.id), ""})
+		if !d.gone {
+			events = append(events, sentEvent{"ONCRMDEALUPDATE", fmt.Sprint(d.id), ""})
+		}
 	}
 	for _, b := range k.model.bills {
 		events = append(events, sentEvent{"ONCRMDYNAMICITEMUPDATE", fmt.Sprint(b.id), "31"})
@@ -237,6 +329,9 @@ func (k *killTest) round(n int) {
 	}
 	if n%3 == 0 { // sometimes the next process has to do the work
 		k.Wait()
+		// The totals of the company follow in this process or in the next one.
+		k.deleteDeal(k.rand.IntN(len(k.model.deals)))
+		k.addDeal()
 	}
 	k.Stop()
 }
@@ -281,6 +376,18 @@ func (k *killTest) finish() {
 	m.judgeBills()
 	history := k.Portal.History()
 	m.judgeChanges(history)
+	k.changes.judgeCompanies()
+	k.win()
+	k.Until("the last reminders are sent", func() bool {
+		return !slices.ContainsFunc(k.changes.deals, func(d *changingDeal) bool {
+			at, err := time.Parse(time.RFC3339, d.now().remind)
+			return !d.gone && err == nil && !slices.ContainsFunc(k.changes.told(d).reminders, func(r reminder) bool { return r.at.Equal(at) })
+		})
+	})
+	k.Wait()
+	k.changes.judgeTold()
+	k.changes.judgeCompanies()
+	history = k.Portal.History()
 	for _, wrong := range m.wrong {
 		k.T.Error(wrong)
 	}
@@ -293,6 +400,9 @@ func (k *killTest) finish() {
 	// After the same events again, the engine writes nothing.
 	writes := k.written(func() {
 		for _, d := range m.deals {
+			if d.gone {
+				continue
+			}
 			k.event("ONCRMDEALUPDATE", map[string]string{"ID": fmt.Sprint(d.id)})
 		}
 		for _, b := range m.bills {
