@@ -40,7 +40,7 @@ rules:
       - id: deal
         fetch_item: {owner: deal, id: =event.id}
       - start: {rule: company-total, id: =deal.companyId}
-  deal-told:
+  deal-comments:
     on: [ONCRMDEALADD, ONCRMDEALUPDATE]
     steps:
       - id: deal
@@ -71,7 +71,7 @@ const remindLate = 10 * time.Minute
 // TestChangeModel runs short random histories of deals that move between companies, are
 // won, opened again and deleted, and whose reminders move, with an engine that is killed
 // and a portal with faults. It compares the end with a reference: the totals of each
-// company are right, each win is announced once, each change of the amount is told with
+// company are right, each win is announced once, each change of the amount is written with
 // the amount before it, and each reminder is sent once at its time. After a kill or a
 // lost answer a comment may be there once more, because the portal cannot be asked
 // whether it has it. The variables are those of TestModel.
@@ -91,13 +91,13 @@ const (
 	opRemind  = op("set the reminder of deal")
 )
 
-// changeWorld is a world with companies, deals and what should have been told of them.
+// changeWorld is a world with companies, deals and what should have been written about them.
 type changeWorld struct {
 	*world
 	companies []int
 	deals     []*changingDeal
 	titles    int
-	// disturbed counts what may lead to a comment twice: kills and lost answers.
+	// disturbed counts what may lead to a second comment: kills and lost answers.
 	disturbed int
 }
 
@@ -175,7 +175,7 @@ func (c *changeWorld) do(s step) {
 	case opFinish:
 		c.finish()
 		c.act(func(context.Context) error { // nothing is in the way of reading
-			c.settled()
+			c.checkIdle()
 			return nil
 		})
 	case opCrash, opCrashAtWork, opLose, opFaults, opStop:
@@ -244,9 +244,9 @@ func (c *changeWorld) save(ctx context.Context, d *changingDeal, st dealState) e
 	return nil
 }
 
-// settled notes what the engine must have seen, after all runs have ended: the wins
+// checkIdle notes what the engine must have seen, after all runs have ended: the wins
 // since the last time, and the reminders that are due.
-func (c *changeWorld) settled() {
+func (c *changeWorld) checkIdle() {
 	if c.engine == nil {
 		return
 	}
@@ -255,9 +255,9 @@ func (c *changeWorld) settled() {
 			continue
 		}
 		st := d.now()
-		told := c.told(d)
+		said := c.commentsOf(d)
 		if st.won {
-			// The last entry into the stage is told under a title of its time.
+			// The last entry into the stage is announced under a title of its time.
 			from := len(d.past)
 			for from > 0 && d.past[from-1].won {
 				from--
@@ -266,19 +266,19 @@ func (c *changeWorld) settled() {
 			for _, p := range d.past[from:] {
 				titles = append(titles, p.title)
 			}
-			if (from == 0 || slices.Contains(d.seen, from)) && !slices.ContainsFunc(told.wins, func(w string) bool { return slices.Contains(titles, w) }) {
-				c.complain("deal %d was won with %s, and nobody was told: %v", i, titles, told.wins)
+			if (from == 0 || slices.Contains(d.seen, from)) && !slices.ContainsFunc(said.wins, func(w string) bool { return slices.Contains(titles, w) }) {
+				c.complain("deal %d was won with %s, and no comment says so: %v", i, titles, said.wins)
 			}
 		}
-		if n := len(told.amounts); n == 0 || told.amounts[n-1].now != st.amount {
-			c.complain("deal %d has the amount %s, and told was %v", i, st.amount, told.amounts)
+		if n := len(said.amounts); n == 0 || said.amounts[n-1].now != st.amount {
+			c.complain("deal %d has the amount %s, and the comments are %v", i, st.amount, said.amounts)
 		}
 		// A reminder that was known before its time is sent when it has come, unless the
 		// engine was away for too long.
 		if at, err := time.Parse(time.RFC3339, st.remind); err == nil {
 			due := !at.After(time.Now()) && st.since.Before(at) && c.disturbed == 0
-			if due && !slices.ContainsFunc(told.reminders, func(r reminder) bool { return r.at.Equal(at) }) {
-				c.complain("deal %d has no reminder for %s: %v", i, st.remind, told.reminders)
+			if due && !slices.ContainsFunc(said.reminders, func(r reminder) bool { return r.at.Equal(at) }) {
+				c.complain("deal %d has no reminder for %s: %v", i, st.remind, said.reminders)
 			}
 		}
 		d.seen = append(d.seen, len(d.past))
@@ -286,8 +286,8 @@ func (c *changeWorld) settled() {
 	c.judgeCompanies()
 }
 
-// toldOf is what the comments of a deal say.
-type toldOf struct {
+// dealComments is what the comments of a deal say.
+type dealComments struct {
 	wins      []string // by titles
 	amounts   []amountChange
 	reminders []reminder
@@ -299,7 +299,7 @@ type reminder struct{ at, sent time.Time }
 
 var commentText = regexp.MustCompile(`^(won|amount|remind) (\S+)(?: (\S+))?$`)
 
-func (c *changeWorld) told(d *changingDeal) (out toldOf) {
+func (c *changeWorld) commentsOf(d *changingDeal) (out dealComments) {
 	raw, err := c.people.Client.List(context.Background(), bitrix.Call{Method: "crm.timeline.comment.list", Params: map[string]any{
 		"filter": map[string]any{"ENTITY_ID": d.id, "ENTITY_TYPE": "deal"}, "order": map[string]any{"ID": "ASC"}, "select": []string{"ID", "COMMENT", "CREATED"},
 	}}, "")
@@ -333,26 +333,26 @@ func (c *changeWorld) told(d *changingDeal) (out toldOf) {
 	return out
 }
 
-// judge compares all that was told with what has happened.
+// judge compares all that was written with what has happened.
 func (c *changeWorld) judge() {
-	c.settled()
-	c.judgeTold()
+	c.checkIdle()
+	c.judgeComments()
 	if n := c.states()["parked"]; n > 0 {
 		c.complain("%d runs are parked", n)
 	}
 }
 
-// judgeTold judges the comments.
-func (c *changeWorld) judgeTold() {
+// judgeComments judges the comments.
+func (c *changeWorld) judgeComments() {
 	for i, d := range c.deals {
 		if d.gone {
 			continue
 		}
-		told := c.told(d)
+		said := c.commentsOf(d)
 		// A request that is lost may hold a comment of each kind for each deal.
-		for _, repeats := range []int{c.judgeWins(i, d, told.wins), c.judgeAmounts(i, told.amounts), c.judgeReminders(i, d, told.reminders)} {
+		for _, repeats := range []int{c.judgeWins(i, d, said.wins), c.judgeAmounts(i, said.amounts), c.judgeReminders(i, d, said.reminders)} {
 			if repeats > c.disturbed {
-				c.complain("deal %d: %d comments of a kind are there once more, after %d kills and faults: %v", i, repeats, c.disturbed, told)
+				c.complain("deal %d: %d comments of a kind are there once more, after %d kills and faults: %v", i, repeats, c.disturbed, said)
 			}
 		}
 	}
@@ -377,7 +377,7 @@ func (c *changeWorld) judgeWins(i int, d *changingDeal, wins []string) (repeats 
 	for _, title := range wins {
 		at := slices.IndexFunc(d.past, func(s dealState) bool { return s.title == title })
 		if at < 0 || !d.past[at].won {
-			c.complain("deal %d was told as won with %s, and was not won then", i, title)
+			c.complain("deal %d was announced as won with %s, and was not won then", i, title)
 			continue
 		}
 		if last >= 0 && !slices.ContainsFunc(d.past[min(last, at):at+1], func(s dealState) bool { return !s.won }) {

@@ -159,7 +159,7 @@ func (k *killTest) move() {
 }
 
 // win opens all deals again and wins them, with a run after each, and expects that the
-// win of each is told.
+// win of each is announced.
 func (k *killTest) win() {
 	k.T.Helper()
 	for _, won := range []bool{false, true} {
@@ -179,8 +179,8 @@ func (k *killTest) win() {
 		if d.gone {
 			continue
 		}
-		if wins := k.changes.told(d).wins; len(wins) == 0 || wins[len(wins)-1] != d.now().title {
-			k.T.Errorf("deal %d was won with %s, and told was %v", i, d.now().title, wins)
+		if wins := k.changes.commentsOf(d).wins; len(wins) == 0 || wins[len(wins)-1] != d.now().title {
+			k.T.Errorf("deal %d was won with %s, and the comments are %v", i, d.now().title, wins)
 		}
 	}
 }
@@ -381,11 +381,11 @@ func (k *killTest) finish() {
 	k.Until("the last reminders are sent", func() bool {
 		return !slices.ContainsFunc(k.changes.deals, func(d *changingDeal) bool {
 			at, err := time.Parse(time.RFC3339, d.now().remind)
-			return !d.gone && err == nil && !slices.ContainsFunc(k.changes.told(d).reminders, func(r reminder) bool { return r.at.Equal(at) })
+			return !d.gone && err == nil && !slices.ContainsFunc(k.changes.commentsOf(d).reminders, func(r reminder) bool { return r.at.Equal(at) })
 		})
 	})
 	k.Wait()
-	k.changes.judgeTold()
+	k.changes.judgeComments()
 	k.changes.judgeCompanies()
 	history = k.Portal.History()
 	for _, wrong := range m.wrong {
