@@ -77,6 +77,7 @@ var layers = map[string]int{
 	"schemas":               0,
 	"internal/yamlfile":     0,
 	"internal/wanttest":     1,
+	"internal/snapshot":     0,
 	"internal/enginetest":   3,
 
 	"actions/internal/value":   1,
@@ -109,6 +110,7 @@ var peers = map[string][]string{
 	"actions/internal/plan":    {"actions/internal/value", "engine", "engine/formula"},
 	"engine/formula":           {"engine/texts"},
 	"internal/rulefmt":         {"engine/formula"},
+	"internal/snapshot":        {"bitrix", "internal/diag", "schemas"},
 
 	"internal/ruletest/export": {"internal/ruletest", "internal/ruletest/testfile"},
 

@@ -79,6 +79,7 @@ func checkCall(c *engine.StepCheck) {
 		return
 	}
 	checkParams(c, m)
+	checkCallFields(c, m)
 	checkAtLeastOnce(c, name)
 }
 

@@ -111,6 +111,7 @@ func checkFetchItems(c *engine.StepCheck) {
 }
 
 func checkUpsertElement(c *engine.StepCheck) {
+	checkList(c, "fields")
 	checkElementName(c)
 	checkElementValues(c, "fields")
 	if c.Types().Given("key") && !dependsOnRun(c, "key") && c.DependsOnEvent("fields") {
@@ -155,6 +156,7 @@ func checkElementName(c *engine.StepCheck) {
 }
 
 func checkDeleteElements(c *engine.StepCheck) {
+	checkList(c, "scope")
 	checkScope(c)
 	checkScopeOfRun(c, "deletes the elements of all other entities")
 }

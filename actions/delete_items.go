@@ -48,6 +48,9 @@ func checkDeleteItems(c *engine.StepCheck) {
 	if t := c.Types().Type("filter"); c.Types().Given("filter") && len(t.Fields) == 0 && !t.Open {
 		c.Errorf("filter", "empty-filter", "an empty filter deletes everything")
 	}
+	if c.Types().Portal() != nil {
+		checkItemFields(c, "filter", false)
+	}
 }
 
 func deleteItems(ctx context.Context, c *engine.Call, a deleteItemsArgs) (any, error) {

@@ -28,14 +28,19 @@ and ids are numbers, other values are texts. A date has the form 2024-12-31 or
 	Says:   "reads the elements of list {list}{ where @filter}",
 	Cost:   engine.Cost{Least: engine.Pages("elements"), Typical: engine.Pages("elements"), Worst: engine.Pages("elements")},
 	Run:    fetchElements,
-	Result: func(*engine.ArgTypes) formula.Type { return formula.ListOf(elementType()) },
+	Result: func(t *engine.ArgTypes) formula.Type { return formula.ListOf(elementType(t)) },
 	Touches: func(*engine.ArgTypes) []engine.Touch {
 		return []engine.Touch{{Kind: engine.TouchElements, Reads: true, Of: "list", ListType: "list_type", Which: "filter"}}
 	},
+	Check: func(c *engine.StepCheck) { checkList(c, "filter") },
 })
 
-// elementType is the type of an element. Its properties are only known to the portal.
-func elementType() formula.Type {
+// elementType is the type of an element. Its properties are only known to the portal, and
+// to a snapshot of it.
+func elementType(types *engine.ArgTypes) formula.Type {
+	if l, _, _ := portalListOf(types); l != nil {
+		return portalElement(types.Portal(), l)
+	}
 	t := formula.OpenRecord(map[string]formula.Type{
 		"id": {Kind: formula.Int}, "code": {Kind: formula.String}, "name": {Kind: formula.String},
 		"sectionId": {Kind: formula.Int, Maybe: true},

@@ -55,6 +55,7 @@ func selectedType(types *engine.ArgTypes) formula.Type {
 		list = append(list, name)
 	}
 	known, _, _ := documented(types)
+	portal := portalItemsOf(types)
 	for _, x := range list {
 		name, _ := x.(string)
 		at := slices.IndexFunc(known, func(f schemas.Field) bool { return f.Name == name || schemas.StoredName(f.Name) == name })
@@ -68,6 +69,9 @@ func selectedType(types *engine.ArgTypes) formula.Type {
 			t := formula.Type{Kind: formula.Any}
 			if at >= 0 && !known[at].Multiple { // a field that is missing in an item is nil
 				t.Domain = fieldDomain(constType(types), known[at])
+			}
+			if own := portal.field(name); own != nil && !own.Multiple {
+				t.Domain = portal.domain(own, t.Domain)
 			}
 			fields[name] = t
 		}

@@ -40,6 +40,7 @@ func ofPortal(name string) bool {
 func checkItemFields(c *engine.StepCheck, arg string, written bool) {
 	fields, what, known := documented(c.Types())
 	typ := constType(c.Types())
+	portal := portalItemsOf(c.Types())
 	seen := map[string]string{}
 	c.EachName(arg, func(n engine.NamedArg) {
 		operator, name := "", n.Name
@@ -50,7 +51,13 @@ func checkItemFields(c *engine.StepCheck, arg string, written bool) {
 			n.WarnNamef("unknown-item-field", "%s", why).SetHint(hint)
 			return
 		}
-		if ofPortal(name) || !written && name == "logic" { // logic joins the parts of a filter
+		if !written && name == "logic" { // joins the parts of a filter
+			return
+		}
+		if portal != nil && (portal.checkName(n, name) || arg != "order" && portal.checkValue(n, name, operator, written)) {
+			return
+		}
+		if ofPortal(name) {
 			return
 		}
 		at := slices.IndexFunc(fields, func(f schemas.Field) bool { return f.Name == name || schemas.StoredName(f.Name) == name })
@@ -203,10 +210,16 @@ func wholeNumbers(v any) bool {
 // checkSelect warns of names in select that items do not have.
 func checkSelect(c *engine.StepCheck) {
 	fields, what, _ := documented(c.Types())
+	portal := portalItemsOf(c.Types())
 	c.EachElement("select", func(v any, warn func(code, format string, args ...any) *diag.Finding) {
 		name, isText := v.(string)
 		known := slices.ContainsFunc(fields, func(f schemas.Field) bool { return f.Name == name || schemas.StoredName(f.Name) == name })
-		if isText && !known && !ofPortal(name) {
+		switch {
+		case !isText || known || portal.field(name) != nil:
+		case portal != nil && ofPortal(name):
+			why, hint := portal.missing(name)
+			warn("unknown-item-field", "%s", why).SetHint(hint)
+		case !ofPortal(name):
 			unknownField(warn, what, name, fields)
 		}
 	})

@@ -48,6 +48,8 @@ func checkOwner(c *engine.StepCheck) {
 		c.Errorf("entityTypeId", "two-owners", "owner and entityTypeId both name the type of the items").Hint = "remove one"
 	case !owner && !typ:
 		c.Errorf("", "missing-argument", "the type of the items is missing").Hint = "add owner: deal, or entityTypeId: … for a smart process"
+	default:
+		checkType(c)
 	}
 }
 
@@ -66,15 +68,31 @@ func constType(t *engine.ArgTypes) int {
 	return 0
 }
 
-// itemType is the type of an item as far as it is known without a portal.
+// itemType is the type of an item as far as the documentation and the snapshot of a portal
+// say.
 func itemType(t *engine.ArgTypes) formula.Type {
 	typ := constType(t)
+	portal := portalItemsOf(t)
 	fields := map[string]formula.Type{"id": {Kind: formula.Int, Domain: engine.IDDomain(typ)}}
 	for _, f := range schemas.ItemFields(typ) {
+		if portal.lacks(f) {
+			continue
+		}
 		fields[f.Name] = schemaType(typ, f)
+		if own := portal.field(f.Name); own != nil && !f.Multiple {
+			known := fields[f.Name]
+			known.Domain = portal.domain(own, known.Domain)
+			fields[f.Name] = known
+		}
 	}
+	portal.addCustom(fields)
 	item := formula.OpenRecord(fields)
-	item.Domain = &formula.Domain{Code: "unknown-item-field", NoField: func(name string) (why, hint diag.Phrase) { return neverItemField(typ, name) }}
+	item.Domain = &formula.Domain{Code: "unknown-item-field", NoField: func(name string) (why, hint diag.Phrase) {
+		if why, hint = neverItemField(typ, name); !why.Empty() || portal == nil {
+			return why, hint
+		}
+		return portal.neverRead(name)
+	}}
 	return item
 }
 

@@ -63,6 +63,7 @@ func syncResultType(*engine.ArgTypes) formula.Type {
 }
 
 func checkSyncElements(c *engine.StepCheck) {
+	checkList(c, "scope", "fields", "match")
 	checkScope(c)
 	checkScopeOfRun(c, "would delete the elements of all other entities")
 	checkScopeOfEntity(c)

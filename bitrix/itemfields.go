@@ -47,6 +47,22 @@ type ItemFields struct {
 	stored map[string]string // stored name -> name
 }
 
+// NewItemFields returns a description of a type with these fields.
+func NewItemFields(fields []ItemField) *ItemFields {
+	out := &ItemFields{fields: make(map[string]ItemField, len(fields)), stored: make(map[string]string, len(fields))}
+	for _, f := range fields {
+		out.add(f)
+	}
+	return out
+}
+
+func (f *ItemFields) add(x ItemField) {
+	f.fields[x.Name] = x
+	if x.UpperName != "" {
+		f.stored[x.UpperName] = x.Name
+	}
+}
+
 // Lookup finds a field by the name that crm.item.* gives it, or by its stored
 // name.
 func (f *ItemFields) Lookup(name string) (ItemField, bool) {
@@ -89,7 +105,7 @@ func decodeItemFields(result json.RawMessage) (*ItemFields, error) {
 	if err != nil {
 		return nil, badRead(methodItemFields, fmt.Errorf("fields: %w", err))
 	}
-	out := &ItemFields{fields: make(map[string]ItemField, len(m)), stored: make(map[string]string, len(m))}
+	out := NewItemFields(nil)
 	for name, raw := range m {
 		var f struct {
 			UpperName, Title, Type, StatusType, Settings               json.RawMessage
@@ -121,10 +137,7 @@ func decodeItemFields(result json.RawMessage) (*ItemFields, error) {
 			}
 			field.Enum[id] = wire.Text(item.Value)
 		}
-		out.fields[name] = field
-		if field.UpperName != "" {
-			out.stored[field.UpperName] = name
-		}
+		out.add(field)
 	}
 	return out, nil
 }

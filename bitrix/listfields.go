@@ -41,6 +41,13 @@ const propertyPrefix = "PROPERTY_"
 // ListFields are the fields and properties of one universal list.
 type ListFields struct{ fields []ListField }
 
+// NewListFields returns a description of a list with these fields.
+func NewListFields(fields []ListField) *ListFields {
+	fields = slices.Clone(fields)
+	slices.SortFunc(fields, func(a, b ListField) int { return strings.Compare(a.ID, b.ID) })
+	return &ListFields{fields}
+}
+
 // All returns all fields, ordered by id.
 func (l *ListFields) All() []ListField { return slices.Clone(l.fields) }
 
@@ -164,6 +171,5 @@ func decodeListFields(raw json.RawMessage) (*ListFields, error) {
 		}
 		fields = append(fields, out)
 	}
-	slices.SortFunc(fields, func(a, b ListField) int { return strings.Compare(a.ID, b.ID) })
-	return &ListFields{fields}, nil
+	return NewListFields(fields), nil
 }

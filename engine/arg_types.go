@@ -12,6 +12,10 @@ type ArgTypes struct {
 	args map[string]*Argument
 	// written are the arguments in the file, including those with a finding.
 	written map[string]bool
+
+	known  *Known // of the portal that the file is checked for
+	rule   *Rule
+	inputs map[string]any // of the portal
 }
 
 // NewArgTypes returns an empty list of arguments.
@@ -48,10 +52,11 @@ func (t *ArgTypes) Type(name string) formula.Type {
 	return formula.Type{Kind: formula.Any}
 }
 
-// Const returns an argument's value if it is the same in every run.
+// Const returns an argument's value if it is the same in every run. For a known portal
+// that includes the values of inputs.
 func (t *ArgTypes) Const(name string) (any, bool) {
 	if a := t.Arg(name); a != nil {
-		return a.Value.Const()
+		return t.constant(a.Value)
 	}
 	return nil, false
 }
@@ -72,7 +77,7 @@ func (t *ArgTypes) Entry(arg, name string) (any, bool) {
 	}
 	for _, e := range fields.Entries {
 		if e.Key.Literal == name {
-			return e.Value.Const()
+			return t.constant(e.Value)
 		}
 	}
 	return nil, false

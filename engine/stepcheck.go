@@ -171,6 +171,7 @@ type NamedArg struct {
 	Name   string
 	report Reporter
 	entry  *FieldEntry
+	types  *ArgTypes
 }
 
 // Type returns the type of the value.
@@ -190,8 +191,9 @@ func (n NamedArg) Reads() (names []string) {
 	return names
 }
 
-// Const returns the value if it is the same in every run.
-func (n NamedArg) Const() (any, bool) { return n.entry.Value.Const() }
+// Const returns the value if it is the same in every run. For a known portal that includes
+// the values of inputs.
+func (n NamedArg) Const() (any, bool) { return n.types.constant(n.entry.Value) }
 
 // WarnNamef reports a likely mistake at the name.
 func (n NamedArg) WarnNamef(code, format string, args ...any) *Finding {
@@ -208,13 +210,13 @@ func (s *StepCheck) EachName(arg string, f func(n NamedArg)) {
 	entries, _ := s.step.Types.Part(arg)
 	if a := s.step.Types.Arg(arg); a != nil {
 		for _, n := range a.Names {
-			f(NamedArg{Name: n.Name, report: s.report, entry: &FieldEntry{Key: n.Value, Value: n.Value}})
+			f(NamedArg{Name: n.Name, report: s.report, entry: &FieldEntry{Key: n.Value, Value: n.Value}, types: s.step.Types})
 		}
 	}
 	for _, e := range entries {
-		if x, ok := s.rule.Fixed(e.Key, nil); ok {
+		if x, ok := s.rule.Fixed(e.Key, s.step.Types.inputs); ok {
 			if name, err := formula.ToText(x); err == nil {
-				f(NamedArg{Name: name, report: s.report, entry: e})
+				f(NamedArg{Name: name, report: s.report, entry: e, types: s.step.Types})
 			}
 		}
 	}

@@ -31,6 +31,7 @@ func (c *ruleCompiler) readAbout(r *engine.Rule, n *yaml.Node) {
 			c.Errorf(t.Value, "wrong-type", "entityTypeId takes the number of a type, such as 1072")
 			return
 		}
+		c.typeInPortal(t.Value, a.TypeID)
 	case n.Kind != yaml.ScalarNode || !slices.Contains(aboutNames(), n.Value):
 		f := c.Errorf(n, "invalid-value", "about takes a kind of CRM entity, {entityTypeId: 1072} or portal")
 		suggest(f, n.Value, aboutNames())

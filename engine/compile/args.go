@@ -15,6 +15,7 @@ import (
 // readArgs compiles the arguments of a step. It returns nil when they are no mapping.
 func (c *stepCompiler) readArgs(s *engine.Step, verb yamlfile.Entry, env formula.Env) *engine.ArgTypes {
 	types := engine.NewArgTypes()
+	types.Knowing(c.ruleCompiler.known, c.rule)
 	spec := s.Action.Arguments
 	if spec.IsNames() {
 		if names := c.names(verb.Value, env); names != nil {

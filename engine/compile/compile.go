@@ -19,11 +19,18 @@ const Version = 1
 // File compiles one rule file. The findings are sorted by place. When one of them is an
 // error, the set is nil.
 func File(name string, data []byte, actions []*engine.Action) (*engine.RuleSet, diag.List) {
+	return FileFor(name, data, actions, nil)
+}
+
+// FileFor is File for a portal of which something is known. The set is only good for its
+// findings: another portal has other ones.
+func FileFor(name string, data []byte, actions []*engine.Action, portal *engine.Known) (*engine.RuleSet, diag.List) {
 	f, list := yamlfile.Parse(name, data)
 	set := &engine.RuleSet{Name: yamlfile.Stem(name), File: name, Version: digest(data), Source: f, Actions: actions}
 	c := &fileCompiler{
 		values: &values{reporter: &reporter{file: f, list: list}, known: actions}, set: set,
 		actions: make(map[string]*engine.Action, len(actions)), alsoCalled: map[string]string{}, inputs: formula.RecordOf(map[string]formula.Type{}),
+		portal: portal,
 	}
 	for _, a := range actions {
 		c.actions[a.Name] = a
@@ -74,6 +81,7 @@ type fileCompiler struct {
 	alsoCalled map[string]string
 	set        *engine.RuleSet
 	inputs     formula.Type
+	portal     *engine.Known // that the file is checked for, nil without one
 }
 
 // ruleCompiler compiles one rule of a file.
@@ -82,6 +90,7 @@ type ruleCompiler struct {
 	rule  *engine.Rule
 	taken map[string]diag.Pos // names that the rule's steps define
 	past  *past               // nil when no formula of the rule reads before
+	known *engine.Known       // of the portal, nil when the rule does not run there
 }
 
 // stepCompiler compiles one list of steps of a rule.

@@ -39,6 +39,9 @@ func (c *ruleCompiler) readRule(e yamlfile.Entry, vars formula.Type) *engine.Rul
 	}
 	c.keys(m, diag.Phrasef("a rule"), ruleKeyNames...)
 	c.ruleOptions(r, m)
+	if s := c.portal.Portal(); s != nil && (len(r.Portals) == 0 || slices.Contains(r.Portals, s.Portal)) {
+		c.known = c.portal
+	}
 	about, hasAbout := m.Get("about")
 	on, ok := m.Get("on")
 	if !ok && !hasAbout {
@@ -146,6 +149,7 @@ func (c *ruleCompiler) readTriggers(r *engine.Rule, e yamlfile.Entry) {
 		if t, ok := m.Get("entityTypeId"); ok {
 			typeNode = t.Value
 			typeID = c.entityTypeID(t.Value)
+			c.typeInPortal(t.Value, typeID)
 		}
 	}
 	codes := []*yaml.Node{events}
@@ -180,6 +184,13 @@ func (c *ruleCompiler) entityTypeID(n *yaml.Node) int {
 		}
 	}
 	return id
+}
+
+// typeInPortal warns of a type that the known portal does not have.
+func (c *ruleCompiler) typeInPortal(n *yaml.Node, typeID int) {
+	if why, hint := engine.UnknownType(c.known.Portal(), typeID); !why.Empty() {
+		c.Warnf(n, "unknown-type", "%s", why).SetHint(hint)
+	}
 }
 
 func (c *ruleCompiler) readTrigger(r *engine.Rule, n *yaml.Node, typeID int, typed bool, seen map[string]bool) {

@@ -30,6 +30,8 @@ type Domain struct {
 	// ExcludesPart is Excludes for a part of the value: of a text that contains,
 	// starts with or ends with it, or is in order before or after it.
 	ExcludesPart func(part string) (why, hint diag.Phrase)
+	// ExcludesNumber is Excludes for a number. nil means any number.
+	ExcludesNumber func(n num.Num) (why, hint diag.Phrase)
 	// NoField returns why an open record, or a value of any kind, never has a field that
 	// is not listed, and what to write instead. An empty reason means that the field is
 	// possible. nil means any field.
@@ -214,6 +216,11 @@ func (c *checker) verdict(op string, value, other operand) (v verdict, known boo
 	}
 	literal, _ := isConstant(other.lowered)
 	n, isNum := literal.(num.Num)
+	if isNum && d.ExcludesNumber != nil && (op == "==" || op == "!=") {
+		if v.why, v.hint = d.ExcludesNumber(n); !v.why.Empty() {
+			return v, true
+		}
+	}
 	if !isNum || d.Range == nil {
 		return v, false
 	}

@@ -15,10 +15,11 @@ func LoadItemSchema(ctx context.Context, c *engine.Call, typ int) (*ItemSchema, 
 	if err != nil {
 		return nil, err
 	}
-	return newItemSchema(typ, meta, c.Zone), nil
+	return ItemSchemaOf(typ, meta, c.Zone), nil
 }
 
-func newItemSchema(typ int, meta *bitrix.ItemFields, zone *time.Location) *ItemSchema {
+// ItemSchemaOf returns the schema for a description of a type.
+func ItemSchemaOf(typ int, meta *bitrix.ItemFields, zone *time.Location) *ItemSchema {
 	s := &ItemSchema{Type: typ, byName: map[string]*value.Field{}}
 	stored := map[string]*value.Field{}
 	for _, name := range meta.Names() {
@@ -84,6 +85,11 @@ func loadListSchema(ctx context.Context, c *engine.Call, typ string, id int) (*L
 	if err != nil {
 		return nil, err
 	}
+	return ListSchemaOf(meta, c.Zone), nil
+}
+
+// ListSchemaOf returns the schema for a description of a list.
+func ListSchemaOf(meta *bitrix.ListFields, zone *time.Location) *ListSchema {
 	all := meta.All()
 	fields := make([]*value.Field, 0, len(all))
 	for _, m := range all {
@@ -94,10 +100,10 @@ func loadListSchema(ctx context.Context, c *engine.Call, typ string, id int) (*L
 		fields = append(fields, &value.Field{
 			Name: m.ID, Length: length, Code: m.Code, Title: m.Name, Kind: listKind(m.Type), Multiple: m.Multiple,
 			Reference: isReference(m.Type), Unordered: m.Multiple && (m.Type == "L" || isReference(m.Type)),
-			Drive: m.Type == "S:DiskFile", Sequence: m.Type == "N:Sequence", Places: value.UnknownPlaces, Choices: m.Enum, Zone: c.Zone,
+			Drive: m.Type == "S:DiskFile", Sequence: m.Type == "N:Sequence", Places: value.UnknownPlaces, Choices: m.Enum, Zone: zone,
 		})
 	}
-	return newListSchema(fields), nil
+	return newListSchema(fields)
 }
 
 // nameLength is the length of the column with the names of elements. The database

@@ -1,6 +1,8 @@
 package crm
 
 import (
+	"strconv"
+
 	"github.com/b24rules/b24rules/emulator/internal/model"
 	"github.com/b24rules/b24rules/emulator/internal/rest"
 	"github.com/b24rules/b24rules/emulator/internal/value"
@@ -14,6 +16,7 @@ func EnumMethods() []rest.Method {
 		{Name: "crm.enum.addresstype", Scope: "crm", Legacy: true, Run: enumAddressTypes},
 		{Name: "crm.enum.settings.mode", Scope: "crm", Legacy: true, Run: enumSettingsModes},
 		{Name: "crm.enum.getorderownertypes", Scope: "crm", Legacy: true, Run: enumOrderOwners},
+		{Name: "crm.currency.list", Scope: "crm", Legacy: true, Run: currencyList},
 		{Name: "crm.multifield.fields", Scope: "crm", Legacy: true, Run: multifieldFields},
 	}
 }
@@ -49,6 +52,28 @@ func enumAddressTypes(*rest.Call) (any, error) {
 
 func enumSettingsModes(*rest.Call) (any, error) {
 	return php.List(enumRow(1, "Classic CRM", nil, nil), enumRow(2, "Simple CRM", nil, nil)), nil
+}
+
+// currencyList is crm.currency.list: the base currency, and those that most portals have.
+func currencyList(c *rest.Call) (any, error) {
+	codes := []string{c.Options.Currency}
+	for _, code := range []string{"USD", "EUR", "RUB"} {
+		if code != c.Options.Currency {
+			codes = append(codes, code)
+		}
+	}
+	answer := php.NewArray()
+	for i, code := range codes {
+		base := "N"
+		if i == 0 {
+			base = "Y"
+		}
+		answer.Append(value.Object("CURRENCY", code, "AMOUNT_CNT", "1", "AMOUNT", "1.0000", "SORT", strconv.Itoa((i+1)*100), "BASE", base,
+			"FULL_NAME", code, "LID", "en", "FORMAT_STRING", "# "+code, "DEC_POINT", ".", "THOUSANDS_SEP", nil, "DECIMALS", "2",
+			"DATE_UPDATE", value.Text(c.Store.Zone.Second(c.Now))))
+	}
+	c.Total, c.HasTotal = len(codes), true
+	return answer, nil
 }
 
 // enumOrderOwners is crm.enum.getorderownertypes, the one whose names are

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -85,8 +86,9 @@ type command struct {
 	// command with the other arguments.
 	setup func(fs *flag.FlagSet) runFunc
 	// subs are subcommands. Their names start with the name of this command: "runs
-	// list". A command with subcommands does nothing else.
-	subs []*command
+	// list". A command with subcommands does nothing else, unless it is runnable.
+	subs     []*command
+	runnable bool
 }
 
 type runFunc func(ctx context.Context, env environment, args []string) error
@@ -137,12 +139,18 @@ func runCommand(ctx context.Context, args []string, env environment) int {
 	}
 	args = args[1:]
 	env.commands = commands
-	if c.subs != nil {
+	if c.subs != nil && !c.runsItself(args) {
 		if c, args = c.sub(env, args); c == nil {
 			return exitUsage
 		}
 	}
 	return exitCode(c, env, execute(ctx, c, env, args))
+}
+
+// runsItself reports whether args name none of the subcommands of a command that can run
+// without one.
+func (c *command) runsItself(args []string) bool {
+	return c.runnable && (len(args) == 0 || !slices.ContainsFunc(c.subs, func(s *command) bool { return s.name == c.name+" "+args[0] }))
 }
 
 // sub returns the subcommand that args name and its arguments. It prints an error if

@@ -57,6 +57,7 @@ type completable struct {
 	short       string
 	flags       []completableFlag
 	subcommands []completable
+	runnable    bool // without a subcommand
 }
 
 // name is the last word of the command.
@@ -74,7 +75,7 @@ func (f completableFlag) isPath() bool { return f.value == "FILE" || f.value == 
 func completables(commands []*command) []completable {
 	var out []completable
 	for _, c := range commands {
-		d := completable{path: strings.Fields(c.name), short: c.short, subcommands: completables(c.subs)}
+		d := completable{path: strings.Fields(c.name), short: c.short, subcommands: completables(c.subs), runnable: c.subs == nil || c.runnable}
 		fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
 		c.setup(fs)
 		fs.VisitAll(func(f *flag.Flag) {
@@ -86,16 +87,15 @@ func completables(commands []*command) []completable {
 	return out
 }
 
-// runnable returns the commands that can be run: a command with subcommands is
+// runnable returns the commands that can be run: a command that needs a subcommand is
 // replaced by them.
 func runnable(commands []completable) []completable {
 	var out []completable
 	for _, c := range commands {
-		if len(c.subcommands) > 0 {
-			out = append(out, c.subcommands...)
-		} else {
+		if c.runnable {
 			out = append(out, c)
 		}
+		out = append(out, c.subcommands...)
 	}
 	return out
 }

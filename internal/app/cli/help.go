@@ -67,6 +67,8 @@ func printHelp(w io.Writer, c *command) {
 			fmt.Fprintf(&b, "  %-14s %s\n", s.name, s.short)
 		}
 		fmt.Fprintf(&b, "\nRun 'b24rules help %s COMMAND' for a description of a command and its flags.\n", c.name)
+	}
+	if c.subs != nil && !c.runnable {
 		_, _ = io.WriteString(w, b.String())
 		return
 	}

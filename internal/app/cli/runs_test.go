@@ -70,7 +70,17 @@ func (c *cli) run(code int, args ...string) (out, talk string) {
 // runWith is run with an end.
 func (c *cli) runWith(ctx context.Context, code int, args ...string) (out, talk string) {
 	c.h.T.Helper()
-	args = append(args, "--config", c.config)
+	return c.bareWith(ctx, code, append(args, "--config", c.config)...)
+}
+
+// bare is run without the configuration.
+func (c *cli) bare(code int, args ...string) (out, talk string) {
+	c.h.T.Helper()
+	return c.bareWith(c.h.Context(), code, args...)
+}
+
+func (c *cli) bareWith(ctx context.Context, code int, args ...string) (out, talk string) {
+	c.h.T.Helper()
 	var stdout, stderr bytes.Buffer
 	got := runCommand(ctx, args, environment{Std: Std{In: strings.NewReader(""), Out: &stdout, Err: &stderr}, actions: actions.All})
 	if got != code {

@@ -17,7 +17,7 @@ import (
 var schemaCmd = &command{
 	name:  "schema",
 	args:  "[--out DIR] [NAME...]",
-	short: "print the JSON Schemas for editors",
+	short: "print the JSON Schemas for editors; describe a portal for validate",
 	long: `Schema prints the JSON Schema of a kind of file. An editor with a YAML language
 server uses it to complete keys, to show their descriptions and to check values:
 
@@ -30,7 +30,11 @@ DIR/NAME.schema.json. A file names its schema in a comment in its first line:
 
   # yaml-language-server: $schema=schemas/rules.schema.json
 
+schema pull and schema diff are about what a portal has: its fields, lists and stages.
+
 Exit codes: 0 success, 2 usage error, 3 a file cannot be written.`,
+	subs:     []*command{schemaPullCmd, schemaDiffCmd},
+	runnable: true,
 	setup: func(fs *flag.FlagSet) runFunc {
 		var dir string
 		fs.StringVar(&dir, "out", "", "write the schemas to `DIR`")

@@ -16,7 +16,6 @@ import (
 	"github.com/b24rules/b24rules/docs"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/lint"
-	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
@@ -26,7 +25,7 @@ import (
 
 var validateCmd = &command{
 	name:  "validate",
-	args:  "[--strict] [--format text|json|github|gitlab|sarif] PATH...",
+	args:  "[--strict] [--schema FILE] [--config FILE] [--format text|json|github|gitlab|sarif] PATH...",
 	short: "check rule files",
 	long: `Validate prints all findings in the named rule files, in the order of files and
 lines. It needs no portal, no network and no configuration. It searches folders
@@ -36,6 +35,11 @@ with a dot. "-" reads a rule file from stdin.
 Several files are also checked together: rule ids and file names must be unique,
 rules must not start each other without end, and no two rules may write the same
 data.
+
+If the folder of a rule file, or one of the two above it, has files of schema pull
+(NAME.portal.json), the file is also checked for these portals: custom fields, options,
+stages, properties, lists and types that a portal does not have are warnings. --config
+adds the inputs of the portals; secrets need not be there.
 
 A comment allows a warning on its line or on the next line:
   # b24rules: allow CODE reason
@@ -50,6 +54,8 @@ error, 3 a path cannot be read.`,
 		fs.BoolVar(&v.strict, "strict", false, "fail on warnings too")
 		fs.StringVar(&v.format, "format", "text", "print findings as `FORMAT`: text, json, github, gitlab or sarif")
 		fs.StringVar(&v.stdinPath, "stdin-path", "stdin.yaml", "the `NAME` of stdin in findings")
+		fs.StringVar(&v.schema, "schema", "", "check the files for the portal of the snapshot `FILE`, instead of those next to them")
+		fs.StringVar(&v.config, "config", "", "take the inputs of the portals from the configuration `FILE`")
 		return v.run
 	},
 }
@@ -62,7 +68,10 @@ type validation struct {
 	strict    bool
 	format    string
 	stdinPath string
+	schema    string
+	config    string
 
+	portals *knownPortals
 	actions []*engine.Action
 	sources map[string][]byte
 	sets    []*engine.RuleSet
@@ -77,6 +86,10 @@ func (v *validation) run(_ context.Context, env environment, paths []string) err
 		return usagef("no paths: name rule files or folders, or - for stdin")
 	}
 	v.actions = env.actions
+	var err error
+	if v.portals, err = newKnownPortals(v.schema, v.config); err != nil {
+		return err
+	}
 	if err := v.read(env.In, paths); err != nil {
 		return err
 	}
@@ -117,7 +130,9 @@ func (v *validation) read(in io.Reader, paths []string) error {
 		if err != nil {
 			return fmt.Errorf("read stdin: %w", err)
 		}
-		v.compile(v.stdinPath, data)
+		if err := v.compile(v.stdinPath, data); err != nil {
+			return err
+		}
 	}
 	files, err := fleet.FindRuleFiles(named)
 	if err != nil {
@@ -134,16 +149,23 @@ func (v *validation) read(in io.Reader, paths []string) error {
 
 // compiled is a compiled file.
 type compiled struct {
-	name string
-	data []byte
-	set  *engine.RuleSet
-	list diag.List
-	err  error
+	name    string
+	data    []byte
+	portals []*engine.Known
+	set     *engine.RuleSet
+	list    diag.List
+	err     error
 }
 
 // readFiles compiles files in parallel and keeps their order.
 func (v *validation) readFiles(names []string) error {
 	results := make([]compiled, len(names))
+	for i, name := range names {
+		var err error
+		if results[i].portals, err = v.portals.of(name); err != nil {
+			return err
+		}
+	}
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(names)) {
@@ -152,7 +174,7 @@ func (v *validation) readFiles(names []string) error {
 				r := &results[i]
 				r.name = names[i]
 				if r.data, r.err = yamlfile.ReadFile(r.name); r.err == nil {
-					r.set, r.list = load.File(r.name, r.data, v.actions)
+					r.set, r.list = loadKnown(r.name, r.data, v.actions, r.portals)
 				}
 			}
 		})
@@ -167,9 +189,14 @@ func (v *validation) readFiles(names []string) error {
 	return nil
 }
 
-func (v *validation) compile(name string, data []byte) {
-	set, list := load.File(name, data, v.actions)
+func (v *validation) compile(name string, data []byte) error {
+	portals, err := v.portals.of(name)
+	if err != nil {
+		return err
+	}
+	set, list := loadKnown(name, data, v.actions, portals)
 	v.add(compiled{name: name, data: data, set: set, list: list})
+	return nil
 }
 
 func (v *validation) add(r compiled) {

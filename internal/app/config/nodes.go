@@ -174,6 +174,19 @@ func (t *Inputs) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	return list
 }
 
+// Texts returns the values by rule sets and names, as the file has them.
+func (t Inputs) Texts() map[string]map[string]string {
+	out := map[string]map[string]string{}
+	for _, set := range t.Sets {
+		values := map[string]string{}
+		for _, v := range set.values {
+			values[v.name] = v.text
+		}
+		out[set.Name] = values
+	}
+	return out
+}
+
 // Set returns the inputs of a rule set.
 func (t Inputs) Set(name string) (SetInputs, bool) {
 	for _, s := range t.Sets {

@@ -1,0 +1,367 @@
+package actions
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/b24rules/b24rules/actions/internal/plan"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/num"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/snapshot"
+	"github.com/b24rules/b24rules/schemas"
+)
+
+// Checks of items against the snapshot of a portal.
+
+// portalItems is what a snapshot says of the items of a step.
+type portalItems struct {
+	portal *snapshot.Snapshot
+	*snapshot.Type
+}
+
+// portalItemsOf returns what is known of the items of a step, nil without a snapshot and
+// when only a run knows the type.
+func portalItemsOf(t *engine.ArgTypes) *portalItems { return itemsOf(t.Portal(), constType(t)) }
+
+// itemsOf returns what a snapshot says of a type, nil when it says nothing.
+func itemsOf(portal *snapshot.Snapshot, typ int) *portalItems {
+	if of := portal.TypeOf(typ); of != nil {
+		return &portalItems{portal, of}
+	}
+	return nil
+}
+
+// checkType warns of a type that the portal does not have.
+func checkType(c *engine.StepCheck) {
+	arg := ownerArg(c.Types())
+	why, hint := engine.UnknownType(c.Types().Portal(), constType(c.Types()))
+	if !why.Empty() {
+		c.Warnf(arg, "unknown-type", "%s", why).SetHint(orInput(c, arg, hint))
+	}
+}
+
+// orInput names the input whose value is wrong.
+func orInput(c *engine.StepCheck, arg string, hint diag.Phrase) diag.Phrase {
+	name, isInput := strings.CutPrefix(c.Source(arg), engine.NameInputs+".")
+	switch {
+	case !isInput:
+		return hint
+	case hint.Empty():
+		return diag.Phrasef("correct the input %s in the configuration", name)
+	}
+	return diag.Phrasef("correct the input %s in the configuration: %s", name, hint)
+}
+
+// switched are the fields that items of a smart process have only when a switch of the
+// process is on.
+var switched = []string{
+	"stageId", "previousStageId", "movedBy", "movedTime", "opportunity", "isManualOpportunity", "taxValue", "currencyId", "companyId", "contactId",
+	"contactIds", "mycompanyId", "sourceId", "sourceDescription", "observers", "begindate", "closedate",
+}
+
+// lacks reports whether the portal does not have a documented field.
+func (p *portalItems) lacks(f schemas.Field) bool {
+	return p != nil && p.ID >= schemas.FirstDynamicType && slices.Contains(switched, f.Name) && p.Field(f.Name) == nil
+}
+
+// field is Field for a type of which nothing may be known.
+func (p *portalItems) field(name string) *snapshot.Field {
+	if p == nil {
+		return nil
+	}
+	return p.Field(name)
+}
+
+// addCustom adds the types of the fields that only the portal knows.
+func (p *portalItems) addCustom(fields map[string]formula.Type) {
+	if p == nil {
+		return
+	}
+	for i := range p.Fields {
+		f := &p.Fields[i]
+		if _, documented := fields[f.Name]; !documented && ofPortal(f.Name) {
+			fields[f.Name] = p.custom(f)
+		}
+	}
+}
+
+// neverRead says why an item never has a field that is not documented.
+func (p *portalItems) neverRead(name string) (why, hint diag.Phrase) {
+	if name == "" || p.Field(name) != nil || slices.Contains(undocumented, name) && !slices.Contains(switched, name) {
+		return why, hint
+	}
+	return p.missing(name)
+}
+
+// missing says that the items have no field with a name, and which one may be meant.
+func (p *portalItems) missing(name string) (why, hint diag.Phrase) {
+	why = diag.Phrasef("%s of portal %s have no field %q", p.Name(), p.portal.Portal, name)
+	near := snapshot.Nearest(name, p.Fields, func(f snapshot.Field) []string { return []string{f.Name, f.Stored, f.Title} })
+	if near == nil {
+		return why, hint
+	}
+	return why, p.didYouMean(near.Name, near.Title)
+}
+
+func (p *portalItems) didYouMean(name, title string) diag.Phrase {
+	if title == "" || title == name {
+		return diag.Phrasef("did you mean %s?", name)
+	}
+	return diag.Phrasef("did you mean %s (%s)?", name, title)
+}
+
+// custom returns the type of a field that only the portal knows. The values are as the
+// portal sends them.
+//
+// Source: https://apidocs.bitrix24.com/api-reference/crm/data-types.html
+func (p *portalItems) custom(f *snapshot.Field) formula.Type {
+	t := formula.Type{Kind: formula.Any}
+	switch f.Type {
+	case "integer":
+		t.Kind = formula.Int
+	case "double":
+		t.Kind = formula.Number
+	case "string", "text", "char", "url", "address", "money", "boolean", "date", "datetime", "crm_status", "crm_currency":
+		t.Kind = formula.String
+	case "employee", "user":
+		t.Kind, t.Domain = formula.Int, engine.IDDomain(schemas.TypeUser)
+	}
+	if strings.HasPrefix(f.Name, "parentId") {
+		t.Kind = formula.Int
+		if n, err := num.Parse(strings.TrimPrefix(f.Name, "parentId")); err == nil {
+			id, _ := n.Int64()
+			t.Domain = engine.IDDomain(int(id))
+		}
+	}
+	if t.Domain == nil {
+		t.Domain = p.domain(f, nil)
+	}
+	if f.Multiple {
+		return formula.ListOf(t)
+	}
+	return t.Optional()
+}
+
+// domain adds to what is known of the texts of a field which values the portal has.
+func (p *portalItems) domain(f *snapshot.Field, documented *formula.Domain) *formula.Domain {
+	choices, known := p.portal.ChoicesOf(p.Type, f)
+	if !known {
+		if documented != nil || f.Type != "boolean" {
+			return documented
+		}
+		return &formula.Domain{Code: "never-equal", Excludes: func(text string) (why, hint diag.Phrase) { return neverFlag(schemas.Field{Name: f.Name}, text) }}
+	}
+	out := formula.Domain{Code: "never-equal"}
+	if documented != nil {
+		out = *documented
+	}
+	out.Excludes = func(text string) (why, hint diag.Phrase) { return p.neverChoice(f, choices, text) }
+	out.ExcludesPart = func(part string) (why, hint diag.Phrase) {
+		if slices.ContainsFunc(choices, func(c snapshot.Choice) bool { return strings.Contains(c.ID, part) }) {
+			return why, hint
+		}
+		why, hint = p.neverChoice(f, choices, part)
+		return why, hint
+	}
+	out.ExcludesNumber = func(n num.Num) (why, hint diag.Phrase) {
+		if n.Sign() == 0 {
+			return why, hint // nothing is chosen
+		}
+		return p.neverChoice(f, choices, n.String())
+	}
+	return &out
+}
+
+// neverChoice says why a text is never the value of a field with choices.
+func (p *portalItems) neverChoice(f *snapshot.Field, choices []snapshot.Choice, text string) (why, hint diag.Phrase) {
+	found, near := snapshot.Choose(choices, text)
+	if found {
+		return why, hint
+	}
+	why = diag.Phrasef("%s of portal %s is never %q", p.label(f), p.portal.Portal, text)
+	if near != nil {
+		return why, choiceHint(f, *near)
+	}
+	return why, diag.Phrasef("it can be %s", fewChoices(choices))
+}
+
+// choiceHint says how a rule writes a choice.
+func choiceHint(f *snapshot.Field, c snapshot.Choice) diag.Phrase {
+	value := fmt.Sprintf("%q", c.ID)
+	if f.Type == "enumeration" || f.Type == "crm_category" {
+		value = c.ID // these are numbers
+	}
+	if c.Title == "" || c.Title == c.ID {
+		return diag.Phrasef("write %s", value)
+	}
+	return diag.Phrasef("write %s for %q", value, c.Title)
+}
+
+func fewChoices(choices []snapshot.Choice) string {
+	const most = 6
+	var out []string
+	for i, c := range choices {
+		if i == most {
+			return strings.Join(append(out, "…"), ", ")
+		}
+		if c.Title == "" || c.Title == c.ID {
+			out = append(out, c.ID)
+		} else {
+			out = append(out, c.ID+" ("+c.Title+")")
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// label names a field for people.
+func (p *portalItems) label(f *snapshot.Field) string {
+	if f.Custom && f.Title != "" && f.Title != f.Name && f.Title != f.Stored {
+		return f.Name + " (" + f.Title + ")"
+	}
+	return f.Name
+}
+
+// checkName warns of a field that the portal does not have. It reports true when there is
+// nothing more to say about the name.
+func (p *portalItems) checkName(n engine.NamedArg, name string) bool {
+	if p.Field(name) != nil {
+		return false
+	}
+	if doc, documented := schemas.ItemField(p.ID, name); documented && !p.lacks(doc) {
+		return false
+	}
+	if !ofPortal(name) && !p.isTitle(name) && p.ID < schemas.FirstDynamicType {
+		return false // reported as a field that is not documented
+	}
+	why, hint := p.missing(name)
+	n.WarnNamef("unknown-item-field", "%s", why).SetHint(hint)
+	return true
+}
+
+// isTitle reports whether a name is the title of a field.
+func (p *portalItems) isTitle(name string) bool {
+	return slices.ContainsFunc(p.Fields, func(f snapshot.Field) bool { return strings.EqualFold(f.Title, name) })
+}
+
+// checkValue warns of a value that the portal's field never has or cannot take. It reports
+// true when it has warned.
+func (p *portalItems) checkValue(n engine.NamedArg, name, operator string, written bool) bool {
+	f := p.Field(name)
+	if f == nil || strings.Contains(operator, "%") {
+		return false
+	}
+	if written && f.ReadOnly && f.Custom {
+		n.WarnNamef("read-only-field", "a rule cannot write %s, only the portal can", p.label(f))
+		return true
+	}
+	if v, constant := n.Const(); constant && p.checkConstant(n, f, v, written) {
+		return true
+	}
+	if written && (f.Custom || strings.HasPrefix(f.Name, "parentId")) {
+		checkFieldValue(n, strings.TrimSuffix(typeName(p.ID), "."), p.ID, schemas.Field{Name: p.label(f), Type: f.Type, Multiple: f.Multiple})
+		return true
+	}
+	return false
+}
+
+// checkConstant warns of a constant that is none of the choices, or that the field cannot
+// take.
+func (p *portalItems) checkConstant(n engine.NamedArg, f *snapshot.Field, v any, written bool) bool {
+	code := "never-equal"
+	if written {
+		code = "field-value"
+	}
+	choices, known := p.portal.ChoicesOf(p.Type, f)
+	if !known {
+		return false
+	}
+	list, isList := v.([]any)
+	if !isList {
+		list = []any{v}
+	}
+	for _, x := range list {
+		text, err := formula.ToText(x)
+		if err != nil || text == "" || text == "0" && f.Type == "enumeration" {
+			continue
+		}
+		if f.Type == "enumeration" && slices.ContainsFunc(choices, func(c snapshot.Choice) bool { return strings.EqualFold(c.Title, text) }) {
+			own, err := plan.ItemSchemaOf(p.ID, p.ItemFields(), nil).Resolve(f.Name)
+			if err == nil && own.Check(x) == nil {
+				continue // a step takes the text of an option, too
+			}
+		}
+		if why, hint := p.neverChoice(f, choices, text); !why.Empty() {
+			n.WarnValuef(code, "%s", why).SetHint(hint)
+			return true
+		}
+	}
+	return false
+}
+
+// checkCallFields warns of custom fields in the parameters of a call that the portal does
+// not have. The methods of lists know properties by their ids.
+func checkCallFields(c *engine.StepCheck, m schemas.Method) {
+	t := c.Types()
+	parts := strings.Split(strings.ToLower(m.Name), ".")
+	if t.Portal() == nil || len(parts) != 3 || !slices.Contains([]string{"add", "update", "list", "get", "import"}, parts[2]) {
+		return
+	}
+	if parts[0] == "lists" && parts[1] == "element" {
+		checkCallProperties(c)
+		return
+	}
+	typ, stored := 0, parts[1] != "item"
+	if o, known := schemas.LookupOwner(parts[1]); known {
+		typ = o.ID
+	}
+	if v, constant := t.Entry("params", "entityTypeId"); constant && !stored {
+		n, _ := v.(num.Num)
+		id, _ := n.Int64()
+		typ = int(id)
+	}
+	portal := itemsOf(t.Portal(), typ)
+	if parts[0] != "crm" || portal == nil {
+		return
+	}
+	for _, arg := range []string{"params.fields", "params.FIELDS", "params.filter", "params.FILTER"} {
+		c.EachName(arg, func(n engine.NamedArg) {
+			_, name := plan.SplitOperator(n.Name)
+			if !ofPortal(name) || portal.Field(name) != nil {
+				return
+			}
+			why, hint := portal.missing(name)
+			near := snapshot.Nearest(name, portal.Fields, func(f snapshot.Field) []string { return []string{f.Name, f.Stored, f.Title} })
+			if stored && near != nil {
+				hint = portal.didYouMean(near.Stored, near.Title)
+			}
+			n.WarnNamef("unknown-item-field", "%s", why).SetHint(hint)
+		})
+	}
+}
+
+// checkCallProperties is checkCallFields for elements of a list.
+func checkCallProperties(c *engine.StepCheck) {
+	typ, _ := c.Types().Entry("params", "IBLOCK_TYPE_ID")
+	id, _ := c.Types().Entry("params", "IBLOCK_ID")
+	name, _ := typ.(string)
+	n, _ := id.(num.Num)
+	number, _ := n.Int64()
+	portal := c.Types().Portal()
+	l := portal.ListOf(name, int(number))
+	if l == nil {
+		return
+	}
+	for _, arg := range []string{"params.FIELDS", "params.FILTER"} {
+		c.EachName(arg, func(n engine.NamedArg) {
+			_, name := plan.SplitOperator(n.Name)
+			if !strings.HasPrefix(name, "PROPERTY_") || slices.ContainsFunc(l.Properties, func(p snapshot.Property) bool { return p.ID == name || "PROPERTY_"+p.Code == name }) {
+				return
+			}
+			why, hint := noProperty(portal, l, name)
+			n.WarnNamef("unknown-item-field", "%s", why).SetHint(hint)
+		})
+	}
+}

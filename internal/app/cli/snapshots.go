@@ -1,0 +1,107 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/snapshot"
+)
+
+// knownPortals are the portals that rule files are checked for: by the paths of their
+// snapshots.
+type knownPortals struct {
+	// schema is the snapshot for all files; "" means those next to the files.
+	schema string
+	// inputs are those of the configuration by portals, nil without one.
+	inputs map[string]map[string]map[string]string
+	byPath map[string]*engine.Known
+}
+
+// newKnownPortals reads the inputs of the configuration at configPath, "" for none. Its
+// findings do not matter: the secrets of portals may be elsewhere.
+func newKnownPortals(schema, configPath string) (*knownPortals, error) {
+	k := &knownPortals{schema: schema, byPath: map[string]*engine.Known{}}
+	if configPath == "" {
+		return k, nil
+	}
+	c, _, err := config.Read(configPath)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("cannot read %w", config.Plain(err))
+	case c == nil:
+		return nil, fmt.Errorf("%s is no configuration: `b24rules doctor --config %s` says why", configPath, configPath)
+	}
+	k.use(c)
+	return k, nil
+}
+
+// use takes the inputs of a configuration.
+func (k *knownPortals) use(c *config.Config) {
+	k.inputs = map[string]map[string]map[string]string{}
+	for _, p := range c.Portals {
+		k.inputs[p.Name] = p.Inputs.Texts()
+	}
+}
+
+// of returns the portals that a rule file is checked for.
+func (k *knownPortals) of(file string) ([]*engine.Known, error) {
+	paths := []string{k.schema}
+	if k.schema == "" {
+		var err error
+		if paths, err = snapshot.Find(filepath.Dir(file)); err != nil {
+			return nil, config.Plain(err)
+		}
+	}
+	var out []*engine.Known
+	for _, path := range paths {
+		if k.byPath[path] == nil {
+			s, err := snapshot.Read(path)
+			if err != nil {
+				return nil, config.Plain(err)
+			}
+			k.byPath[path] = k.known(s)
+		}
+		out = append(out, k.byPath[path])
+	}
+	return out, nil
+}
+
+// known returns what is known of a portal.
+func (k *knownPortals) known(s *snapshot.Snapshot) *engine.Known {
+	out := &engine.Known{Snapshot: s}
+	if k.inputs != nil {
+		out.Inputs = k.inputs[s.Portal]
+	}
+	return out
+}
+
+// loadKnown compiles a rule file and adds the findings for portals. A finding that several
+// portals have is listed once.
+func loadKnown(name string, data []byte, actions []*engine.Action, portals []*engine.Known) (*engine.RuleSet, diag.List) {
+	set, list := load.File(name, data, actions)
+	for _, p := range portals {
+		_, found := load.FileFor(name, data, actions, p)
+		for _, f := range found {
+			if !slices.ContainsFunc(list, func(g diag.Finding) bool { return g.Pos == f.Pos && g.Code == f.Code && g.Text() == f.Text() }) {
+				list.Add(f)
+			}
+		}
+	}
+	list.Sort()
+	return set, list
+}
+
+// snapshotPath is where the snapshot of a portal is: beside the rules of the configuration.
+func snapshotPath(c *config.Config, portal string) string {
+	folder := c.Rules[0]
+	if info, err := os.Stat(folder); err != nil || !info.IsDir() {
+		folder = filepath.Dir(folder)
+	}
+	return filepath.Join(folder, snapshot.FileName(portal))
+}
