@@ -51,7 +51,7 @@ func TestManualCommands(t *testing.T) {
 			}
 			seen[c.name] = true
 			all := []*command{c}
-			if c.subs != nil && len(words) > 1 && !c.runsItself(words[1:]) {
+			if c.subs != nil && len(words) > 1 && !c.runsItself(strings.Split(words[1], "|")) {
 				all = nil
 				for name := range strings.SplitSeq(words[1], "|") {
 					i := slices.IndexFunc(c.subs, func(s *command) bool { return s.name == c.name+" "+name })

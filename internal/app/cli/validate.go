@@ -130,9 +130,11 @@ func (v *validation) read(in io.Reader, paths []string) error {
 		if err != nil {
 			return fmt.Errorf("read stdin: %w", err)
 		}
-		if err := v.compile(v.stdinPath, data); err != nil {
+		portals, err := v.portals.of(v.stdinPath)
+		if err != nil {
 			return err
 		}
+		v.compile(v.stdinPath, data, portals...)
 	}
 	files, err := fleet.FindRuleFiles(named)
 	if err != nil {
@@ -189,14 +191,9 @@ func (v *validation) readFiles(names []string) error {
 	return nil
 }
 
-func (v *validation) compile(name string, data []byte) error {
-	portals, err := v.portals.of(name)
-	if err != nil {
-		return err
-	}
+func (v *validation) compile(name string, data []byte, portals ...*engine.Known) {
 	set, list := loadKnown(name, data, v.actions, portals)
 	v.add(compiled{name: name, data: data, set: set, list: list})
-	return nil
 }
 
 func (v *validation) add(r compiled) {
