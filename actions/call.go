@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/b24rules/b24rules/actions/internal/inportal"
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
@@ -79,7 +80,7 @@ func checkCall(c *engine.StepCheck) {
 		return
 	}
 	checkParams(c, m)
-	checkCallFields(c, m)
+	inportal.CheckCallFields(c, m)
 	checkAtLeastOnce(c, name)
 }
 

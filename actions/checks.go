@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/actions/internal/inportal"
 	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
@@ -111,7 +112,7 @@ func checkFetchItems(c *engine.StepCheck) {
 }
 
 func checkUpsertElement(c *engine.StepCheck) {
-	checkList(c, "fields")
+	inportal.CheckList(c, "fields")
 	checkElementName(c)
 	checkElementValues(c, "fields")
 	if c.Types().Given("key") && !dependsOnRun(c, "key") && c.DependsOnEvent("fields") {
@@ -156,7 +157,7 @@ func checkElementName(c *engine.StepCheck) {
 }
 
 func checkDeleteElements(c *engine.StepCheck) {
-	checkList(c, "scope")
+	inportal.CheckList(c, "scope")
 	checkScope(c)
 	checkScopeOfRun(c, "deletes the elements of all other entities")
 }

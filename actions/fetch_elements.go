@@ -4,6 +4,7 @@ import (
 	"context"
 	"regexp"
 
+	"github.com/b24rules/b24rules/actions/internal/inportal"
 	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
@@ -32,21 +33,18 @@ and ids are numbers, other values are texts. A date has the form 2024-12-31 or
 	Touches: func(*engine.ArgTypes) []engine.Touch {
 		return []engine.Touch{{Kind: engine.TouchElements, Reads: true, Of: "list", ListType: "list_type", Which: "filter"}}
 	},
-	Check: func(c *engine.StepCheck) { checkList(c, "filter") },
+	Check: func(c *engine.StepCheck) { inportal.CheckList(c, "filter") },
 })
 
 // elementType is the type of an element. Its properties are only known to the portal, and
 // to a snapshot of it.
 func elementType(types *engine.ArgTypes) formula.Type {
-	if l, _, _ := portalListOf(types); l != nil {
-		return portalElement(types.Portal(), l)
-	}
 	t := formula.OpenRecord(map[string]formula.Type{
 		"id": {Kind: formula.Int}, "code": {Kind: formula.String}, "name": {Kind: formula.String},
 		"sectionId": {Kind: formula.Int, Maybe: true},
 	})
 	t.Domain = &formula.Domain{NoField: neverInElement}
-	return t
+	return inportal.Element(types, t, neverInElement)
 }
 
 // shownNames are system fields of elements with their names in the result.

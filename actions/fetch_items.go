@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/actions/internal/inportal"
 	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
@@ -55,7 +56,7 @@ func selectedType(types *engine.ArgTypes) formula.Type {
 		list = append(list, name)
 	}
 	known, _, _ := documented(types)
-	portal := portalItemsOf(types)
+	portal := inportal.ItemsOf(types.Portal(), constType(types))
 	for _, x := range list {
 		name, _ := x.(string)
 		at := slices.IndexFunc(known, func(f schemas.Field) bool { return f.Name == name || schemas.StoredName(f.Name) == name })
@@ -70,8 +71,8 @@ func selectedType(types *engine.ArgTypes) formula.Type {
 			if at >= 0 && !known[at].Multiple { // a field that is missing in an item is nil
 				t.Domain = fieldDomain(constType(types), known[at])
 			}
-			if own := portal.field(name); own != nil && !own.Multiple {
-				t.Domain = portal.domain(own, t.Domain)
+			if own := portal.Known(name); own != nil && !own.Multiple {
+				t.Domain = portal.Domain(own, t.Domain)
 			}
 			fields[name] = t
 		}

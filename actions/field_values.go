@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/text/currency"
 
+	"github.com/b24rules/b24rules/actions/internal/inportal"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -28,26 +29,11 @@ func neverValue(typ int, f schemas.Field, text string) (why, hint diag.Phrase) {
 	case f.Name == "stageId" || f.Name == "previousStageId":
 		return neverStage(typ, f, text)
 	case f.Type == "boolean":
-		return neverFlag(f, text)
+		return inportal.NeverFlag(f.Name, text)
 	case f.Type == "crm_status":
 		return neverStatus(f, text)
 	case f.Type == "crm_currency":
 		return neverCurrency(f, text)
-	}
-	return why, hint
-}
-
-// neverFlag: flags are the texts Y and N.
-func neverFlag(f schemas.Field, text string) (why, hint diag.Phrase) {
-	if text == "Y" || text == "N" {
-		return why, hint
-	}
-	why = diag.Phrasef("%s is Y or N, never %q", f.Name, text)
-	switch strings.ToLower(text) {
-	case "y", "yes", "true", "1", "on", "да":
-		hint = diag.Phrasef("write %q", "Y")
-	case "n", "no", "false", "0", "off", "нет":
-		hint = diag.Phrasef("write %q", "N")
 	}
 	return why, hint
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/actions/internal/inportal"
 	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
@@ -29,18 +30,13 @@ func documented(t *engine.ArgTypes) (fields []schemas.Field, what string, known 
 	return append(fields, schemas.ItemFields(schemas.FirstDynamicType)...), "an item", false
 }
 
-// ofPortal reports a custom or parent field, which only the portal knows.
-func ofPortal(name string) bool {
-	return slices.ContainsFunc([]string{"ufCrm", "UF_CRM_", "parentId", "PARENT_ID_"}, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
-}
-
 // checkItemFields warns of unknown field names, of two names of one field, of
 // fields that only the portal writes, and of values that a field cannot take.
 // written says that the step writes the fields.
 func checkItemFields(c *engine.StepCheck, arg string, written bool) {
 	fields, what, known := documented(c.Types())
 	typ := constType(c.Types())
-	portal := portalItemsOf(c.Types())
+	portal := inportal.ItemsOf(c.Types().Portal(), constType(c.Types()))
 	seen := map[string]string{}
 	c.EachName(arg, func(n engine.NamedArg) {
 		operator, name := "", n.Name
@@ -54,10 +50,11 @@ func checkItemFields(c *engine.StepCheck, arg string, written bool) {
 		if !written && name == "logic" { // joins the parts of a filter
 			return
 		}
-		if portal != nil && (portal.checkName(n, name) || arg != "order" && portal.checkValue(n, name, operator, written)) {
+		kind := func(f schemas.Field) { checkFieldValue(n, typeName(typ), typ, f) }
+		if portal != nil && (portal.CheckName(n, name) || arg != "order" && portal.CheckValue(n, name, operator, written, kind)) {
 			return
 		}
-		if ofPortal(name) {
+		if inportal.IsOfPortal(name) {
 			return
 		}
 		at := slices.IndexFunc(fields, func(f schemas.Field) bool { return f.Name == name || schemas.StoredName(f.Name) == name })
@@ -210,16 +207,16 @@ func wholeNumbers(v any) bool {
 // checkSelect warns of names in select that items do not have.
 func checkSelect(c *engine.StepCheck) {
 	fields, what, _ := documented(c.Types())
-	portal := portalItemsOf(c.Types())
+	portal := inportal.ItemsOf(c.Types().Portal(), constType(c.Types()))
 	c.EachElement("select", func(v any, warn func(code, format string, args ...any) *diag.Finding) {
 		name, isText := v.(string)
 		known := slices.ContainsFunc(fields, func(f schemas.Field) bool { return f.Name == name || schemas.StoredName(f.Name) == name })
 		switch {
-		case !isText || known || portal.field(name) != nil:
-		case portal != nil && ofPortal(name):
-			why, hint := portal.missing(name)
+		case !isText || known || portal.Known(name) != nil:
+		case portal != nil && inportal.IsOfPortal(name):
+			why, hint := portal.Missing(name)
 			warn("unknown-item-field", "%s", why).SetHint(hint)
-		case !ofPortal(name):
+		case !inportal.IsOfPortal(name):
 			unknownField(warn, what, name, fields)
 		}
 	})

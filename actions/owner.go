@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/actions/internal/inportal"
 	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
@@ -49,7 +50,7 @@ func checkOwner(c *engine.StepCheck) {
 	case !owner && !typ:
 		c.Errorf("", "missing-argument", "the type of the items is missing").Hint = "add owner: deal, or entityTypeId: … for a smart process"
 	default:
-		checkType(c)
+		inportal.CheckType(c, ownerArg(c.Types()), constType(c.Types()))
 	}
 }
 
@@ -72,26 +73,26 @@ func constType(t *engine.ArgTypes) int {
 // say.
 func itemType(t *engine.ArgTypes) formula.Type {
 	typ := constType(t)
-	portal := portalItemsOf(t)
+	portal := inportal.ItemsOf(t.Portal(), typ)
 	fields := map[string]formula.Type{"id": {Kind: formula.Int, Domain: engine.IDDomain(typ)}}
 	for _, f := range schemas.ItemFields(typ) {
-		if portal.lacks(f) {
+		if portal.Lacks(f) {
 			continue
 		}
 		fields[f.Name] = schemaType(typ, f)
-		if own := portal.field(f.Name); own != nil && !f.Multiple {
+		if own := portal.Known(f.Name); own != nil && !f.Multiple {
 			known := fields[f.Name]
-			known.Domain = portal.domain(own, known.Domain)
+			known.Domain = portal.Domain(own, known.Domain)
 			fields[f.Name] = known
 		}
 	}
-	portal.addCustom(fields)
+	portal.AddCustom(fields)
 	item := formula.OpenRecord(fields)
 	item.Domain = &formula.Domain{Code: "unknown-item-field", NoField: func(name string) (why, hint diag.Phrase) {
-		if why, hint = neverItemField(typ, name); !why.Empty() || portal == nil {
+		if why, hint = neverItemField(typ, name); !why.Empty() || portal == nil || slices.Contains(undocumented, name) {
 			return why, hint
 		}
-		return portal.neverRead(name)
+		return portal.NeverRead(name)
 	}}
 	return item
 }
@@ -112,7 +113,7 @@ func neverItemField(typ int, name string) (why, hint diag.Phrase) {
 		for i, f := range fields {
 			names[i] = f.Name
 		}
-		if len(fields) == 0 || ofPortal(name) || name == "" || slices.Contains(undocumented, name) || diag.Closest(name, names) != "" {
+		if len(fields) == 0 || inportal.IsOfPortal(name) || name == "" || slices.Contains(undocumented, name) || diag.Closest(name, names) != "" {
 			return why, hint // a name that is nearly right is reported as misspelled
 		}
 		return diag.Phrasef("%s has no documented field %q, and names of custom fields start with ufCrm", typeName(typ), name), meantField(name)

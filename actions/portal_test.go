@@ -15,7 +15,7 @@ import (
 	"github.com/b24rules/b24rules/internal/wanttest"
 )
 
-// customerPortal is a portal with fields, lists and a smart process of its own.
+// customerPortal is a portal with fields, its own lists and its own smart process.
 func customerPortal(t *testing.T) *snapshot.Snapshot {
 	t.Helper()
 	portal := emulator.New(emulator.Config{Plan: emulator.PlanUnlimited})
@@ -86,7 +86,7 @@ func TestPortalFindings(t *testing.T) {
 			for _, problem := range wanttest.Problems(files, list) {
 				t.Error(problem)
 			}
-			// One mistake, a title in place of a name, is found without the portal, too.
+			// One mistake, a title as a name, is found without the portal, too.
 			if _, list = load.File(files[0].Name, files[0].Data, actions.All); len(list) > 1 || list.HasErrors() {
 				t.Errorf("without the portal: %v", list)
 			}

@@ -3,6 +3,7 @@ package actions
 import (
 	"context"
 
+	"github.com/b24rules/b24rules/actions/internal/inportal"
 	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
@@ -63,7 +64,7 @@ func syncResultType(*engine.ArgTypes) formula.Type {
 }
 
 func checkSyncElements(c *engine.StepCheck) {
-	checkList(c, "scope", "fields", "match")
+	inportal.CheckList(c, "scope", "fields", "match")
 	checkScope(c)
 	checkScopeOfRun(c, "would delete the elements of all other entities")
 	checkScopeOfEntity(c)

@@ -229,7 +229,7 @@ func (w *writer) member(indent int, name string, v any, end string) {
 	w.line(strings.Repeat(" ", indent) + w.json(name) + ": " + w.json(v) + end)
 }
 
-// open writes the first line of an object. The named members follow on lines of their own.
+// open writes the first line of an object. The named members follow on their own lines.
 func (w *writer) open(v any, later ...string) {
 	text := w.json(v)
 	for _, name := range later {

@@ -49,8 +49,11 @@ func (k *knownPortals) use(c *config.Config) {
 	}
 }
 
-// of returns the portals that a rule file is checked for.
+// of returns the portals that a rule file is checked for. A nil k knows none.
 func (k *knownPortals) of(file string) ([]*engine.Known, error) {
+	if k == nil {
+		return nil, nil
+	}
 	paths := []string{k.schema}
 	if k.schema == "" {
 		var err error
@@ -97,7 +100,7 @@ func loadKnown(name string, data []byte, actions []*engine.Action, portals []*en
 	return set, list
 }
 
-// snapshotPath is where the snapshot of a portal is: beside the rules of the configuration.
+// snapshotPath is where the snapshot of a portal is: next to the rules of the configuration.
 func snapshotPath(c *config.Config, portal string) string {
 	folder := c.Rules[0]
 	if info, err := os.Stat(folder); err != nil || !info.IsDir() {

@@ -1,4 +1,4 @@
-package actions
+package inportal
 
 import (
 	"cmp"
@@ -16,12 +16,10 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// Checks of lists against the snapshot of a portal.
-
-// portalListOf returns what the snapshot says of the list of a step. id is 0 when only a
+// listOf returns what the snapshot says of the list of a step. id is 0 when only a
 // run knows the list, and the list is nil when the portal does not have it or nothing is
 // known.
-func portalListOf(t *engine.ArgTypes) (l *snapshot.List, typ string, id int) {
+func listOf(t *engine.ArgTypes) (l *snapshot.List, typ string, id int) {
 	v, _ := t.Const("list")
 	n, isNum := v.(num.Num)
 	whole, _ := n.Int64()
@@ -37,14 +35,14 @@ func portalListOf(t *engine.ArgTypes) (l *snapshot.List, typ string, id int) {
 	return t.Portal().ListOf(typ, int(whole)), typ, int(whole)
 }
 
-// checkList warns of a list that the portal does not have, and of names in the arguments
+// CheckList warns of a list that the portal does not have, and of names in the arguments
 // that are no properties.
-func checkList(c *engine.StepCheck, args ...string) {
+func CheckList(c *engine.StepCheck, args ...string) {
 	portal := c.Types().Portal()
 	if portal == nil || !portal.Knows(snapshot.PartLists) {
 		return
 	}
-	l, typ, id := portalListOf(c.Types())
+	l, typ, id := listOf(c.Types())
 	switch {
 	case id == 0 || portal.Unread[fmt.Sprintf("list %d", id)] != "":
 	case l == nil:
@@ -144,9 +142,14 @@ func isSystem(name string) bool {
 	return slices.ContainsFunc(schemas.ListSystemFields(), func(f schemas.Field) bool { return strings.EqualFold(f.Name, name) })
 }
 
-// portalElement is the type of the elements of a list that the snapshot knows.
-func portalElement(portal *snapshot.Snapshot, l *snapshot.List) formula.Type {
-	t := elementType(nil)
+// Element adds the properties of the list of a step to the type of an element. never says
+// why no element of any list has a field.
+func Element(types *engine.ArgTypes, t formula.Type, never func(name string) (why, hint diag.Phrase)) formula.Type {
+	l, _, _ := listOf(types)
+	if l == nil {
+		return t
+	}
+	portal := types.Portal()
 	for _, f := range l.ListFields().All() {
 		if !f.IsProperty() {
 			continue
@@ -154,7 +157,7 @@ func portalElement(portal *snapshot.Snapshot, l *snapshot.List) formula.Type {
 		t.Fields[cmp.Or(f.Code, f.ID)] = propertyType(portal, l, propertyOf(l, f.ID))
 	}
 	t.Domain = &formula.Domain{Code: "unknown-item-field", NoField: func(name string) (why, hint diag.Phrase) {
-		if why, hint = neverInElement(name); !why.Empty() || isSystem(name) {
+		if why, hint = never(name); !why.Empty() || isSystem(name) {
 			return why, hint
 		}
 		return noProperty(portal, l, name)

@@ -1,4 +1,4 @@
-package actions
+package inportal
 
 import (
 	"fmt"
@@ -14,30 +14,23 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// Checks of items against the snapshot of a portal.
-
-// portalItems is what a snapshot says of the items of a step.
-type portalItems struct {
+// Items is what a snapshot says of the items of a step. A nil Items knows nothing.
+type Items struct {
 	portal *snapshot.Snapshot
 	*snapshot.Type
 }
 
-// portalItemsOf returns what is known of the items of a step, nil without a snapshot and
-// when only a run knows the type.
-func portalItemsOf(t *engine.ArgTypes) *portalItems { return itemsOf(t.Portal(), constType(t)) }
-
-// itemsOf returns what a snapshot says of a type, nil when it says nothing.
-func itemsOf(portal *snapshot.Snapshot, typ int) *portalItems {
+// ItemsOf returns what a snapshot says of a type, nil when it says nothing.
+func ItemsOf(portal *snapshot.Snapshot, typ int) *Items {
 	if of := portal.TypeOf(typ); of != nil {
-		return &portalItems{portal, of}
+		return &Items{portal, of}
 	}
 	return nil
 }
 
-// checkType warns of a type that the portal does not have.
-func checkType(c *engine.StepCheck) {
-	arg := ownerArg(c.Types())
-	why, hint := engine.UnknownType(c.Types().Portal(), constType(c.Types()))
+// CheckType warns of a type that the portal does not have. arg names the type.
+func CheckType(c *engine.StepCheck, arg string, entityTypeID int) {
+	why, hint := engine.UnknownType(c.Types().Portal(), entityTypeID)
 	if !why.Empty() {
 		c.Warnf(arg, "unknown-type", "%s", why).SetHint(orInput(c, arg, hint))
 	}
@@ -62,42 +55,42 @@ var switched = []string{
 	"contactIds", "mycompanyId", "sourceId", "sourceDescription", "observers", "begindate", "closedate",
 }
 
-// lacks reports whether the portal does not have a documented field.
-func (p *portalItems) lacks(f schemas.Field) bool {
+// Lacks reports whether the portal does not have a documented field.
+func (p *Items) Lacks(f schemas.Field) bool {
 	return p != nil && p.ID >= schemas.FirstDynamicType && slices.Contains(switched, f.Name) && p.Field(f.Name) == nil
 }
 
-// field is Field for a type of which nothing may be known.
-func (p *portalItems) field(name string) *snapshot.Field {
+// Known is Field for a type of which nothing may be known.
+func (p *Items) Known(name string) *snapshot.Field {
 	if p == nil {
 		return nil
 	}
 	return p.Field(name)
 }
 
-// addCustom adds the types of the fields that only the portal knows.
-func (p *portalItems) addCustom(fields map[string]formula.Type) {
+// AddCustom adds the types of the fields that only the portal knows.
+func (p *Items) AddCustom(fields map[string]formula.Type) {
 	if p == nil {
 		return
 	}
 	for i := range p.Fields {
 		f := &p.Fields[i]
-		if _, documented := fields[f.Name]; !documented && ofPortal(f.Name) {
+		if _, documented := fields[f.Name]; !documented && IsOfPortal(f.Name) {
 			fields[f.Name] = p.custom(f)
 		}
 	}
 }
 
-// neverRead says why an item never has a field that is not documented.
-func (p *portalItems) neverRead(name string) (why, hint diag.Phrase) {
-	if name == "" || p.Field(name) != nil || slices.Contains(undocumented, name) && !slices.Contains(switched, name) {
+// NeverRead says why an item never has a field that is not documented.
+func (p *Items) NeverRead(name string) (why, hint diag.Phrase) {
+	if name == "" || p.Field(name) != nil {
 		return why, hint
 	}
-	return p.missing(name)
+	return p.Missing(name)
 }
 
-// missing says that the items have no field with a name, and which one may be meant.
-func (p *portalItems) missing(name string) (why, hint diag.Phrase) {
+// Missing says that the items have no field with a name, and which one may be meant.
+func (p *Items) Missing(name string) (why, hint diag.Phrase) {
 	why = diag.Phrasef("%s of portal %s have no field %q", p.Name(), p.portal.Portal, name)
 	near := snapshot.Nearest(name, p.Fields, func(f snapshot.Field) []string { return []string{f.Name, f.Stored, f.Title} })
 	if near == nil {
@@ -106,7 +99,7 @@ func (p *portalItems) missing(name string) (why, hint diag.Phrase) {
 	return why, p.didYouMean(near.Name, near.Title)
 }
 
-func (p *portalItems) didYouMean(name, title string) diag.Phrase {
+func (p *Items) didYouMean(name, title string) diag.Phrase {
 	if title == "" || title == name {
 		return diag.Phrasef("did you mean %s?", name)
 	}
@@ -117,7 +110,7 @@ func (p *portalItems) didYouMean(name, title string) diag.Phrase {
 // portal sends them.
 //
 // Source: https://apidocs.bitrix24.com/api-reference/crm/data-types.html
-func (p *portalItems) custom(f *snapshot.Field) formula.Type {
+func (p *Items) custom(f *snapshot.Field) formula.Type {
 	t := formula.Type{Kind: formula.Any}
 	switch f.Type {
 	case "integer":
@@ -137,7 +130,7 @@ func (p *portalItems) custom(f *snapshot.Field) formula.Type {
 		}
 	}
 	if t.Domain == nil {
-		t.Domain = p.domain(f, nil)
+		t.Domain = p.Domain(f, nil)
 	}
 	if f.Multiple {
 		return formula.ListOf(t)
@@ -145,14 +138,14 @@ func (p *portalItems) custom(f *snapshot.Field) formula.Type {
 	return t.Optional()
 }
 
-// domain adds to what is known of the texts of a field which values the portal has.
-func (p *portalItems) domain(f *snapshot.Field, documented *formula.Domain) *formula.Domain {
+// Domain adds to what is known of the texts of a field which values the portal has.
+func (p *Items) Domain(f *snapshot.Field, documented *formula.Domain) *formula.Domain {
 	choices, known := p.portal.ChoicesOf(p.Type, f)
 	if !known {
 		if documented != nil || f.Type != "boolean" {
 			return documented
 		}
-		return &formula.Domain{Code: "never-equal", Excludes: func(text string) (why, hint diag.Phrase) { return neverFlag(schemas.Field{Name: f.Name}, text) }}
+		return &formula.Domain{Code: "never-equal", Excludes: func(text string) (why, hint diag.Phrase) { return NeverFlag(f.Name, text) }}
 	}
 	out := formula.Domain{Code: "never-equal"}
 	if documented != nil {
@@ -176,7 +169,7 @@ func (p *portalItems) domain(f *snapshot.Field, documented *formula.Domain) *for
 }
 
 // neverChoice says why a text is never the value of a field with choices.
-func (p *portalItems) neverChoice(f *snapshot.Field, choices []snapshot.Choice, text string) (why, hint diag.Phrase) {
+func (p *Items) neverChoice(f *snapshot.Field, choices []snapshot.Choice, text string) (why, hint diag.Phrase) {
 	found, near := snapshot.Choose(choices, text)
 	if found {
 		return why, hint
@@ -217,38 +210,39 @@ func fewChoices(choices []snapshot.Choice) string {
 }
 
 // label names a field for people.
-func (p *portalItems) label(f *snapshot.Field) string {
+func (p *Items) label(f *snapshot.Field) string {
 	if f.Custom && f.Title != "" && f.Title != f.Name && f.Title != f.Stored {
 		return f.Name + " (" + f.Title + ")"
 	}
 	return f.Name
 }
 
-// checkName warns of a field that the portal does not have. It reports true when there is
+// CheckName warns of a field that the portal does not have. It reports true when there is
 // nothing more to say about the name.
-func (p *portalItems) checkName(n engine.NamedArg, name string) bool {
+func (p *Items) CheckName(n engine.NamedArg, name string) bool {
 	if p.Field(name) != nil {
 		return false
 	}
-	if doc, documented := schemas.ItemField(p.ID, name); documented && !p.lacks(doc) {
+	if doc, documented := schemas.ItemField(p.ID, name); documented && !p.Lacks(doc) {
 		return false
 	}
-	if !ofPortal(name) && !p.isTitle(name) && p.ID < schemas.FirstDynamicType {
+	if !IsOfPortal(name) && !p.isTitle(name) && p.ID < schemas.FirstDynamicType {
 		return false // reported as a field that is not documented
 	}
-	why, hint := p.missing(name)
+	why, hint := p.Missing(name)
 	n.WarnNamef("unknown-item-field", "%s", why).SetHint(hint)
 	return true
 }
 
 // isTitle reports whether a name is the title of a field.
-func (p *portalItems) isTitle(name string) bool {
+func (p *Items) isTitle(name string) bool {
 	return slices.ContainsFunc(p.Fields, func(f snapshot.Field) bool { return strings.EqualFold(f.Title, name) })
 }
 
-// checkValue warns of a value that the portal's field never has or cannot take. It reports
-// true when it has warned.
-func (p *portalItems) checkValue(n engine.NamedArg, name, operator string, written bool) bool {
+// CheckValue warns of a value that the portal's field never has or cannot take. It reports
+// true when there is nothing more to say. kind warns of a value of the wrong kind for a
+// field that is not documented.
+func (p *Items) CheckValue(n engine.NamedArg, name, operator string, written bool, kind func(f schemas.Field)) bool {
 	f := p.Field(name)
 	if f == nil || strings.Contains(operator, "%") {
 		return false
@@ -261,7 +255,7 @@ func (p *portalItems) checkValue(n engine.NamedArg, name, operator string, writt
 		return true
 	}
 	if written && (f.Custom || strings.HasPrefix(f.Name, "parentId")) {
-		checkFieldValue(n, strings.TrimSuffix(typeName(p.ID), "."), p.ID, schemas.Field{Name: p.label(f), Type: f.Type, Multiple: f.Multiple})
+		kind(schemas.Field{Name: p.label(f), Type: f.Type, Multiple: f.Multiple})
 		return true
 	}
 	return false
@@ -269,7 +263,7 @@ func (p *portalItems) checkValue(n engine.NamedArg, name, operator string, writt
 
 // checkConstant warns of a constant that is none of the choices, or that the field cannot
 // take.
-func (p *portalItems) checkConstant(n engine.NamedArg, f *snapshot.Field, v any, written bool) bool {
+func (p *Items) checkConstant(n engine.NamedArg, f *snapshot.Field, v any, written bool) bool {
 	code := "never-equal"
 	if written {
 		code = "field-value"
@@ -301,9 +295,9 @@ func (p *portalItems) checkConstant(n engine.NamedArg, f *snapshot.Field, v any,
 	return false
 }
 
-// checkCallFields warns of custom fields in the parameters of a call that the portal does
+// CheckCallFields warns of custom fields in the parameters of a call that the portal does
 // not have. The methods of lists know properties by their ids.
-func checkCallFields(c *engine.StepCheck, m schemas.Method) {
+func CheckCallFields(c *engine.StepCheck, m schemas.Method) {
 	t := c.Types()
 	parts := strings.Split(strings.ToLower(m.Name), ".")
 	if t.Portal() == nil || len(parts) != 3 || !slices.Contains([]string{"add", "update", "list", "get", "import"}, parts[2]) {
@@ -322,17 +316,17 @@ func checkCallFields(c *engine.StepCheck, m schemas.Method) {
 		id, _ := n.Int64()
 		typ = int(id)
 	}
-	portal := itemsOf(t.Portal(), typ)
+	portal := ItemsOf(t.Portal(), typ)
 	if parts[0] != "crm" || portal == nil {
 		return
 	}
 	for _, arg := range []string{"params.fields", "params.FIELDS", "params.filter", "params.FILTER"} {
 		c.EachName(arg, func(n engine.NamedArg) {
 			_, name := plan.SplitOperator(n.Name)
-			if !ofPortal(name) || portal.Field(name) != nil {
+			if !IsOfPortal(name) || portal.Field(name) != nil {
 				return
 			}
-			why, hint := portal.missing(name)
+			why, hint := portal.Missing(name)
 			near := snapshot.Nearest(name, portal.Fields, func(f snapshot.Field) []string { return []string{f.Name, f.Stored, f.Title} })
 			if stored && near != nil {
 				hint = portal.didYouMean(near.Stored, near.Title)
@@ -342,7 +336,7 @@ func checkCallFields(c *engine.StepCheck, m schemas.Method) {
 	}
 }
 
-// checkCallProperties is checkCallFields for elements of a list.
+// checkCallProperties is CheckCallFields for elements of a list.
 func checkCallProperties(c *engine.StepCheck) {
 	typ, _ := c.Types().Entry("params", "IBLOCK_TYPE_ID")
 	id, _ := c.Types().Entry("params", "IBLOCK_ID")
@@ -364,4 +358,24 @@ func checkCallProperties(c *engine.StepCheck) {
 			n.WarnNamef("unknown-item-field", "%s", why).SetHint(hint)
 		})
 	}
+}
+
+// IsOfPortal reports a custom or parent field, which only the portal knows.
+func IsOfPortal(name string) bool {
+	return slices.ContainsFunc([]string{"ufCrm", "UF_CRM_", "parentId", "PARENT_ID_"}, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
+
+// NeverFlag says why a text is never the value of a flag: flags are the texts Y and N.
+func NeverFlag(field, text string) (why, hint diag.Phrase) {
+	if text == "Y" || text == "N" {
+		return why, hint
+	}
+	why = diag.Phrasef("%s is Y or N, never %q", field, text)
+	switch strings.ToLower(text) {
+	case "y", "yes", "true", "1", "on", "да":
+		hint = diag.Phrasef("write %q", "Y")
+	case "n", "no", "false", "0", "off", "нет":
+		hint = diag.Phrasef("write %q", "N")
+	}
+	return why, hint
 }
