@@ -30,6 +30,9 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"events to route again", selectUnrouted, "b24_event_missing (portal=? AND id>?)"},
 		{"counts of events to route again", countUnrouted, "b24_event_missing"},
 		{"the latest runs of a rule", selectInfo + list + " ORDER BY r.id DESC LIMIT 50", "SCAN r"},
+		{"a page of sleeping runs", selectSleepers, "b24_run_pending (portal=? AND rule=? AND entity>?)"},
+		{"a sleeping run that wakes", wakeSleeper, "b24_run_pending (portal=? AND rule=? AND entity=?)"},
+		{"the next run of a rule that sleeps", selectNextBackfill, "b24_run_due (portal=? AND priority=? AND due_at>?)"},
 		{"causes of parked runs", countCauses + parked + groupCauses, "b24_run_state (state=?)"},
 	} {
 		rows, err := q.db.read.Query(t.Context(), "EXPLAIN QUERY PLAN "+tt.text, "", "", "", "", "", "")
