@@ -1,0 +1,142 @@
+package queue
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/store"
+)
+
+// A counter counts the statements of a database.
+type counter struct {
+	mu sync.Mutex
+	n  int
+}
+
+func (c *counter) add() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n++
+}
+
+func (c *counter) take() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.n
+	c.n = 0
+	return n
+}
+
+// countingDB counts what a backend executes.
+type countingDB struct {
+	backend
+	*counter
+}
+
+func (d countingDB) begin(ctx context.Context) (txConn, error) {
+	tx, err := d.backend.begin(ctx)
+	return countingTx{tx, d.counter}, err
+}
+
+type countingTx struct {
+	txConn
+	*counter
+}
+
+func (t countingTx) Exec(ctx context.Context, text string, args ...any) (int64, error) {
+	t.add()
+	return t.txConn.Exec(ctx, text, args...)
+}
+
+func (t countingTx) Query(ctx context.Context, text string, args ...any) (store.Rows, error) {
+	t.add()
+	return t.txConn.Query(ctx, text, args...)
+}
+
+func (t countingTx) QueryRow(ctx context.Context, text string, args ...any) store.Row {
+	t.add()
+	return t.txConn.QueryRow(ctx, text, args...)
+}
+
+type countingReader struct {
+	store.Reader
+	*counter
+}
+
+func (r countingReader) Query(ctx context.Context, text string, args ...any) (store.Rows, error) {
+	r.add()
+	return r.Reader.Query(ctx, text, args...)
+}
+
+func (r countingReader) QueryRow(ctx context.Context, text string, args ...any) store.Row {
+	r.add()
+	return r.Reader.QueryRow(ctx, text, args...)
+}
+
+// TestStatementsOfARun holds the number of statements of one event and its run. A run
+// that remembers nothing, starts nothing and plans nothing executes as many as before
+// rules could do so: memory costs a query only when a key is asked for, and statements
+// only for what has changed.
+func TestStatementsOfARun(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		do   func(ctx context.Context, r *Run) error
+		want int
+	}{
+		{"plain", func(context.Context, *Run) error { return nil }, plainStatements},
+		{"the memory is read once", func(ctx context.Context, r *Run) error {
+			for _, key := range []string{"a", "b", "c"} {
+				if _, _, err := r.Get(ctx, key); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, plainStatements + 1},
+		{"a key is stored", func(_ context.Context, r *Run) error {
+			r.Set("a", "1")
+			return nil
+		}, plainStatements + 1},
+		{"a run is planned", func(_ context.Context, r *Run) error {
+			r.Sleep(clock().Add(time.Hour))
+			return nil
+		}, plainStatements + 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q, err := Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "queue.db"), Options{Log: slog.New(slog.DiscardHandler)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				count := &counter{}
+				q.writes.db, q.db.read = countingDB{q.db.backend, count}, countingReader{q.db.read, count}
+				ctx, cancel := context.WithCancel(t.Context())
+				ended := make(chan error, 1)
+				go func() { ended <- q.Work(ctx, tt.do) }()
+				synctest.Wait()
+				count.take()
+				if err := q.Push(ctx, Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
+					t.Fatal(err)
+				}
+				synctest.Wait()
+				if n := count.take(); n != tt.want {
+					t.Errorf("%d statements, want %d", n, tt.want)
+				}
+				cancel()
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+				if err := q.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// plainStatements are those of an event and a run of one rule, without a debounce.
+const plainStatements = 21
