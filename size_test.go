@@ -34,6 +34,7 @@ var bigTypes = map[string]string{
 	"engine/formula.checker":        "one walk over the syntax tree: a method for each kind of node and each function's rule",
 	"engine/num.Num":                "a number type, as math/big.Rat: a method for each operation",
 	"internal/app/apptest.Harness":  "a running program for tests: a method for each thing that a test does to it",
+	"internal/app/fleet.Generation": "what runs in each portal, and what does not and why: values that never change, one method for each question",
 	"internal/app/service.Service":  "the running program: it starts, changes and stops its parts in order",
 	"internal/app/config.reader":    "one reader of one file: a method for each section of the configuration",
 }

@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/b24rules/b24rules/engine/num"
@@ -143,6 +145,7 @@ type canon struct {
 	inputs map[string]any
 	names  map[string]*Value // the computed values
 	open   []string          // the names that are being written
+	spent  int               // names replaced so far
 }
 
 // place returns the place that a step writes to, "" if only a run knows it.
@@ -209,70 +212,86 @@ func sourceOf(v *Value) string {
 	return strings.Join(strings.Fields(v.Node.Value), " ")
 }
 
-// text writes a value. What a formula takes from computed names, constants and inputs is
-// a part of the text.
+// text writes a value. Computed names, constants and inputs are replaced by what they are, so a
+// value that gets a name, or another one, has the same text.
 func (c *canon) text(v *Value) string {
 	if v == nil {
 		return ""
 	}
 	if x, ok := c.rule.Fixed(v, c.inputs); ok {
-		if s, is := x.(string); is {
-			return "'" + s
-		}
-		return fmt.Sprint(x)
+		return literal(x)
 	}
-	var out string
 	switch {
 	case v.Formula != nil:
-		out = "=" + strings.Join(v.Formula.Conjuncts(), " && ")
+		return c.expand(strings.Join(v.Formula.Conjuncts(), " && "))
 	case v.Template != nil:
-		out = "{" + v.Node.Value
+		var b strings.Builder
+		for i, part := range strings.Split(v.Node.Value, "{{") {
+			source, rest, ok := strings.Cut(part, "}}")
+			if i == 0 || !ok {
+				b.WriteString(strconv.Quote(part))
+				continue
+			}
+			b.WriteString("{{" + c.expand(strings.Join(strings.Fields(source), " ")) + "}}" + strconv.Quote(rest))
+		}
+		return b.String()
 	case v.Record != nil:
-		out, _ = c.fields(v.Record)
-		return "{" + out + "}"
-	default:
-		texts := make([]string, len(v.List))
-		for i, e := range v.List {
-			texts[i] = c.text(e)
-		}
-		return "[" + strings.Join(texts, ", ") + "]"
+		text, _ := c.fields(v.Record)
+		return "{" + text + "}"
 	}
-	var read []string
-	v.Paths(func(path string) { read = append(read, path) })
-	slices.Sort(read)
-	for _, path := range slices.Compact(read) {
-		if of := c.meaning(path); of != "" {
-			out += "; " + of
-		}
+	texts := make([]string, len(v.List))
+	for i, e := range v.List {
+		texts[i] = c.text(e)
 	}
-	return out
+	return "[" + strings.Join(texts, ", ") + "]"
 }
 
-// meaning says what a path that a formula reads is, "" if only a run knows it.
-func (c *canon) meaning(path string) string {
-	space, name, _ := strings.Cut(path, ".")
-	key := space
-	var of *Value
-	switch space {
-	case NameInputs:
-		if c.rule.Set.SecretInputs()[name] {
-			return ""
-		}
-		return path + " = " + fmt.Sprint(c.inputs[name])
-	case NameVars:
-		key = path
-		for _, v := range c.rule.Set.Vars {
-			if v.Name == name {
-				of = v.Value
+// literal writes a constant as formulas do.
+func literal(x any) string {
+	if s, ok := x.(string); ok {
+		return strconv.Quote(s)
+	}
+	return fmt.Sprint(x)
+}
+
+// word matches the parts of a formula's text: a text, or a name with the name after it.
+var word = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|'[^']*'|[\p{L}_][\p{L}\p{N}_]*(?:\["[^"]*"\]|\.[\p{L}_][\p{L}\p{N}_.]*)?|\.[\p{L}_][\p{L}\p{N}_.]*`)
+
+// expand replaces names in the text of a formula.
+func (c *canon) expand(text string) string {
+	return word.ReplaceAllStringFunc(text, func(w string) string {
+		name := strings.TrimRight(strings.NewReplacer(`["`, ".", `"]`, "").Replace(w), ".")
+		space, rest, _ := strings.Cut(name, ".")
+		switch space {
+		case NameInputs:
+			if x, ok := c.inputs[rest]; ok && !c.rule.Set.SecretInputs()[rest] {
+				return literal(x)
+			}
+		case NameVars:
+			for _, v := range c.rule.Set.Vars {
+				if v.Name == rest {
+					return c.inside(name, v.Value, w)
+				}
+			}
+		case "":
+		default:
+			if of := c.names[space]; of != nil {
+				return c.inside(space, of, space) + w[len(space):]
 			}
 		}
-	default:
-		of = c.names[space]
+		return w
+	})
+}
+
+// maxExpanded bounds the names that are replaced in one identity.
+const maxExpanded = 500
+
+// inside writes the value of a name, or the name itself if it is a part of that value.
+func (c *canon) inside(name string, v *Value, itself string) string {
+	if c.spent++; slices.Contains(c.open, name) || c.spent > maxExpanded {
+		return itself
 	}
-	if of == nil || slices.Contains(c.open, key) || len(c.open) > maxTrace {
-		return ""
-	}
-	c.open = append(c.open, key)
+	c.open = append(c.open, name)
 	defer func() { c.open = c.open[:len(c.open)-1] }()
-	return key + " = " + c.text(of)
+	return c.text(v)
 }

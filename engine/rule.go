@@ -75,9 +75,12 @@ type Rule struct {
 	Triggers []Trigger
 	// AboutKind is what the file says the runs are for; nil when it says nothing.
 	AboutKind *About
-	// Owner is the name under which syncs of this rule own their records. It is the
-	// rule's id if the file does not set it.
+	// Owner is the name under which syncs of this rule own their records. If the file does not
+	// set it, it is the oldest id of the rule.
 	Owner string
+	// From are the ids that the rule had before, the oldest first. The rule takes over what
+	// these have made and remembered.
+	From []string
 	// Debounce is how long the entity must be quiet before a run starts. Ceiling is
 	// how long further events can delay the run.
 	Debounce, Ceiling time.Duration
@@ -90,6 +93,7 @@ type Rule struct {
 	Pos    Pos
 
 	Node     *yaml.Node // of the id
+	FromNode *yaml.Node // of moved.from
 	When     *Value
 	Entity   *Value
 	Steps    []*Step

@@ -93,7 +93,11 @@ var RuleKeys = []Key{
 	{Name: "steps", Doc: "the steps for an entity that exists", Takes: takesSteps},
 	{Name: "deleted", Doc: "the steps for an entity that no longer exists; they require its delete event in `on`", Takes: takesSteps},
 	{Name: "entity", Doc: "the id of the entity that the run is about, when it is not the event's own", Example: "=event.data.FIELDS.DEAL_ID", Takes: takesFormula},
-	{Name: "owner", Doc: "the name under which syncs own their records, by default the rule's id. With an owner a renamed rule keeps its records", Takes: takesRuleID},
+	{Name: "owner", Doc: "the name under which syncs own their records, by default the rule's id, or the oldest id in `moved`. With an owner a renamed rule keeps its records", Takes: takesRuleID},
+	{
+		Name: "moved", Doc: "what the rule was called before: `{from: OLD}`, or a list of ids, the oldest first. The rule takes over what the old one has made and remembered, and its waiting runs. It stays in the file",
+		Example: "{from: shipments}", Takes: KeySchema(movedKeys, "from"),
+	},
 	{
 		Name: "debounce", Doc: "how long an entity must be quiet before its run starts, so that several events become one run. Further events delay the run by at most ten times this time",
 		Example: "{quiet: 2s, max: 1m}", Value: "1s",
@@ -117,6 +121,11 @@ var aboutKeys = []Key{{Name: "entityTypeId", Doc: "the type of the items: the nu
 func aboutNames() []string {
 	return []string{"lead", "deal", "contact", "company", "quote", "smart_invoice", engine.KindPortal}
 }
+
+var movedKeys = []Key{{
+	Name: "from", Doc: "the earlier ids of the rule, the oldest first", Example: "shipments",
+	Takes: yamlfile.AnySchema(takesRuleID, yamlfile.Schema{"type": "array", "minItems": 1, "items": takesRuleID}),
+}}
 
 var debounceKeys = []Key{
 	{Name: "quiet", Doc: "how long the entity must be quiet", Takes: takesDuration},

@@ -69,6 +69,11 @@ func (c *ruleCompiler) readRule(e yamlfile.Entry, vars formula.Type) *engine.Rul
 
 // ruleOptions reads the plain keys of a rule.
 func (c *ruleCompiler) ruleOptions(r *engine.Rule, m yamlfile.Mapping) {
+	defer func() {
+		if _, named := m.Get("owner"); !named && len(r.From) > 0 {
+			r.Owner = r.From[0]
+		}
+	}()
 	for _, e := range m.Entries {
 		switch e.Name {
 		case "title":
@@ -78,6 +83,8 @@ func (c *ruleCompiler) ruleOptions(r *engine.Rule, m yamlfile.Mapping) {
 			if !ruleID(r.Owner) {
 				c.Errorf(e.Value, "bad-name", "%q cannot be the name of an owner", r.Owner).Hint = ruleIDHint
 			}
+		case "moved":
+			c.readMoved(r, e.Value)
 		case "debounce":
 			c.readDebounce(r, e.Value)
 		case "limits":
@@ -86,6 +93,41 @@ func (c *ruleCompiler) ruleOptions(r *engine.Rule, m yamlfile.Mapping) {
 			}
 		case "portals":
 			c.list = append(c.list, yamlfile.Decode(c.file, e.Value, &r.Portals)...)
+		}
+	}
+}
+
+// readMoved reads `{from: old}` or `{from: [oldest, older]}`.
+func (c *ruleCompiler) readMoved(r *engine.Rule, n *yaml.Node) {
+	if !c.wantMapping(n, diag.Phrasef("moved takes from"), "moved: {from: OLD}") {
+		return
+	}
+	m, ok := c.mapping(n)
+	if !ok {
+		return
+	}
+	c.keys(m, diag.Phrasef("moved"), keyNames(movedKeys)...)
+	e, ok := m.Get("from")
+	if !ok {
+		c.Errorf(n, "missing-key", "moved does not say what the rule was called").Hint = "moved: {from: OLD}"
+		return
+	}
+	r.FromNode = yamlfile.Resolve(e.Value)
+	nodes := []*yaml.Node{r.FromNode}
+	if r.FromNode.Kind == yaml.SequenceNode {
+		nodes = r.FromNode.Content
+	}
+	for _, from := range nodes {
+		name := c.text(from, "from")
+		switch {
+		case !ruleID(name):
+			c.Errorf(from, "bad-name", "%q cannot be the id of a rule", name).Hint = ruleIDHint
+		case name == r.ID:
+			c.Errorf(from, "moved-rule", "the rule is called %s now", name).Hint = "write the id that it had before"
+		case slices.Contains(r.From, name):
+			c.Errorf(from, "moved-rule", "%s is listed twice", name).Hint = "remove one"
+		default:
+			r.From = append(r.From, name)
 		}
 	}
 }

@@ -25,9 +25,30 @@ func Together(sets []*engine.RuleSet) diag.List {
 			first[r.ID] = r
 		}
 	}
+	checkMoved(sets, first, &list)
 	checkStarts(sets, first, &list)
 	list = append(list, checkCycles(sets, true)...)
 	list = append(list, checkConflicts(sets, true)...)
 	list.Sort()
 	return list
+}
+
+// checkMoved reports rules that take over a rule that exists, or the same one.
+func checkMoved(sets []*engine.RuleSet, rules map[string]*engine.Rule, list *diag.List) {
+	taken := map[string]*engine.Rule{}
+	for _, s := range sets {
+		for _, r := range s.Rules {
+			for _, from := range r.From {
+				at := s.Source.Pos(r.FromNode)
+				if live := rules[from]; live != nil {
+					s.Source.WithEnd(r.FromNode, list.Errorf(at, "moved-rule", "rule %s exists at %s, so rule %s cannot take over what it has made", from, live.Pos, r.ID)).
+						Hint = "remove the old rule, or remove moved"
+				} else if other := taken[from]; other != nil {
+					s.Source.WithEnd(r.FromNode, list.Errorf(at, "moved-rule", "rule %s at %s takes over what rule %s has made already", other.ID, other.Pos, from)).
+						Hint = "name the old rule in one of them"
+				}
+				taken[from] = r
+			}
+		}
+	}
 }

@@ -36,6 +36,8 @@ type Mark struct {
 	File string
 	// Made says that the ledger has records of the mark.
 	Made bool
+	// Orphan is since when no rule that runs has these records. It is zero if one does.
+	Orphan time.Time
 	// Released is when a person said that these records may stay without a rule. It is zero
 	// if none did.
 	Released time.Time
@@ -178,18 +180,18 @@ func entityOf(n int64) (entityTypeID int, id int64) {
 }
 
 const selectMarks = `
-SELECT m.id, m.portal, m.rule, m.step, m.kind, m.place, m.identity, m.owner, m.scope, m.key, m.fields, m.file, m.last_version, m.released_at,
+SELECT m.id, m.portal, m.rule, m.step, m.kind, m.place, m.identity, m.owner, m.scope, m.key, m.fields, m.file, m.last_version, m.orphan_at, m.released_at,
     EXISTS (SELECT 1 FROM b24_made d WHERE d.mark = m.id)
 FROM b24_mark m`
 
 func scanMark(row store.Row) (m Mark, err error) {
 	var fields string
-	var released int64
-	err = row.Scan(&m.ID, &m.Portal, &m.Rule, &m.Step, &m.Kind, &m.Place, &m.Identity, &m.Owner, &m.Scope, &m.Key, &fields, &m.File, &m.Version, &released, &m.Made)
+	var orphan, released int64
+	err = row.Scan(&m.ID, &m.Portal, &m.Rule, &m.Step, &m.Kind, &m.Place, &m.Identity, &m.Owner, &m.Scope, &m.Key, &fields, &m.File, &m.Version, &orphan, &released, &m.Made)
 	if err == nil {
 		err = json.Unmarshal([]byte(fields), &m.Fields)
 	}
-	m.Released = store.Time(released)
+	m.Orphan, m.Released = store.Time(orphan), store.Time(released)
 	return m, err
 }
 
@@ -272,19 +274,31 @@ func (l *Ledger) Forget(ctx context.Context, portal, place string, ids []int64) 
 	return nil
 }
 
-// Release notes that the records of marks may stay without a rule. With the zero time a rule
-// has them again.
+// Release notes that the records of marks may stay without a rule.
 func (l *Ledger) Release(ctx context.Context, at time.Time, marks ...Mark) error {
+	return l.update(ctx, `UPDATE b24_mark SET released_at = $2 WHERE id = $1`, at, marks)
+}
+
+// SetOrphans notes since when no rule has the records of marks. With the zero time one has them
+// again, so they are no longer released.
+func (l *Ledger) SetOrphans(ctx context.Context, at time.Time, marks ...Mark) error {
+	return l.update(ctx, `UPDATE b24_mark SET orphan_at = $2, released_at = CASE WHEN CAST($2 AS BIGINT) = 0 THEN 0 ELSE released_at END WHERE id = $1`, at, marks)
+}
+
+func (l *Ledger) update(ctx context.Context, text string, at time.Time, marks []Mark) error {
+	if len(marks) == 0 {
+		return nil
+	}
 	err := l.db.Write(ctx, func(ctx context.Context, t store.Tx) error {
 		for _, m := range marks {
-			if _, err := t.Exec(ctx, `UPDATE b24_mark SET released_at = $2 WHERE id = $1`, m.ID, store.Micros(at)); err != nil {
+			if _, err := t.Exec(ctx, text, m.ID, store.Micros(at)); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("release what rules have made: %w", err)
+		return fmt.Errorf("store who has what rules have made: %w", err)
 	}
 	return nil
 }

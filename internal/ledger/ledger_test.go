@@ -29,8 +29,18 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// databases opens an empty database of each kind.
+// databases are those of queues.
 func databases(t *testing.T) map[string]store.DB {
+	t.Helper()
+	out := map[string]store.DB{}
+	for name, q := range queues(t) {
+		out[name] = q.Database()
+	}
+	return out
+}
+
+// queues opens an empty database of each kind.
+func queues(t *testing.T) map[string]*queue.Queue {
 	t.Helper()
 	dsns := map[string]string{"SQLite": "sqlite:" + filepath.Join(t.TempDir(), "queue.db")}
 	if _, dsn, err := postgres.Create(t.Context(), ""); err == nil {
@@ -38,14 +48,14 @@ func databases(t *testing.T) map[string]store.DB {
 	} else if !pgtemp.Missing(err) {
 		t.Fatal(err)
 	}
-	out := map[string]store.DB{}
+	out := map[string]*queue.Queue{}
 	for name, dsn := range dsns {
 		q, err := queue.Open(t.Context(), dsn, queue.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = q.Close() })
-		out[name] = q.Database()
+		out[name] = q
 	}
 	return out
 }
@@ -147,11 +157,17 @@ func TestLedger(t *testing.T) {
 			if err := l.Release(t.Context(), at, marks[1]); err != nil {
 				t.Fatal(err)
 			}
+			if err := l.SetOrphans(t.Context(), at, marks[0], marks[1]); err != nil {
+				t.Fatal(err)
+			}
+			if err := l.SetOrphans(t.Context(), time.Time{}, marks[0]); err != nil {
+				t.Fatal(err)
+			}
 			if err := l.Forget(t.Context(), "main", "list:47", []int64{11, 99}); err != nil {
 				t.Fatal(err)
 			}
 			w.want("a:13 by 2 of 2:7")
-			if marks, err = l.Marks(t.Context(), "main"); err != nil || !marks[1].Released.Equal(at) || !marks[0].Released.IsZero() || marks[1].Made {
+			if marks, err = l.Marks(t.Context(), "main"); err != nil || !marks[1].Released.Equal(at) || !marks[0].Released.IsZero() || marks[1].Made || !marks[1].Orphan.Equal(at) || !marks[0].Orphan.IsZero() {
 				t.Errorf("marks %+v, %v", marks, err)
 			}
 			if none, err := l.Marks(t.Context(), "other"); err != nil || len(none) != 0 {
@@ -189,5 +205,51 @@ func TestRowsAreSmall(t *testing.T) {
 	after = size()
 	if n := (after - before) / (runs * each); n > 30 {
 		t.Errorf("a row takes %d bytes, want at most 30", n)
+	}
+}
+
+// TestMoveRule: a rule takes over what another one has made, and what it remembers.
+func TestMoveRule(t *testing.T) {
+	for name, q := range queues(t) {
+		t.Run(name, func(t *testing.T) {
+			w := &world{T: t, db: q.Database()}
+			w.write(deal(7), made("old", "v1", engine.MadeWritten, 11)...)
+			memory := func(rule, entity, key, value string) {
+				if err := q.Database().Write(t.Context(), func(ctx context.Context, t store.Tx) error {
+					_, err := t.Exec(ctx, `INSERT INTO b24_memory (portal, rule, entity, key, value) VALUES ('main', $1, $2, $3, $4)`, rule, entity, key, value)
+					return err
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			memory("old", "deal:7", "a", "1")
+			memory("old", "deal:8", "a", "1")
+			memory("new", "deal:8", "a", "2")
+			routes := []queue.Route{{Rule: "old", Entity: "deal:7"}, {Rule: "old", Entity: "deal:8"}, {Rule: "new", Entity: "deal:8"}}
+			if err := q.Push(t.Context(), queue.Event{Portal: "main", Code: "X", Data: []byte("{}")}, routes); err != nil {
+				t.Fatal(err)
+			}
+			if err := q.Pause(t.Context(), "main", "old", "why"); err != nil {
+				t.Fatal(err)
+			}
+			for i, want := range []bool{true, false} {
+				if moved, err := q.MoveRule(t.Context(), "main", "old", "new"); err != nil || moved != want {
+					t.Errorf("move %d: %t, %v", i, moved, err)
+				}
+			}
+			w.want("new:11 by 1 of 2:7")
+			for entity, want := range map[string]string{"deal:7": "1", "deal:8": "2"} {
+				if got, ok, err := q.Memory("main", "new", entity).Get(t.Context(), "a"); err != nil || !ok || got != want {
+					t.Errorf("%s remembers %q, %v", entity, got, err)
+				}
+			}
+			if pauses, err := q.Pauses(t.Context()); err != nil || len(pauses) != 1 || pauses[0].Rule != "new" {
+				t.Errorf("pauses %+v, %v", pauses, err)
+			}
+			waiting, err := q.Runs(t.Context(), queue.Filter{Rule: "new", States: []queue.State{queue.Waiting}})
+			if err != nil || len(waiting) != 2 {
+				t.Errorf("runs %+v, %v", waiting, err)
+			}
+		})
 	}
 }

@@ -78,6 +78,9 @@ func (d *drifting) run(ctx context.Context, env environment, args []string) erro
 		return err
 	}
 	defer done()
+	if err := checkMade(ctx, env, a, true, false); err != nil {
+		return err
+	}
 	found, err := d.compare(ctx, env, c, a, gen)
 	if err != nil {
 		return err

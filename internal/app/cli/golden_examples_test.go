@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -11,10 +12,13 @@ import (
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/docs"
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/ledger"
 )
 
 // examplesGolden is what a terminal shows for the bad examples of the manual.
@@ -53,6 +57,9 @@ func TestGoldenExamples(t *testing.T) {
 	_, readable := exampleConfig([]byte("rules: [rules]\nportals:\n  main: {webhook_file: /dev/null, application_token: t0k3n}\n"))
 	show("readable-secret", readable, nil)
 
+	renamed := "version: 1\nrules:\n  remark:\n    on: ONCRMDEALUPDATE\n    steps:\n      - upsert_element: {list: 47, key: =event.id, fields: {NAME: x}}\n"
+	show("would-double", doubling(t, renamed), map[string][]byte{"rule.yaml": []byte(renamed)})
+
 	for _, code := range docs.FindingCodes() {
 		if !slices.Contains(covered, code) {
 			t.Errorf("no golden case has the code %s", code)
@@ -66,4 +73,30 @@ func TestGoldenExamples(t *testing.T) {
 	if diff := cmp.Diff(testkit.ReadFile(t, examplesGolden), got.String()); diff != "" {
 		t.Errorf("go test ./internal/app/cli -run TestGolden -update-findings rewrites it (-want +got)\n%s", diff)
 	}
+}
+
+// madeByNote is a ledger in which rule note has made elements.
+type madeByNote struct{}
+
+func (madeByNote) Marks(context.Context, string) ([]ledger.Mark, error) {
+	m := engine.Mark{Rule: "note", Step: "s", Kind: engine.MarkElements, Place: "list:47", Identity: engine.IdentityForm + "x", Owner: "note", Key: "=event.id"}
+	return []ledger.Mark{{ID: 1, Portal: "main", Mark: m, File: "rule.yaml:6:9", Made: true}}, nil
+}
+
+func (madeByNote) Count(context.Context, int64) (int, error) { return 12, nil }
+
+// doubling returns the findings of a rule file where rule note has made something.
+func doubling(t *testing.T, text string) diag.List {
+	t.Helper()
+	l := &fleet.Rules{
+		Actions: actions.All, Portals: []config.Portal{{Name: "main"}}, Ledger: madeByNote{},
+		Source: func() ([]fleet.RuleFile, error) {
+			return []fleet.RuleFile{{Name: "rule.yaml", Data: []byte(text)}}, nil
+		},
+	}
+	_, gen, err := l.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return gen.Findings()
 }

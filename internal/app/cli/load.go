@@ -103,6 +103,19 @@ func openService(ctx context.Context, c *config.Config, rules *fleet.Rules, dry 
 	return s, func() { s.Close(); forget() }, nil
 }
 
+// checkMade prints rules that would make again what rules have made. Unless the command is dry,
+// it does not run.
+func checkMade(ctx context.Context, env environment, s *service.Service, dry, partial bool) error {
+	list, err := s.CheckMade(ctx, partial)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	if err := printFindings(env, list); !dry || !errors.Is(err, errFindings) {
+		return err
+	}
+	return nil
+}
+
 // onePortal returns name, or without a name the only portal of the configuration.
 func onePortal(c *config.Config, name string) (string, error) {
 	if name != "" {

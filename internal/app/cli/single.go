@@ -57,8 +57,14 @@ func (s *single) open(ctx context.Context, env environment) (a *service.Service,
 	if targets, err = service.TargetsOf(gen, s.portal, s.rule, entity, s.deleted); err != nil || len(targets) == 0 {
 		return nil, nil, nil, s.without(env, gen, usageOf(err))
 	}
-	a, done, err = openService(ctx, c, rules, s.dry, warnings(env))
-	return a, targets, done, err
+	if a, done, err = openService(ctx, c, rules, s.dry, warnings(env)); err != nil {
+		return nil, nil, nil, err
+	}
+	if err := checkMade(ctx, env, a, s.dry, len(s.files) > 0); err != nil {
+		done()
+		return nil, nil, nil, err
+	}
+	return a, targets, done, nil
 }
 
 // without reports why no rule runs: it prints findings of the rule files first.

@@ -127,8 +127,14 @@ func (s *syncing) openSync(ctx context.Context, env environment) (a *service.Ser
 	if err := s.fit(r); err != nil {
 		return nil, t, nil, err
 	}
-	a, done, err = openService(ctx, c, rules, s.dry, env.log(slog.LevelError))
-	return a, service.Target{Rule: r, Inputs: inputs}, done, err
+	if a, done, err = openService(ctx, c, rules, s.dry, env.log(slog.LevelError)); err != nil {
+		return nil, t, nil, err
+	}
+	if err := checkMade(ctx, env, a, s.dry, false); err != nil {
+		done()
+		return nil, t, nil, err
+	}
+	return a, service.Target{Rule: r, Inputs: inputs}, done, nil
 }
 
 // fit refuses rules that cannot run without their events.

@@ -7,10 +7,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/ledger"
 )
 
 // A Generation is the rule sets that run at one time. It does not change.
@@ -29,12 +31,18 @@ type Generation struct {
 type portalRules struct {
 	live    []*Instance // sorted by file
 	refused []Refused   // sorted by file
+	// orphans are marks that no rule has and whose records exist; owned are those that were
+	// orphans and are none now.
+	orphans, owned []ledger.Mark
 }
 
 // Instance is a rule set that runs in one portal, with its inputs there.
 type Instance struct {
 	Set    *engine.RuleSet
 	Inputs map[string]any
+
+	once  sync.Once
+	marks []candidate // see candidates
 }
 
 // Refused is a rule set of a portal whose current text does not run there.
@@ -146,6 +154,13 @@ func (g *Generation) Refused() []Refused {
 	}
 	slices.SortStableFunc(out, func(a, b Refused) int { return strings.Compare(a.Portal, b.Portal) })
 	return out
+}
+
+// Orphans returns what rules have made in a portal that no rule has any more, and what was so
+// and has a rule again.
+func (g *Generation) Orphans(portal string) (orphans, owned []ledger.Mark) {
+	p := g.of(portal)
+	return p.orphans, p.owned
 }
 
 // Portals returns the names of the portals, sorted.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/ledger"
 )
 
 // LogChanges logs the changes of a load. It returns those that are no errors.
@@ -34,10 +35,25 @@ func LogChanges(log *slog.Logger, before, now *Generation) (changes []string) {
 			log.Warn("rules", "finding", f.String())
 		}
 	}
+	logOrphans(log, before, now)
 	if before != nil {
 		logEnds(changed, before, now)
 	}
 	return changes
+}
+
+// logOrphans logs what rules have made and no rule has any more, once.
+func logOrphans(log *slog.Logger, before, now *Generation) {
+	for _, portal := range now.Portals() {
+		old, _ := before.Orphans(portal)
+		all, _ := now.Orphans(portal)
+		for _, m := range all {
+			known := slices.ContainsFunc(old, func(o ledger.Mark) bool { return o.ID == m.ID })
+			if !known && m.Released.IsZero() {
+				log.Warn("no rule has any more what a rule has made, it stays unchanged: put the rule back, or run b24rules release", "portal", portal, "rule", m.Rule, "place", PlaceName(m.Place), "file", m.File)
+			}
+		}
+	}
 }
 
 // logEnds logs what a load has ended: rule sets, and errors of files.

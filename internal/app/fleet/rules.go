@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/ledger"
 	"github.com/b24rules/b24rules/internal/redact"
 )
 
@@ -30,6 +32,12 @@ type Rules struct {
 	Redactor *redact.Redactor
 	// Before are the rule sets that ran before the first Load. It may be nil.
 	Before Before
+	// Ledger says what rules have made. A rule set that would make it again does not run. It
+	// may be nil.
+	Ledger Ledger
+	// Move is called before rules run that have taken over others, with the earlier ids of
+	// each. It may be nil.
+	Move func(portal string, rules map[string][]string) error
 
 	mu       sync.Mutex         // one load at a time
 	forgot   map[[2]string]bool // see Forget
@@ -91,7 +99,16 @@ func (l *Rules) load() (before, now *Generation, err error) {
 		return f.Data == nil && f.Changing
 	})
 	b := &builder{rules: l, before: before, next: &Generation{portals: map[string]*portalRules{}, Changing: changing}, compiled: map[RuleText]compiled{}, together: map[string]diag.List{}}
+	if b.made, err = readMade(l.Ledger); err != nil {
+		return nil, nil, err
+	}
 	b.build(files)
+	if b.failed != nil {
+		return nil, nil, b.failed
+	}
+	if err := l.move(before, b.next); err != nil {
+		return nil, nil, err
+	}
 	l.compiled, l.together = b.compiled, b.together
 	l.Redactor.Set("inputs", b.next.secrets()...)
 	l.current.Store(b.next)
@@ -126,6 +143,8 @@ type builder struct {
 	next     *Generation
 	compiled map[RuleText]compiled
 	together map[string]diag.List
+	made     map[string][]ledger.Mark // what rules have made, by portal
+	failed   error                    // of reading it
 }
 
 // compiled is the result of compiling a text. set is nil if it has errors.
@@ -231,7 +250,7 @@ func (b *builder) lastGood(p config.Portal, set string) *Instance {
 	if last == nil || !isFor(last, p.Name) {
 		return nil
 	}
-	if now, problems := bind(last, p); !problems.HasErrors() {
+	if now, problems := bind(last, p); !problems.HasErrors() && !b.doubles(p.Name, now, old) {
 		return now
 	}
 	return old
@@ -251,7 +270,9 @@ func (b *builder) removed(portal string, texts []RuleText) []Refused {
 		ran = append(ran, Refused{Portal: portal, Set: i.Set.Name, File: i.Set.File, last: i.Set})
 	}
 	for _, r := range b.before.of(portal).refused {
-		if r.Running == "" { // its events wait, also if it had errors before the file was removed
+		// Its events wait, also if it had errors before the file was removed. A rule that would
+		// have made again what another one has made never had any.
+		if r.Running == "" && !r.doubles() {
 			r.Findings = nil
 			ran = append(ran, r)
 		}
@@ -274,6 +295,7 @@ type decision struct {
 	// running are versions that already ran, added are new ones.
 	running, added []*Instance
 	refused        []Refused
+	partial        bool // see Rules.CheckMade
 }
 
 // add decides about a rule file. It reports whether the file is for the portal.
@@ -292,7 +314,10 @@ func (d *decision) add(t RuleText) bool {
 		return true
 	}
 	d.b.next.notes.Add(problems...)
-	if d.ranAs(c.set) {
+	if old := d.b.before.of(d.portal.Name).find(c.set.Name); old != nil && old.Set == c.set && reflect.DeepEqual(old.Inputs, now.Inputs) {
+		now = old
+	}
+	if d.ranAs(c.set, now.Inputs) {
 		d.running = append(d.running, now)
 	} else {
 		d.added = append(d.added, now)
@@ -300,10 +325,10 @@ func (d *decision) add(t RuleText) bool {
 	return true
 }
 
-// ranAs reports whether this version of a rule set ran in the portal before.
-func (d *decision) ranAs(set *engine.RuleSet) bool {
+// ranAs reports whether this version of a rule set ran in the portal before, with these inputs.
+func (d *decision) ranAs(set *engine.RuleSet, inputs map[string]any) bool {
 	if old := d.b.before.of(d.portal.Name).find(set.Name); old != nil {
-		return old.Set.Version == set.Version
+		return old.Set.Version == set.Version && reflect.DeepEqual(old.Inputs, inputs)
 	}
 	t, ok := d.b.rules.Before[d.portal.Name][set.Name]
 	return ok && d.b.before == nil && t.Text == string(set.Source.Bytes())
@@ -340,6 +365,9 @@ func (d *decision) decide() *portalRules {
 			}
 		}
 		if len(wrong) == 0 {
+			wrong = d.checkMade(all)
+		}
+		if len(wrong) == 0 {
 			return d.portalRules(all)
 		}
 		d.without(wrong)
@@ -353,6 +381,7 @@ func (d *decision) portalRules(live []*Instance) *portalRules {
 			p.refused = append(p.refused, r)
 		}
 	}
+	d.findOrphans(p)
 	slices.SortFunc(p.live, func(x, y *Instance) int { return strings.Compare(x.Set.File, y.Set.File) })
 	slices.SortFunc(p.refused, func(x, y Refused) int { return strings.Compare(x.File, y.File) })
 	return p

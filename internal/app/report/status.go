@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/jobs"
+	"github.com/b24rules/b24rules/internal/ledger"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -42,6 +43,17 @@ type PortalStatus struct {
 	Shadow string `json:"shadow,omitempty"`
 	// Windows are the times that could not be caught up so far.
 	Windows []Window `json:"windows,omitempty"`
+	// Orphans is what rules have made and no rule has any more.
+	Orphans []Orphan `json:"orphans,omitempty"`
+}
+
+// Orphan is what a rule has made in one place and no rule has any more.
+type Orphan struct {
+	Rule    string    `json:"rule"`
+	Place   string    `json:"place"` // list 47
+	Records int       `json:"records"`
+	File    string    `json:"file"` // of the rule, with line and column
+	Since   time.Time `json:"since"`
 }
 
 // JobStatus is a job of a portal that is not over.
@@ -111,6 +123,11 @@ func ReadStatus(ctx context.Context, q *queue.Queue, portals []string, all bool)
 	if err != nil {
 		return Status{}, err
 	}
+	made := ledger.New(q.Database())
+	marks, err := made.Marks(ctx, "")
+	if err != nil {
+		return Status{}, err
+	}
 	portals = slices.Clone(portals)
 	for _, h := range holds {
 		if h.Rule == "" && h.Cause == hold.Removed && !slices.Contains(portals, h.Portal) && all {
@@ -126,6 +143,9 @@ func ReadStatus(ctx context.Context, q *queue.Queue, portals []string, all bool)
 		p.addJobs(open)
 		p.addWindows(windows)
 		p.outdated(live)
+		if err := p.addOrphans(ctx, made, marks); err != nil {
+			return Status{}, err
+		}
 		for _, u := range unrouted {
 			if u.Portal == name {
 				p.Events += u.Events
@@ -216,6 +236,21 @@ func (p *PortalStatus) addWindows(all []catchup.Window) {
 	}
 }
 
+// addOrphans adds what rules have made and no rule has any more, unless a person has released it.
+func (p *PortalStatus) addOrphans(ctx context.Context, made *ledger.Ledger, marks []ledger.Mark) error {
+	for _, m := range marks {
+		if m.Portal != p.Portal || m.Orphan.IsZero() || !m.Released.IsZero() || !m.Made {
+			continue
+		}
+		n, err := made.Count(ctx, m.ID)
+		if err != nil {
+			return err
+		}
+		p.Orphans = append(p.Orphans, Orphan{Rule: m.Rule, Place: fleet.PlaceName(m.Place), Records: n, File: m.File, Since: m.Orphan})
+	}
+	return nil
+}
+
 // progress describes how far a job is, "" if its kind does not say.
 func progress(j jobs.Job) string {
 	if j.Kind != catchup.KindSync && j.Kind != catchup.KindCatchUp {
@@ -233,7 +268,7 @@ func progress(j jobs.Job) string {
 
 // Attention reports whether a person should look at the portal.
 func (p PortalStatus) Attention() bool {
-	return p.State != StateOK || p.Parked > 0 || len(p.Rules) > 0 || len(p.Windows) > 0
+	return p.State != StateOK || p.Parked > 0 || len(p.Rules) > 0 || len(p.Windows) > 0 || len(p.Orphans) > 0
 }
 
 // Attention returns how many portals a person should look at.
@@ -297,6 +332,10 @@ func (p PortalStatus) write(w io.Writer) {
 	}
 	for _, j := range p.Jobs {
 		j.write(w, p.Portal)
+	}
+	for _, o := range p.Orphans {
+		_, _ = fmt.Fprintf(w, "%s\t%s orphans since %s\t%s of %s have no rule any more, it was at %s; put the rule back, or run b24rules release --rule %s --portal %s\n",
+			p.Portal, o.Rule, o.Since.Local().Format(time.DateTime), Plural(o.Records, "record", "records"), o.Place, o.File, o.Rule, p.Portal)
 	}
 	for _, one := range p.Windows {
 		_, _ = fmt.Fprintf(w, "%s\t%s not caught up since %s\t%s\n", p.Portal, one.about(), one.From.Local().Format(time.DateTime), one.state())

@@ -3,6 +3,8 @@ package service
 import (
 	"context"
 	"net/http"
+
+	"github.com/b24rules/b24rules/internal/app/fleet"
 )
 
 // What the tests of the whole service need of its parts.
@@ -30,3 +32,6 @@ func (s *Service) Heartbeat(ctx context.Context, portal string) error {
 
 // WatchBacklog watches the backlogs until ctx ends.
 func (s *Service) WatchBacklog(ctx context.Context) { s.backlogs.watch(ctx) }
+
+// Generation returns the rules that run now.
+func (s *Service) Generation() *fleet.Generation { return s.rules.Current() }

@@ -167,6 +167,15 @@ func (s *Service) reloadWritten(ctx context.Context, confirmed bool) reload.Answ
 	}
 }
 
+// CheckMade is fleet.Rules.CheckMade for the rules of the service.
+func (s *Service) CheckMade(ctx context.Context, partial bool) (diag.List, error) {
+	before, err := s.keeper.store.Before(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s.rules.CheckMade(s.keeper.ledger, before, partial)
+}
+
 // rereader reads the configuration again.
 type rereader struct {
 	path      string

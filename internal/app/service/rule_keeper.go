@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/hold"
+	"github.com/b24rules/b24rules/internal/ledger"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
@@ -35,10 +37,13 @@ type ruleKeeper struct {
 	changed func(queue.Hold)
 	// forgotten is called with a portal that was removed long ago.
 	forgotten func(portal string)
+	ledger    *ledger.Ledger
+	reload    func()
 	wake      wakeup.Signal
 	log       *slog.Logger
 
 	shown map[[2]string]bool // the holds that changed was called with
+	owned *fleet.Generation  // the last one whose orphans are stored
 }
 
 // run keeps until ctx ends.
@@ -54,6 +59,9 @@ func (k *ruleKeeper) run(ctx context.Context) {
 			return
 		case <-k.wake:
 		case <-tick.C:
+			if k.rules.Current().Doubles() { // a person may have released what the rules have made
+				k.reload()
+			}
 		}
 	}
 }
@@ -85,7 +93,10 @@ func (k *ruleKeeper) keep(ctx context.Context) error {
 			continue
 		}
 		p := &portalKeeper{ruleKeeper: k, gen: gen, portal: portal, shown: shown}
-		errs = append(errs, k.store.Put(ctx, gen, portal, live[portal]), p.holds(ctx, holds))
+		errs = append(errs, k.store.Put(ctx, gen, portal, live[portal]), p.holds(ctx, holds), k.move(portal, gen.Moved(portal)))
+		if gen != k.owned {
+			errs = append(errs, p.orphans(ctx))
+		}
 		if slices.ContainsFunc(unrouted, p.runsNow) {
 			errs = append(errs, p.route(ctx))
 		}
@@ -102,7 +113,37 @@ func (k *ruleKeeper) keep(ctx context.Context) error {
 		}
 	}
 	k.shown = shown
-	return errors.Join(errs...)
+	err = errors.Join(errs...)
+	if err == nil {
+		k.owned = gen
+	}
+	return err
+}
+
+// move gives rules what rules with their earlier ids have. A run of such a rule may have ended
+// after the last time.
+func (k *ruleKeeper) move(portal string, rules map[string][]string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for _, id := range slices.Sorted(maps.Keys(rules)) {
+		for _, from := range rules[id] {
+			moved, err := k.queue.MoveRule(ctx, portal, from, id)
+			if err != nil {
+				return err
+			}
+			if moved {
+				k.log.Info("a rule has taken over another one", slog.String("portal", portal), slog.String("rule", id), slog.String("from", from))
+			}
+		}
+	}
+	return nil
+}
+
+// orphans stores what rules have made that no rule has now.
+func (k *portalKeeper) orphans(ctx context.Context) error {
+	all, owned := k.gen.Orphans(k.portal)
+	all = slices.DeleteFunc(slices.Clone(all), func(m ledger.Mark) bool { return !m.Orphan.IsZero() })
+	return errors.Join(k.ledger.SetOrphans(ctx, time.Now(), all...), k.ledger.SetOrphans(ctx, time.Time{}, owned...))
 }
 
 // forgetPortal gives up what waits for a portal that was removed long ago, and ends its

@@ -22,6 +22,7 @@ import (
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/jobs"
+	"github.com/b24rules/b24rules/internal/ledger"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/redact"
 	"github.com/b24rules/b24rules/internal/reload"
@@ -113,6 +114,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		routes: all.routes,
 		queue:  s.queue, store: fleet.NewStore(s.queue.Database()), rules: o.Rules, permit: s.permits.get,
 		changed: s.metrics.hold, forgotten: all.forget, wake: wakeup.New(), log: o.Log,
+		ledger: ledger.New(s.queue.Database()), reload: func() { s.Reload() },
 	}
 	if err := s.loadRules(ctx); err != nil {
 		s.Close()
@@ -141,11 +143,23 @@ func New(ctx context.Context, o Options) (*Service, error) {
 
 // loadRules loads the rules unless they are loaded.
 func (s *Service) loadRules(ctx context.Context) (err error) {
-	if s.rules.Current() != nil || s.rules.Source == nil {
+	if gen := s.rules.Current(); gen != nil {
+		for _, portal := range gen.Portals() {
+			if !s.readOnly {
+				err = errors.Join(err, s.keeper.move(portal, gen.Moved(portal)))
+			}
+		}
+		return err
+	}
+	if s.rules.Source == nil {
 		return nil
 	}
 	if s.rules.Before, err = s.keeper.store.Before(ctx); err != nil {
 		return err
+	}
+	s.rules.Ledger = s.keeper.ledger
+	if !s.readOnly {
+		s.rules.Move = s.keeper.move
 	}
 	_, _, err = s.rules.Load()
 	return err

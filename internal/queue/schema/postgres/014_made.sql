@@ -14,6 +14,7 @@ CREATE TABLE b24_mark (
     file          TEXT NOT NULL, -- of the last version, with line and column of the step
     first_version TEXT NOT NULL,
     last_version  TEXT NOT NULL,
+    orphan_at     BIGINT NOT NULL DEFAULT 0, -- since when no rule has what was made
     released_at   BIGINT NOT NULL DEFAULT 0, -- a person has said that what was made may stay without a rule
     UNIQUE (portal, rule, step, place, kind, identity)
 );

@@ -1,0 +1,185 @@
+package report
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
+	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/ledger"
+	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/schemas"
+)
+
+// Why says which steps have written a record of a portal.
+type Why struct {
+	Portal string `json:"portal"`
+	Record string `json:"record"` // element 12 of list 47
+	Field  string `json:"field,omitempty"`
+	// Writers are the steps that write the record, the last writer first. With a Field they are
+	// those that write it.
+	Writers []Writer `json:"writers"`
+}
+
+// Writer is a step that has written a record, with the last run that did.
+type Writer struct {
+	Rule    string    `json:"rule"`
+	File    string    `json:"file"` // with line and column of the step
+	Version string    `json:"version"`
+	Fields  []string  `json:"fields"`
+	Run     int64     `json:"run"`
+	At      time.Time `json:"at"`
+	Entity  string    `json:"entity,omitempty"` // what the run was about
+	// Event is the code of the last event of the run. It is empty if history no longer has the
+	// run.
+	Event  string `json:"event,omitempty"`
+	Events int    `json:"events,omitempty"`
+	// Formula is how the step computes the field, and Value what it has written, as far as the
+	// record of the run has them.
+	Formula string `json:"formula,omitempty"`
+	Value   any    `json:"value,omitempty"`
+	// Orphan says that no rule has the record any more.
+	Orphan bool `json:"orphan,omitempty"`
+}
+
+// ReadWhy finds who has written a record: an element or an item, such as list:47 and 12. An
+// empty field means all fields.
+func ReadWhy(ctx context.Context, q *queue.Queue, portal, place string, id int64, field string) (Why, error) {
+	kind := "item"
+	if strings.HasPrefix(place, "list:") {
+		kind = "element"
+	}
+	w := Why{Portal: portal, Record: fmt.Sprintf("%s %d of %s", kind, id, fleet.PlaceName(place)), Field: field, Writers: []Writer{}}
+	rows, err := ledger.New(q.Database()).Writers(ctx, portal, place, id)
+	if err != nil {
+		return w, err
+	}
+	for _, row := range rows {
+		if field != "" && !slices.ContainsFunc(row.Mark.Fields, func(name string) bool { return strings.EqualFold(name, field) }) {
+			continue
+		}
+		one := Writer{
+			Rule: row.Mark.Rule, File: row.Mark.File, Version: row.Mark.Version, Fields: row.Mark.Fields, Run: row.Run, At: row.At,
+			Entity: entityName(row.EntityTypeID, row.EntityID), Orphan: !row.Mark.Orphan.IsZero(),
+		}
+		if err := one.addRun(ctx, q, portal, field); err != nil {
+			return w, err
+		}
+		w.Writers = append(w.Writers, one)
+	}
+	return w, nil
+}
+
+// entityName is an entity of the CRM as runs list shows it.
+func entityName(typ int, id int64) string {
+	if typ == 0 {
+		return ""
+	}
+	e := engine.Entity{Kind: schemas.OwnerByType(typ).Name, TypeID: typ, ID: fmt.Sprint(id)}
+	if engine.OwnerTypeID(e.Kind) == 0 || typ >= schemas.TypeSmartInvoice {
+		e.Kind = "item"
+	}
+	return e.String()
+}
+
+// addRun adds what history has of the run. The ids of a new database start at 1 again, so the
+// run must be the same in all that the row says.
+func (w *Writer) addRun(ctx context.Context, q *queue.Queue, portal, field string) error {
+	runs, err := q.Runs(ctx, queue.Filter{Portal: portal, Entity: w.Entity, Limit: mostRuns})
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(runs, func(r queue.Info) bool { return r.ID == w.Run })
+	if i < 0 {
+		return nil
+	}
+	w.Event, w.Events = runs[i].Event.Code, runs[i].Count
+	attempts, err := q.Attempts(ctx, w.Run)
+	if err != nil || field == "" {
+		return err
+	}
+	for _, a := range slices.Backward(attempts) {
+		record, err := history.ReadRecord(json.RawMessage(a.Record))
+		if err != nil {
+			continue // of an older version
+		}
+		for _, s := range record.Steps {
+			if strings.HasPrefix(w.File, fmt.Sprintf("%s:%d:", record.File, s.Line)) {
+				w.addValue(s, field)
+			}
+		}
+	}
+	return nil
+}
+
+// mostRuns bounds the runs of an entity that are read.
+const mostRuns = 50
+
+// addValue adds the value of a field of a step.
+func (w *Writer) addValue(s history.StepRecord, field string) {
+	for _, a := range s.Args {
+		switch fields := a.Values["fields"].(type) {
+		case map[string]any:
+			for name, v := range fields {
+				if strings.EqualFold(name, field) {
+					w.Value = v
+				}
+			}
+		case string: // computed for each row: its text in the file
+			for _, part := range strings.Split(fields, ", ") {
+				if name, text, ok := strings.Cut(part, ": "); ok && strings.EqualFold(name, field) {
+					w.Formula = text
+				}
+			}
+		}
+	}
+}
+
+// Write prints the answer as text. zone is that of the portal.
+func (w Why) Write(out io.Writer, zone *time.Location) error {
+	if len(w.Writers) == 0 {
+		what := "no rule is known to have written it"
+		if w.Field != "" {
+			what = "no rule is known to have written " + w.Field
+		}
+		_, err := fmt.Fprintf(out, "%s in portal %s: %s\n", w.Record, w.Portal, what)
+		return err
+	}
+	if zone == nil {
+		zone = time.Local
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s in portal %s\n", w.Record, w.Portal)
+	for _, one := range w.Writers {
+		fmt.Fprintf(&b, "rule %s (%s), version %s, run %d at %s", one.Rule, one.File, one.Version, one.Run, one.At.In(zone).Format(time.DateTime))
+		if one.Orphan {
+			b.WriteString("; no rule has it any more")
+		}
+		b.WriteString("\n")
+		if one.Entity != "" {
+			fmt.Fprintf(&b, "  for %s", one.Entity)
+			if one.Event != "" {
+				fmt.Fprintf(&b, ", because of %s (%s)", one.Event, Plural(one.Events, "event", "events"))
+			} else {
+				b.WriteString(", history no longer has the run")
+			}
+			b.WriteString("\n")
+		}
+		switch {
+		case w.Field == "":
+			fmt.Fprintf(&b, "  writes %s\n", strings.Join(one.Fields, ", "))
+		case one.Value != nil:
+			fmt.Fprintf(&b, "  %s: %v\n", w.Field, one.Value)
+		case one.Formula != "":
+			fmt.Fprintf(&b, "  %s: %s\n", w.Field, one.Formula)
+		}
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
