@@ -97,10 +97,15 @@ func (a answers) line(name string) string {
 	return fmt.Sprintf("| %s | %.0f | %s | %s | %s | %s |\n", name, a.rate(), a.quantile(0.5), a.quantile(0.99), a.quantile(1), seconds(a.wall))
 }
 
+// newPoster is a client that keeps connections open, like the portal's queue server.
+func newPoster(connections int) *http.Client {
+	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
+}
+
 // post posts an update event for each deal. It fails if an event gets another answer
 // than 200.
 func post(ctx context.Context, hook string, connections int, deals []int) (answers, error) {
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections}}
+	client := newPoster(connections)
 	defer client.CloseIdleConnections()
 	a := answers{took: make([]time.Duration, len(deals))}
 	var next atomic.Int64

@@ -25,6 +25,7 @@ const token = "bench-application-token"
 // progress from its log.
 type engine struct {
 	cmd   *exec.Cmd
+	dir   string // of its configuration and its database
 	hook  string // address for events, without the portal's name
 	ended chan error
 
@@ -51,16 +52,24 @@ type runLine struct {
 }
 
 func (b *bench) startEngine(ctx context.Context, sites ...*site) (*engine, error) {
-	b.mu.Lock()
-	b.engines++
-	nth := strconv.Itoa(b.engines)
-	b.mu.Unlock()
-	dir := filepath.Join(b.dir, nth)
-	if err := os.MkdirAll(filepath.Join(dir, "rules"), 0o700); err != nil {
+	dir, err := b.configure(sites...)
+	if err != nil {
 		return nil, err
 	}
+	return b.startIn(ctx, dir)
+}
+
+// configure writes the configuration of an engine for some portals into a folder.
+func (b *bench) configure(sites ...*site) (dir string, err error) {
+	b.mu.Lock()
+	b.engines++
+	dir = filepath.Join(b.dir, strconv.Itoa(b.engines))
+	b.mu.Unlock()
+	if err := os.MkdirAll(filepath.Join(dir, "rules"), 0o700); err != nil {
+		return "", err
+	}
 	if err := copyRules(filepath.Join(dir, "rules")); err != nil {
-		return nil, err
+		return "", err
 	}
 	var c strings.Builder
 	fmt.Fprintf(&c, "listen: 127.0.0.1:0\ndatabase: sqlite:b.db\nrules: [rules]\nlog: {format: json, requests: %t}\nportals:\n", b.trace != "")
@@ -68,11 +77,13 @@ func (b *bench) startEngine(ctx context.Context, sites ...*site) (*engine, error
 		fmt.Fprintf(&c, "  %s:\n    webhook: %s\n    application_token: %s\n    plan: %s\n    shared: %t\n    inputs:\n      deal-shipments: {list: %d}\n      invoice-total: {helper_type: %d}\n",
 			s.name, s.url, token, s.plan, s.shared, s.ids.ShipmentList, s.ids.TotalsType)
 	}
+	return dir, os.WriteFile(filepath.Join(dir, "b24rules.yaml"), []byte(c.String()), 0o600)
+}
+
+// startIn starts the engine of a folder, which may have run before.
+func (b *bench) startIn(ctx context.Context, dir string) (*engine, error) {
 	config := filepath.Join(dir, "b24rules.yaml")
-	if err := os.WriteFile(config, []byte(c.String()), 0o600); err != nil {
-		return nil, err
-	}
-	e := &engine{cmd: exec.Command(b.binary, "serve", "--config", config), ended: make(chan error, 1), changed: make(chan struct{}), portals: map[string]*progress{}, profiles: b.profiles}
+	e := &engine{dir: dir, cmd: exec.Command(b.binary, "serve", "--config", config), ended: make(chan error, 1), changed: make(chan struct{}), portals: map[string]*progress{}, profiles: b.profiles}
 	if b.profiles != "" {
 		e.cmd.Env = append(os.Environ(), "BENCH_PROFILE="+b.profiles)
 	}
@@ -86,7 +97,7 @@ func (b *bench) startEngine(ctx context.Context, sites ...*site) (*engine, error
 		if err := os.MkdirAll(b.trace, 0o700); err != nil {
 			return nil, err
 		}
-		f, err := os.Create(filepath.Join(b.trace, nth+".log"))
+		f, err := os.OpenFile(filepath.Join(b.trace, filepath.Base(dir)+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
 			return nil, err
 		}

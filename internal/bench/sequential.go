@@ -42,6 +42,24 @@ func (q *sequential) call(ctx context.Context, method string, params map[string]
 	}
 	q.level++
 	q.sent++
+	return q.post(ctx, method, params, &struct {
+		Result any `json:"result"`
+	}{result})
+}
+
+// add is the command that adds the element of a product row.
+func (q *sequential) add(deal, n int, name string, price, quantity float64) string {
+	p := url.Values{"IBLOCK_TYPE_ID": {"lists"}, "IBLOCK_ID": {strconv.Itoa(q.site.ids.ShipmentList)}}
+	p.Set("ELEMENT_CODE", fmt.Sprintf("sequential-%d-%d", deal, n))
+	p.Set("FIELDS[NAME]", name)
+	p.Set("FIELDS["+q.property("DEAL")+"]", strconv.Itoa(deal))
+	p.Set("FIELDS["+q.property("QUANTITY")+"]", fmt.Sprint(quantity))
+	p.Set("FIELDS["+q.property("SUM")+"]", fmt.Sprintf("%.2f", price*quantity))
+	return "lists.element.add?" + p.Encode()
+}
+
+// post sends one request and reads its answer.
+func (q *sequential) post(ctx context.Context, method string, params map[string]any, answer any) error {
 	body, err := json.Marshal(params)
 	if err != nil {
 		return err
@@ -63,9 +81,7 @@ func (q *sequential) call(ctx context.Context, method string, params map[string]
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s: %s: %s", method, resp.Status, text)
 	}
-	return json.Unmarshal(text, &struct {
-		Result any `json:"result"`
-	}{result})
+	return json.Unmarshal(text, answer)
 }
 
 // room drains the bucket up to now and returns the time until one more request fits.
@@ -104,13 +120,7 @@ func (q *sequential) deal(ctx context.Context, id int) error {
 		if have[name] {
 			continue
 		}
-		p := url.Values{"IBLOCK_TYPE_ID": {"lists"}, "IBLOCK_ID": {strconv.Itoa(q.site.ids.ShipmentList)}}
-		p.Set("ELEMENT_CODE", fmt.Sprintf("sequential-%d-%d", id, i))
-		p.Set("FIELDS[NAME]", name)
-		p.Set("FIELDS["+q.property("DEAL")+"]", strconv.Itoa(id))
-		p.Set("FIELDS["+q.property("QUANTITY")+"]", fmt.Sprint(r.Quantity))
-		p.Set("FIELDS["+q.property("SUM")+"]", fmt.Sprintf("%.2f", r.Price*r.Quantity))
-		adds = append(adds, "lists.element.add?"+p.Encode())
+		adds = append(adds, q.add(id, i, name, r.Price, r.Quantity))
 	}
 	if len(adds) == 0 {
 		return nil
