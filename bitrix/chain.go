@@ -110,6 +110,45 @@ func (l *Listing) After(ctx context.Context, do func(context.Context, ...Call) [
 	return all, nil
 }
 
+// Highest returns the highest id of the rows, so that a listing over rows that others add
+// meanwhile has an end. It is 0 when there are no rows, or when the portal does not order
+// them as it is asked to.
+func (l *Listing) Highest(ctx context.Context, do func(context.Context, ...Call) []Answer) (int, error) {
+	params := l.page(0)
+	params[l.Order] = map[string]any{l.ID: "DESC"}
+	rows, err := DecodeRows(l.Method, do(ctx, Call{Method: l.Method, Params: params})[0], l.Wrapper)
+	if err != nil || len(rows) < 2 { // one row shows no order
+		return 0, err
+	}
+	highest, before := 0, 0
+	for i, raw := range rows {
+		id, err := l.id(raw)
+		if err != nil {
+			return 0, err
+		}
+		if i == 0 {
+			highest = id
+		} else if id >= before {
+			return 0, nil
+		}
+		before = id
+	}
+	return highest, nil
+}
+
+// id is the id of a row.
+func (l *Listing) id(raw json.RawMessage) (int, error) {
+	members, err := wire.Object(raw)
+	if err != nil {
+		return 0, badRead(l.Method, err)
+	}
+	id, err := wire.ID(members[l.ID])
+	if err != nil {
+		return 0, badShape(l.Method, fmt.Errorf("a row with the id %.40s: the portal does not order by id", members[l.ID]))
+	}
+	return id, nil
+}
+
 // page returns the parameters of the page after an id, which may be a reference.
 func (l *Listing) page(after any) map[string]any {
 	params := maps.Clone(l.Params)
@@ -149,13 +188,12 @@ func (l *Listing) rows(a Answer, after int) ([]Row, error) {
 	}
 	out := make([]Row, len(rows))
 	for i, raw := range rows {
-		members, err := wire.Object(raw)
+		id, err := l.id(raw)
 		if err != nil {
-			return nil, badRead(l.Method, err)
+			return nil, err
 		}
-		id, err := wire.ID(members[l.ID])
-		if err != nil || id <= after {
-			return nil, badShape(l.Method, fmt.Errorf("row %.40s after %d: the portal does not order by id", members[l.ID], after))
+		if id <= after {
+			return nil, badShape(l.Method, fmt.Errorf("row %d after %d: the portal does not order by id", id, after))
 		}
 		out[i], after = Row{id, raw}, id
 	}

@@ -60,6 +60,9 @@ type Job struct {
 	// id that was read of the current one.
 	Stage int `json:"stage"`
 	After int `json:"after"`
+	// Last is the id at which the current place ends: records that are added later are
+	// those of the job's own runs. 0 means that it ends without further records.
+	Last int `json:"last,omitempty"`
 	// Read is how many rows of the current type were read.
 	Read int `json:"read,omitempty"`
 	// Missing are the entities of the current place that do not exist any more, and
@@ -127,7 +130,7 @@ func (j Job) Code() string {
 func (j Job) Over() bool { return !j.Finished.IsZero() || j.Failed != "" }
 
 // nextStage ends the current type or place.
-func (j *Job) nextStage() { j.Stage, j.After, j.Read, j.Missing, j.Owners = j.Stage+1, 0, 0, nil, 0 }
+func (j *Job) nextStage() { j.Stage, j.After, j.Last, j.Read, j.Missing, j.Owners = j.Stage+1, 0, 0, 0, nil, 0 }
 
 // stages returns the number of types and leftovers.
 func (j Job) stages() int { return len(j.Types) + len(j.Leftovers) }

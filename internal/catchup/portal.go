@@ -78,6 +78,8 @@ type Reader struct {
 
 	job string        // for which ids were read
 	ids map[int][]int // the ids of all entities of a type, in order
+
+	reading []int // those of the type that the job is reading
 }
 
 // NewReader returns a reader of a portal.
@@ -140,13 +142,18 @@ func (r *Reader) page(ctx context.Context, typeID int, since time.Time, after in
 	return ids, last, len(rows) > 0, nil
 }
 
+// records is the listing of the records of a place.
+func (l Leftover) records() *bitrix.Listing {
+	if l.List > 0 {
+		return bitrix.Elements(map[string]any{"IBLOCK_TYPE_ID": l.ListType, "IBLOCK_ID": l.List})
+	}
+	return bitrix.Items(itemParams(l.EntityTypeID, time.Time{}, "id", l.Field))
+}
+
 // owners reads the next records of a place and returns the ids of the entities that
 // they belong to. all says that the place has no other records.
 func (r *Reader) owners(ctx context.Context, place Leftover, after int) (ids []int, last int, more, all bool, err error) {
 	field := place.Field
-	listing := func() *bitrix.Listing {
-		return bitrix.Items(itemParams(place.EntityTypeID, time.Time{}, "id", field))
-	}
 	if place.List > 0 {
 		fields, err := r.portal.ListFields(ctx, place.ListType, place.List)
 		if err != nil {
@@ -157,11 +164,8 @@ func (r *Reader) owners(ctx context.Context, place Leftover, after int) (ids []i
 			return nil, 0, false, false, badAnswerf("%w", err)
 		}
 		field = f.ID
-		listing = func() *bitrix.Listing {
-			return bitrix.Elements(map[string]any{"IBLOCK_TYPE_ID": place.ListType, "IBLOCK_ID": place.List})
-		}
 	}
-	rows, err := r.after(ctx, fmt.Sprintf("owners %+v", place), listing, after)
+	rows, err := r.after(ctx, fmt.Sprintf("owners %+v", place), place.records, after)
 	if err != nil {
 		return nil, 0, false, false, err
 	}
@@ -226,8 +230,14 @@ func (j *Job) Next(ctx context.Context, r *Reader) (typeID int, ids []int, more 
 		last := j.After
 		ids, j.After, again, err = r.page(ctx, typeID, j.Since, last)
 		j.Seen, j.Read = j.Seen+len(ids), j.Read+len(ids)
-		if err == nil && !again && j.Since.IsZero() {
-			err = r.wholeType(ctx, typeID, last, j.Read)
+		if err == nil && j.Since.IsZero() {
+			r.note(j, last, ids)
+			if !again {
+				err = r.wholeType(ctx, typeID, last, j.Read)
+			}
+			if err == nil && !again && len(r.reading) == j.Read {
+				r.ids[typeID] = r.reading
+			}
 		}
 	default:
 		typeID = j.Leftovers[j.Stage-len(j.Types)].TypeID
@@ -243,6 +253,24 @@ func (j *Job) Next(ctx context.Context, r *Reader) (typeID int, ids []int, more 
 	return typeID, ids, j.Stage < j.stages(), nil
 }
 
+// note keeps the ids that a job has read after an id: the search for what deleted entities
+// left needs them again. They are not whole if another process has read the first ones.
+func (r *Reader) note(j *Job, after int, ids []int) {
+	r.begin(j.id())
+	if after == 0 {
+		r.reading = []int{}
+	}
+	r.reading = append(r.reading, ids...)
+}
+
+// begin forgets the ids of another job.
+func (r *Reader) begin(job string) {
+	if r.job != job {
+		r.job, r.reading = job, nil
+		clear(r.ids)
+	}
+}
+
 const (
 	// mostGone is how many entities of a place, and leastGone how many of a small one,
 	// may be missing at once. A tenth may be missing in between.
@@ -254,10 +282,16 @@ const (
 // credentials may have lost the right to see them.
 func (j *Job) missing(ctx context.Context, r *Reader) (ids []int, again bool, err error) {
 	place := j.Leftovers[j.Stage-len(j.Types)]
+	if j.After == 0 {
+		if j.Last, err = place.records().Highest(ctx, r.portal.Do); err != nil {
+			return nil, false, err
+		}
+	}
 	owners, last, again, all, err := r.owners(ctx, place, j.After)
 	if err != nil {
 		return nil, false, err
 	}
+	again = again && (j.Last == 0 || last < j.Last)
 	if len(owners) > 0 {
 		if ids, err = r.gone(ctx, j.id(), place.TypeID, owners, all); err != nil {
 			return nil, false, err
@@ -305,10 +339,7 @@ func (r *Reader) wholeType(ctx context.Context, typeID, last, read int) error {
 // requests each entity that they did not have. few says that these are all entities that
 // are asked for, so that a filter by their ids is cheaper than the ids of all.
 func (r *Reader) gone(ctx context.Context, job string, typeID int, ids []int, few bool) ([]int, error) {
-	if r.job != job {
-		r.job = job
-		clear(r.ids)
-	}
+	r.begin(job)
 	var exist []int
 	var err error
 	if few {

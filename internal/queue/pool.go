@@ -167,9 +167,9 @@ func (p *pool) call(ctx context.Context, r *Run) (err error) {
 const priorities = int(Backfill) + 1
 
 // backfillWorkers bounds how many runs of a backfill one portal executes at the
-// same time. A live run cannot overtake them, so it waits for their requests. A
-// hundred runs fill batches well enough.
-const backfillWorkers = 100
+// same time. A live run of the same entity cannot overtake them, so it waits for their
+// requests: some seconds. Four hundred runs fill the batches of their reads.
+const backfillWorkers = 400
 
 // A shard is the part of the pool for one portal.
 type shard struct {
