@@ -130,7 +130,9 @@ func (j Job) Code() string {
 func (j Job) Over() bool { return !j.Finished.IsZero() || j.Failed != "" }
 
 // nextStage ends the current type or place.
-func (j *Job) nextStage() { j.Stage, j.After, j.Last, j.Read, j.Missing, j.Owners = j.Stage+1, 0, 0, 0, nil, 0 }
+func (j *Job) nextStage() {
+	j.Stage, j.After, j.Last, j.Read, j.Missing, j.Owners = j.Stage+1, 0, 0, 0, nil, 0
+}
 
 // stages returns the number of types and leftovers.
 func (j Job) stages() int { return len(j.Types) + len(j.Leftovers) }
