@@ -137,8 +137,8 @@ var forbidden = map[string]string{
 	"internal/app/service emulator":  "the product never depends on its test portal",
 }
 
-// forTests are packages that only tests import.
-var forTests = []string{"internal/app/apptest", "internal/app/testkit", "internal/enginetest"}
+// forTests are packages that only tests import, or that are no part of the program.
+var forTests = []string{"internal/app/apptest", "internal/app/testkit", "internal/enginetest", "internal/bench"}
 
 type goPackage struct {
 	ImportPath string

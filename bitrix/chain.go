@@ -110,8 +110,8 @@ func (l *Listing) After(ctx context.Context, do func(context.Context, ...Call) [
 	return all, nil
 }
 
-// Highest returns the highest id of the rows, so that a listing over rows that others add
-// meanwhile has an end. It is 0 when there are no rows, or when the portal does not order
+// Highest returns the highest id of the rows, so that a listing to which others add
+// rows in the meantime has an end. It is 0 when there are no rows, or when the portal does not order
 // them as it is asked to.
 func (l *Listing) Highest(ctx context.Context, do func(context.Context, ...Call) []Answer) (int, error) {
 	params := l.page(0)

@@ -37,9 +37,12 @@ const (
 	burstEnd   = "<!-- to here, the burst -->"
 )
 
-// burst measures how fast events are accepted by the engine, and by a handler that
+// bursts measures many events at the same time.
+type bursts struct{ *bench }
+
+// measure measures how fast events are accepted by the engine, and by a handler that
 // commits each event separately.
-func (b *bench) burst(ctx context.Context, file string) error {
+func (b bursts) measure(ctx context.Context, file string) error {
 	s, err := newSite(ctx, "main", true, burstDeals, rowsPerDeal)
 	if err != nil {
 		return err
@@ -49,7 +52,7 @@ func (b *bench) burst(ctx context.Context, file string) error {
 	for len(deals) < burstEvents {
 		deals = append(deals, s.deals...)
 	}
-	plain, err := b.burstPlain(ctx, deals)
+	plain, err := b.plain(ctx, deals)
 	if err != nil {
 		return fmt.Errorf("one commit per event: %w", err)
 	}
@@ -129,8 +132,8 @@ func post(ctx context.Context, hook string, connections int, deals []int) (answe
 	return a, errors.Join(errs...)
 }
 
-// burstPlain measures servePlain in a separate process, like the engine.
-func (b *bench) burstPlain(ctx context.Context, deals []int) (answers, error) {
+// plain measures servePlain in a separate process, like the engine.
+func (b bursts) plain(ctx context.Context, deals []int) (answers, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return answers{}, err

@@ -27,11 +27,11 @@ func (b *bench) cases() []benchCase {
 		{name: "4-large", run: b.caseLarge},
 		{name: "4-alone", run: b.caseSingle},
 		{name: "5", run: b.casePortals},
-		{name: "6-sync", run: b.caseSync},
-		{name: "6-batches", run: b.caseBatches},
-		{name: "6-jssdk", run: b.caseSDK},
-		{name: "7-restart", run: b.caseRestart},
-		{name: "8-steady", run: b.caseSteady},
+		{name: "6-sync", run: daily{b}.caseSync},
+		{name: "6-batches", run: peers{b}.caseBatches},
+		{name: "6-jssdk", run: peers{b}.caseSDK},
+		{name: "7-restart", run: daily{b}.caseRestart},
+		{name: "8-steady", run: daily{b}.caseSteady},
 	}
 }
 

@@ -11,16 +11,19 @@ import (
 	"time"
 )
 
+// daily measures what happens on ordinary days: a first fill, a restart, steady events.
+type daily struct{ *bench }
+
 // syncFloor is the shortest time of a sync: the deals are listed, too, and nothing waits for
 // a debounce.
-func (b *bench) syncFloor(empty bool) time.Duration {
+func (b daily) syncFloor(empty bool) time.Duration {
 	pages := int64(b.deals+49) / 50
 	return floor(requestsFor(b.leastCommands(true, empty)+pages), 50, 2) - debounce
 }
 
 // caseSync measures `b24rules sync` of the rule for all deals: the first fill of a list, and
 // again when nothing has changed.
-func (b *bench) caseSync(ctx context.Context) error {
+func (b daily) caseSync(ctx context.Context) error {
 	s, err := newSite(ctx, "main", true, b.deals, rowsPerDeal)
 	if err != nil {
 		return err
@@ -46,8 +49,8 @@ func (b *bench) caseSync(ctx context.Context) error {
 	return nil
 }
 
-// syncOnce runs one sync in a process of its own.
-func (b *bench) syncOnce(ctx context.Context, s *site, dir string) (row, error) {
+// syncOnce runs one sync in its own process.
+func (b daily) syncOnce(ctx context.Context, s *site, dir string) (row, error) {
 	s.portal.Reset()
 	cmd := exec.CommandContext(ctx, b.binary, "sync", "--config", filepath.Join(dir, "b24rules.yaml"), "--rule", "deal-shipments")
 	start := time.Now()
@@ -63,7 +66,7 @@ func (b *bench) syncOnce(ctx context.Context, s *site, dir string) (row, error) 
 
 // caseRestart measures the same burst of events after a clean restart: the engine knows how
 // much of the portal's rate is left.
-func (b *bench) caseRestart(ctx context.Context) error {
+func (b daily) caseRestart(ctx context.Context) error {
 	s, err := newSite(ctx, "main", true, b.deals, rowsPerDeal)
 	if err != nil {
 		return err
@@ -98,7 +101,7 @@ const steadyTime = 20 * time.Second
 
 // caseSteady posts single events at a steady rate: each is of another deal than the ones
 // before it, and changes nothing. It also measures what a run needs on disk.
-func (b *bench) caseSteady(ctx context.Context) error {
+func (b daily) caseSteady(ctx context.Context) error {
 	s, err := newSite(ctx, "main", true, b.deals, rowsPerDeal)
 	if err != nil {
 		return err
@@ -136,7 +139,7 @@ func (b *bench) caseSteady(ctx context.Context) error {
 	return nil
 }
 
-func (b *bench) steady(ctx context.Context, e *engine, s *site, perSecond int) (row, progress, answers, error) {
+func (b daily) steady(ctx context.Context, e *engine, s *site, perSecond int) (row, progress, answers, error) {
 	s.portal.Reset()
 	e.mu.Lock()
 	before := *e.of(s.name)

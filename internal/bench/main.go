@@ -65,7 +65,7 @@ func run() (err error) {
 		return err
 	}
 	if *burst {
-		return b.burst(ctx, *out)
+		return bursts{b}.measure(ctx, *out)
 	}
 	if *tick {
 		return ticks(ctx, b, *out)

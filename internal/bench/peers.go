@@ -17,12 +17,15 @@ import (
 	"time"
 )
 
+// peers measures other clients with the work of ours.
+type peers struct{ *bench }
+
 // peer fills the list of a site, or finds that nothing is to be done. It returns how many
 // elements it added.
 type peer func(context.Context, *site) (added int, err error)
 
 // casePeer measures another client with the work of caseSync.
-func (b *bench) casePeer(ctx context.Context, name string, run peer) error {
+func (b peers) casePeer(ctx context.Context, name string, run peer) error {
 	s, err := newSite(ctx, "peer", true, b.deals, rowsPerDeal)
 	if err != nil {
 		return err
@@ -41,7 +44,7 @@ func (b *bench) casePeer(ctx context.Context, name string, run peer) error {
 		st := s.portal.Stats()
 		b.add(row{
 			what: fmt.Sprintf("%s, %d deals", what, b.deals), client: name, wall: time.Since(start),
-			requests: st.Requests, commands: commands(st), refused: s.refused(), events: b.deals, floor: b.syncFloor(i == 0),
+			requests: st.Requests, commands: commands(st), refused: s.refused(), events: b.deals, floor: daily{b.bench}.syncFloor(i == 0),
 		})
 		if i == 0 {
 			if err := drain(ctx); err != nil {
@@ -54,19 +57,19 @@ func (b *bench) casePeer(ctx context.Context, name string, run peer) error {
 
 // caseBatches measures a client that works as fast_bitrix24 does: it reads everything in
 // batches, compares, and writes the differences in batches, several at the same time.
-func (b *bench) caseBatches(ctx context.Context) error {
+func (b peers) caseBatches(ctx context.Context) error {
 	return b.casePeer(ctx, "parallel batches", func(ctx context.Context, s *site) (int, error) {
 		return (&batches{sequential: newSequential(s), slots: make(chan struct{}, 10)}).fill(ctx)
 	})
 }
 
 // caseSDK measures a program that uses the official JavaScript SDK.
-func (b *bench) caseSDK(ctx context.Context) error {
+func (b peers) caseSDK(ctx context.Context) error {
 	return b.casePeer(ctx, "b24jssdk", func(ctx context.Context, s *site) (int, error) { return b.sdk(ctx, s) })
 }
 
 // sdk runs tools/jssdk/fill.mjs. The SDK insists on TLS.
-func (b *bench) sdk(ctx context.Context, s *site) (added int, err error) {
+func (b peers) sdk(ctx context.Context, s *site) (added int, err error) {
 	server := httptest.NewTLSServer(s)
 	defer server.Close()
 	authority := filepath.Join(b.dir, "ca.pem")
