@@ -44,7 +44,7 @@ func (b peers) casePeer(ctx context.Context, name string, run peer) error {
 		st := s.portal.Stats()
 		b.add(row{
 			what: fmt.Sprintf("%s, %d deals", what, b.deals), client: name, wall: time.Since(start),
-			requests: st.Requests, commands: commands(st), refused: s.refused(), events: b.deals, floor: daily{b.bench}.syncFloor(i == 0),
+			requests: st.Requests, commands: commands(st), refused: s.refused(), events: b.deals, floor: daily(b).syncFloor(i == 0),
 		})
 		if i == 0 {
 			if err := drain(ctx); err != nil {
