@@ -79,7 +79,28 @@ func (c *checker) function(x ast.Node, name string, argNodes []ast.Node) (ast.No
 			run = replaceMatch(re)
 		}
 	}
-	return withMachine(x.Location(), callable(run), args...), f.result(types)
+	t := f.result(types)
+	switch name {
+	case "first", "last":
+		if c.visits <= maxNodes && c.hasSize(argNodes[0], types[0], 1) {
+			t = types[0].elem() // of a list that a condition says is not empty
+		}
+	case "hasPrefix", "hasSuffix":
+		c.doubtEnd(x, name, operand{node: argNodes[0], typ: types[0]}, operand{node: argNodes[1], lowered: args[1]})
+	}
+	return withMachine(x.Location(), callable(run), args...), t
+}
+
+// doubtEnd warns of a start or an end that a text never has.
+func (c *checker) doubtEnd(x ast.Node, name string, value, part operand) {
+	op := map[string]string{"hasPrefix": "startsWith", "hasSuffix": "endsWith"}[name]
+	switch v, known := c.verdict(op, value, part); {
+	case !known:
+	case v.code != codeConstant:
+		c.doubtOf(part.node, v.code, v.hint.String(), "%s", v.why)
+	default:
+		c.doubtOf(x, v.code, v.hint.String(), "this condition is always %t, because %s", v.outcome, v.why)
+	}
 }
 
 func (f function) count() string {

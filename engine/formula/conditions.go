@@ -94,6 +94,9 @@ func (c *checker) literalFacts(value ast.Node, op string, literal ast.Node, foun
 		return
 	}
 	value = c.resolved(value)
+	if swapped[op] != "" { // an order of nil fails
+		c.addFact(value, found)
+	}
 	if path, instead, ok := withDefault(value); ok {
 		if v, known := compareLiterals(instead, op, literal); known && !v {
 			c.addFact(path, found) // with the value to take instead, it would be false

@@ -128,6 +128,22 @@ func caseDomain(letters, function string, change func(string) string) *Domain {
 	return &Domain{Excludes: excludes, ExcludesPart: excludes}
 }
 
+// trimmedType is the text that trim gives: it starts and ends without blanks.
+var trimmedType = Type{Kind: String, Domain: &Domain{Excludes: func(text string) (why, hint diag.Phrase) {
+	if trimmed := strings.TrimSpace(text); trimmed != text {
+		return diag.Phrasef("trim(…) leaves no blanks around a text"), diag.Phrasef("write %q", trimmed)
+	}
+	return why, hint
+}}}
+
+// givesTrimmed keeps what is known of each letter, or notes that blanks around are gone.
+func givesTrimmed(args []Type) Type {
+	if t := givesTextPart(args); t.Domain != nil || len(args) > 1 {
+		return t
+	}
+	return trimmedType
+}
+
 // givesTextPart keeps of a text what is known of each of its letters.
 func givesTextPart(args []Type) Type {
 	if t := args[0]; t.Domain == upperType.Domain || t.Domain == lowerType.Domain {

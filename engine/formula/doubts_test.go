@@ -65,6 +65,12 @@ func TestDoubts(t *testing.T) {
 		{"let d = weekdayOf(time); d > 7", `25-30 constant-condition: this condition is always false, because d is from 1 to 7`},
 		{"any(rows, #index < 0)", `10-20 constant-condition: this condition is always false, because #index is at least 0`},
 		{"reduce(rows, #acc - 1, len(rows)) < 0", ``},
+		{`trim(deal.stageId) == " NEW"`, `0-28 constant-condition: this condition is always false, because trim(…) leaves no blanks around a text`},
+		{`trim(deal.stageId) in ["NEW", "WON "]`, `30-36 constant-condition: trim(deal.stageId) is never this value, because trim(…) leaves no blanks around a text`},
+		{`trim(deal.stageId, "#") == " NEW" || trim(deal.stageId) == "a b" || trim(lower(deal.stageId)) == "a"`, ``},
+		{`hasPrefix(lower(deal.stageId), "Vip")`, `0-37 constant-condition: this condition is always false, because lower(…) has no capital letters`},
+		{`hasSuffix(upper(deal.stageId), "vip")`, `0-37 constant-condition: this condition is always false, because upper(…) has no small letters`},
+		{`hasPrefix(lower(deal.stageId), "vip") || hasSuffix(deal.stageId, "Vip")`, ``},
 
 		{`indexOf(deal.stageId, "VIP") > 0`, `0-32 constant-condition: this condition is false for a text that starts with the part, because indexOf(deal.stageId, "VIP") is 0 then`},
 		{`indexOf(deal.stageId, "VIP") >= 1`, `0-33 constant-condition: this condition is false for a text that starts with the part, because indexOf(deal.stageId, "VIP") is 0 then`},

@@ -28,6 +28,7 @@ var foreignPlaceholders = []foreignPlaceholder{
 	{pattern: regexp.MustCompile(`\$([\pL_][\pL\pN_]*)`), language: "a variable of PHP", named: true},
 	{pattern: regexp.MustCompile(`#\{\s*([\pL_][\pL\pN_]*)[^{}]*\}`), language: "#{…} of Ruby", named: true},
 	{pattern: regexp.MustCompile(`%([\pL_][\pL\pN_]*)(?:\.[\pL\pN_]+)+%`), language: "%…% of a template", named: true},
+	{pattern: regexp.MustCompile(`%(?:\d+\$)?[sd]\b`), language: "a placeholder of sprintf"},
 	{pattern: regexp.MustCompile(`\[\[\s*([\pL_][\pL\pN_]*)(?:\.[\pL\pN_]+)*\s*\]\]`), language: "[[…]] of a template", named: true},
 }
 

@@ -76,7 +76,7 @@ var functions = map[string]function{
 		result: gives(OpenRecord(nil)), run: fromPairs,
 	},
 
-	"trim":        {params: []Type{textType, textType}, required: 1, usage: "trim(text)", result: givesTextPart, run: trim},
+	"trim":        {params: []Type{textType, textType}, required: 1, usage: "trim(text)", result: givesTrimmed, run: trim},
 	"trimPrefix":  {params: []Type{textType, textType}, required: 2, usage: "trimPrefix(text, prefix)", result: givesTextPart, run: trimPrefix},
 	"trimSuffix":  {params: []Type{textType, textType}, required: 2, usage: "trimSuffix(text, suffix)", result: givesTextPart, run: trimSuffix},
 	"upper":       {params: []Type{textType}, required: 1, usage: "upper(text)", result: gives(upperType), run: upper},

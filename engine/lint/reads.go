@@ -111,7 +111,7 @@ func (c *reviewer) zeroID(f *flow, s *engine.Step, v *engine.Value, then diag.Ph
 }
 
 // aboveZero is the canonical text of a comparison that tells a number from 0.
-var aboveZero = regexp.MustCompile(` (> 0|!= 0|>= 1|== [1-9]|in )`)
+var aboveZero = regexp.MustCompile(` (> 0|!= 0|>= 1|== [1-9]|in )|^!.* (== 0|<= 0|< 1)\)*$`)
 
 // asksAbove reports whether a condition of the step, of the rule or of an earlier step
 // that ends the run tells the id from 0.

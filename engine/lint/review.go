@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -73,6 +74,7 @@ func (c *reviewer) reviewRule(r *engine.Rule) {
 	f := newFlow(r)
 	for _, s := range r.AllSteps() {
 		c.constantWhen(s.When, diag.Phrasef("the step"))
+		c.constantEntered(s.Entered)
 		c.reviewOnce(f, s)
 		c.reviewReads(f, s)
 		c.unusedNames(s, names)
@@ -90,6 +92,18 @@ func (c *reviewer) constantWhen(v *engine.Value, what diag.Phrase) {
 			c.warnf(v.Node, "constant-condition", "when is always true, so %s always runs", what).Hint = "remove when"
 		} else {
 			c.warnf(v.Node, "constant-condition", "when is always false, so %s never runs", what).Hintf("remove %s, or allow this finding while it is paused", what)
+		}
+	}
+}
+
+// constantEntered warns of a condition that never becomes true again.
+func (c *reviewer) constantEntered(v *engine.Value) {
+	x, constant := v.Const()
+	if b, ok := x.(bool); constant && ok {
+		if b {
+			c.warnf(v.Node, "constant-condition", "entered is always true, so the step runs only once for each entity").Hint = "write the condition that becomes true, such as =deal.stageId == \"WON\""
+		} else {
+			c.warnf(v.Node, "constant-condition", "entered is always false, so the step never runs").Hint = "remove the step, or allow this finding while it is paused"
 		}
 	}
 }
@@ -126,13 +140,34 @@ func (c *reviewer) idleLoop(s *engine.Step) {
 		if a.Field.PerRow != "" {
 			continue // its row differs each time
 		}
-		a.EachValue(func(v *engine.Value) {
-			v.Reads(func(name string) { reads = reads || name == engine.NameRow || name == engine.NameIndex })
-		})
+		a.EachValue(func(v *engine.Value) { reads = reads || readsRow(v) })
 	}
 	if !reads {
 		c.warnf(s.ForEach.Node, "idle-loop", "for_each runs %s with the same arguments for every element", s.Action.Name).Hint = "use row in the arguments, or remove for_each"
+		return
 	}
+	if !readsRow(s.When) && !readsRow(s.Once) && slices.ContainsFunc(s.Touches(), func(t engine.Touch) bool { return overwrites(s, t) }) {
+		c.warnf(s.ForEach.Node, "idle-loop", "for_each writes the same record for every element, so only the values of the last one stay").Hint = "choose the record by row, or write one value of the whole list, such as =join(map(rows, .productName), \", \")"
+	}
+}
+
+// overwrites reports whether a step writes values of the row into a record that is the
+// same for all rows.
+func overwrites(s *engine.Step, t engine.Touch) bool {
+	which, fields := s.Types.Arg(t.Which), s.Types.Arg(t.Fields)
+	if t.Reads || t.Adds || !t.Updates || which == nil || fields == nil {
+		return false
+	}
+	chosen, written := false, false
+	which.EachValue(func(v *engine.Value) { chosen = chosen || readsRow(v) })
+	fields.EachValue(func(v *engine.Value) { written = written || readsRow(v) })
+	return written && !chosen
+}
+
+// readsRow reports whether a formula reads the row of for_each.
+func readsRow(v *engine.Value) (reads bool) {
+	v.Reads(func(name string) { reads = reads || name == engine.NameRow || name == engine.NameIndex })
+	return reads
 }
 
 // stepLists checks the steps of one list: steps after the end of the run, and steps

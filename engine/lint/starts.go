@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -51,5 +52,23 @@ func checkStart(s *engine.RuleSet, e *effect, rules map[string]*engine.Rule, lis
 		warn("start needs the id of the entity for which rule %s runs", name).Hint = "add id: =deal.companyId"
 	case !share(e.rule.Portals, target.Portals):
 		warn("rule %s runs on none of the portals of rule %s", name, e.rule.ID).Hint = "give both rules the same portals"
+	case !about.Portal && otherID(e.step.Types.Type("id"), about):
+		d := idDomain(e.step.Types.Type("id"))
+		f := list.Warnf(s.Source.Pos(id.Value.Node), "wrong-id", "rule %s is about %s, and this is the id of %s", name, about, d.IDName)
+		s.Source.WithEnd(id.Value.Node, f)
 	}
+}
+
+// idDomain returns what is known of an id, or of the ids of a list; nil when nothing is.
+func idDomain(t formula.Type) *formula.Domain {
+	if t.Kind == formula.List && t.Elem != nil {
+		t = *t.Elem
+	}
+	return t.Domain
+}
+
+// otherID reports whether an id is that of another kind of entity.
+func otherID(t formula.Type, about engine.About) bool {
+	d := idDomain(t)
+	return d != nil && d.IDOf != 0 && d.IDOf != about.TypeID
 }
