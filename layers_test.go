@@ -21,6 +21,7 @@ var layers = map[string]int{
 	"internal/app/service": 4,
 	"internal/app/config":  3,
 	"internal/app/fleet":   3,
+	"internal/app/setup":   3,
 	"internal/app/doctor":  3,
 	"internal/app/dump":    1,
 	"internal/app/logfile": 0,

@@ -9,6 +9,17 @@ import (
 //go:embed findings.md
 var findings string
 
+//go:embed ci.md
+var ci string
+
+// Job returns the job of the manual that checks rules: for GitHub or GitLab.
+func Job(system string) string {
+	_, section, _ := strings.Cut(ci, "\n## "+system+"\n")
+	_, block, _ := strings.Cut(section, "\n```yaml\n")
+	block, _, _ = strings.Cut(block, "\n```\n")
+	return block + "\n"
+}
+
 // heading starts the section of a code: "### unknown-key".
 const heading = "\n### "
 

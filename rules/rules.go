@@ -7,3 +7,8 @@ import "embed"
 //
 //go:embed deal-shipments.yaml invoice-total.yaml
 var FS embed.FS
+
+// Tests holds the tests of the shipped rule files.
+//
+//go:embed deal-shipments_test.yaml invoice-total_test.yaml
+var Tests embed.FS

@@ -1,0 +1,244 @@
+//go:build unix
+
+package cli
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/app/testkit"
+)
+
+// customer is a portal whose lists and fields have their own names and ids.
+type customer struct {
+	t       *testing.T
+	portal  *emulator.Portal
+	webhook string
+	client  *bitrix.Client
+}
+
+func newCustomer(t *testing.T) *customer {
+	t.Helper()
+	portal := emulator.New(emulator.Config{Plan: emulator.PlanUnlimited})
+	t.Cleanup(portal.Close)
+	portal.AddList(emulator.List{ID: 61, Name: "Suppliers"})
+	portal.AddList(emulator.List{ID: 63, Name: "Loading", Fields: []emulator.ListField{
+		{ID: 301, Code: "OWNER", Name: "Deal", Type: "N"},
+		{ID: 302, Name: "Goods", Type: "N"},
+		{ID: 303, Code: "QTY", Name: "Quantity", Type: "N"},
+		{ID: 304, Code: "SUM", Name: "Amount", Type: "N"},
+	}})
+	server := httptest.NewServer(portal)
+	t.Cleanup(server.Close)
+	c := &customer{t: t, portal: portal, webhook: server.URL + portal.WebhookPath()}
+	portal.SetBaseURL(server.URL)
+	client, err := bitrix.NewClient(bitrix.Config{Webhook: bitrix.Secret(c.webhook), Plan: bitrix.PlanUnlimited})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	c.client = client
+	return c
+}
+
+// initCommand runs a command with answers on stdin.
+func initCommand(ctx context.Context, t *testing.T, code int, in io.Reader, args ...string) (out, talk string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	if got := runCommand(ctx, args, environment{Std: Std{In: in, Out: &stdout, Err: &stderr}, actions: actions.All}); got != code {
+		t.Fatalf("b24rules %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, code, stdout.String(), stderr.String())
+	}
+	return stdout.String(), stderr.String()
+}
+
+// wantEmpty checks that a folder has no files.
+func wantEmpty(t *testing.T, dir string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err == nil && len(entries) > 0 {
+		t.Errorf("%s has %v", dir, entries)
+	}
+}
+
+// TestInit goes from nothing to the first element: init, validate, test, doctor, serve.
+func TestInit(t *testing.T) {
+	t.Parallel()
+	c := newCustomer(t)
+	addr := testkit.FreeAddr(t)
+	token := c.portal.AddWebhook("http://"+addr+"/hooks/main", "ONCRMDEALADD", "ONCRMDEALUPDATE", "ONCRMDEALDELETE")
+	dir := filepath.Join(t.TempDir(), "new", "project")
+	file := filepath.Join(dir, "b24rules.yaml")
+	commands := 0
+	run := func(code int, in string, args ...string) (out, talk string) {
+		t.Helper()
+		commands++
+		return initCommand(t.Context(), t, code, strings.NewReader(in), args...)
+	}
+	out, talk := run(exitFine, c.webhook+"\ndeal-shipment\ndeal-shipments\nLoadin\nloading\nDeal\nGoods\n",
+		"init", "--listen", addr, "--token", token, dir)
+	for _, text := range []string{
+		`did you mean deal-shipments?`, "61 (Suppliers), 63 (Loading)", `portal has no "Loadin", did you mean 63 (Loading)?`, "product_property, the property for the product's id: OWNER (Deal), PROPERTY_302 (Goods), QTY (Quantity)",
+		"OWNER (Deal) is the value of deal_property already",
+	} {
+		if !strings.Contains(talk, text) {
+			t.Errorf("%s\nwant %s", talk, text)
+		}
+	}
+	if want := "b24rules doctor --config " + file + "\nb24rules serve --config " + file + "\n"; out != want {
+		t.Errorf("%q, want %q", out, want)
+	}
+	if strings.Contains(talk+out, c.webhook) {
+		t.Error("the output has the webhook")
+	}
+	const inputs = `
+      deal-shipments:
+        list: 63 # Loading
+        deal_property: "OWNER" # Deal
+        product_property: "PROPERTY_302" # Goods
+        quantity_property: "QTY" # Quantity
+        sum_property: "SUM" # Amount
+`
+	if text := testkit.ReadFile(t, file); !strings.Contains(text, inputs) {
+		t.Errorf("%s", text)
+	}
+	if info, err := os.Stat(filepath.Join(dir, "secrets", "main.webhook")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info, err)
+	}
+	for _, name := range []string{".github/workflows/rules.yaml", ".vscode/settings.json", "schemas/rules.schema.json", "secrets/.gitignore", "rules/main.portal.json"} {
+		if testkit.ReadFile(t, filepath.Join(dir, name)) == "" {
+			t.Errorf("%s is empty", name)
+		}
+	}
+	rules := filepath.Join(dir, "rules")
+	run(exitFine, "", "validate", "--strict", "--config", file, rules)
+	run(exitFine, "", "test", rules)
+	run(exitFine, "", "schema", "diff", "--config", file)
+	commands++
+	serve := testkit.StartProcess(t, nil, "serve", "--config", file)
+	serve.Log.Wait(t, 0, "events at http://"+addr+"/hooks/main")
+	c.do("crm.deal.add", map[string]any{"fields": map[string]any{"TITLE": "Roof"}})
+	c.do("crm.deal.productrows.set", map[string]any{"id": 1, "rows": []any{map[string]any{"PRODUCT_NAME": "Tile", "PRICE": 10.5, "QUANTITY": 3}}})
+	serve.Log.Wait(t, 0, "outcome=done")
+	elements := func() string {
+		a := c.client.Do(t.Context(), bitrix.Call{Method: "lists.element.get", Params: map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": 63}})[0]
+		return string(a.Result)
+	}
+	for end := time.Now().Add(time.Minute); !strings.Contains(elements(), "Tile × 3"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s\n%s", elements(), serve.Log)
+		}
+	}
+	if commands > 10 {
+		t.Errorf("%d commands, want at most 10", commands)
+	}
+	// A second init replaces nothing.
+	if _, talk := run(exitFailure, "", "init", "--yes", dir); !strings.Contains(talk, "has a b24rules.yaml already: init never replaces a file") {
+		t.Errorf("%s", talk)
+	}
+}
+
+func (c *customer) do(method string, params map[string]any) {
+	c.t.Helper()
+	if a := c.client.Do(c.t.Context(), bitrix.Call{Method: method, Params: params, Write: true})[0]; a.Err != nil {
+		c.t.Fatal(a.Err)
+	}
+}
+
+// TestInitWithFlags asks nothing, and says what is missing.
+func TestInitWithFlags(t *testing.T) {
+	t.Parallel()
+	c := newCustomer(t)
+	dir := t.TempDir()
+	flags := []string{"init", "--yes", "--webhook", c.webhook, "--rules", "deal-shipments", "--ci", "none", "--input", "list=63"}
+	_, talk := initCommand(t.Context(), t, exitFailure, nil, append(flags, dir)...)
+	if !strings.Contains(talk, "product_property, the property for the product's id: OWNER (Deal), PROPERTY_302 (Goods), QTY (Quantity), SUM (Amount): name it with --input product_property=VALUE") {
+		t.Errorf("%s", talk)
+	}
+	wantEmpty(t, dir)
+	for _, wrong := range [][]string{
+		{"product_property=goodz", "did you mean PROPERTY_302 (Goods)?"},
+		{"product_property=Weather", "it has OWNER (Deal)"},
+		{"product_property=goods", "has no input count", "--input", "count=1"},
+	} {
+		args := append(append(slices.Clone(flags), "--input", wrong[0]), append(wrong[2:], dir)...)
+		if _, talk := initCommand(t.Context(), t, exitUsage, nil, args...); !strings.Contains(talk, wrong[1]) {
+			t.Errorf("%s: %s", wrong[0], talk)
+		}
+		wantEmpty(t, dir)
+	}
+	initCommand(t.Context(), t, exitFine, nil, append(flags, "--input", "product_property=goods", dir)...)
+	if text := testkit.ReadFile(t, filepath.Join(dir, "secrets", "main.token")); !strings.HasPrefix(text, "to-be-replaced-") || len(text) < 30 {
+		t.Errorf("the token is %s", text)
+	}
+}
+
+// TestInitRefuses: each thing that is wrong is one sentence, and nothing is written.
+func TestInitRefuses(t *testing.T) {
+	t.Parallel()
+	c := newCustomer(t)
+	gone := httptest.NewServer(http.NotFoundHandler())
+	goneURL := gone.URL
+	gone.Close()
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = w.Write([]byte(`{"error":"INVALID_CREDENTIALS","error_description":"Invalid request credentials"}`))
+	}))
+	t.Cleanup(refusing.Close)
+	noCRM := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/crm.") || strings.Contains(r.URL.Path, "/lists.") {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = w.Write([]byte(`{"error":"insufficient_scope","error_description":"The request requires higher privileges"}`))
+			return
+		}
+		if strings.HasSuffix(r.URL.Path, "/scope") {
+			_, _ = w.Write([]byte(`{"result":["user"],"time":{}}`))
+			return
+		}
+		c.portal.ServeHTTP(w, r)
+	}))
+	t.Cleanup(noCRM.Close)
+	for _, tt := range []struct {
+		name, webhook, in string
+		code              int
+		want              string
+	}{
+		{"no webhook", "https://acme.example/crm/deal/", "", exitUsage, "this is no URL of an inbound webhook"},
+		{"no portal", goneURL + "/rest/1/abcdefgh/", "", exitFailure, "connection refused: check the address"},
+		{"refused", refusing.URL + "/rest/1/abcdefgh/", "", exitFailure, "make a new inbound webhook"},
+		{"no rights", noCRM.URL + c.portal.WebhookPath(), "", exitFailure, "the webhook has no permission for the CRM: tick crm and lists in its form"},
+		{"half an answer", c.webhook, "deal-shipments\n63\nGoo", exitFailure, "no answer, so nothing was written: name it with --input"},
+		{"no smart process", c.webhook, "invoice-total\n", exitFailure, "the portal has none that the user of the webhook can see"},
+	} {
+		dir := filepath.Join(t.TempDir(), "x")
+		out, talk := initCommand(t.Context(), t, tt.code, strings.NewReader(tt.in), "init", "--webhook", tt.webhook, dir)
+		if !strings.Contains(out+talk, tt.want) {
+			t.Errorf("%s: %s%s, want %s", tt.name, out, talk, tt.want)
+		}
+		wantEmpty(t, filepath.Dir(dir))
+	}
+	// Ctrl-C at a question.
+	ctx, cancel := context.WithCancel(t.Context())
+	in, typed := io.Pipe()
+	t.Cleanup(func() { _ = typed.Close() })
+	go func() {
+		_, _ = typed.Write([]byte("deal-shipments\n")) // the next question waits
+		cancel()
+	}()
+	dir := filepath.Join(t.TempDir(), "x")
+	if _, talk := initCommand(ctx, t, exitFailure, in, "init", "--webhook", c.webhook, dir); !strings.Contains(talk, "interrupted") {
+		t.Errorf("%s", talk)
+	}
+	wantEmpty(t, filepath.Dir(dir))
+}
