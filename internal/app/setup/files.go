@@ -31,7 +31,7 @@ func Conflicts(dir string, files []File) []string {
 
 // Write writes all files or none. It replaces no file. The files are written to a hidden
 // folder first and then moved, so an interrupted command leaves nothing half-written.
-func Write(dir string, files []File) (err error) {
+func Write(dir string, files []File) error {
 	if found := Conflicts(dir, files); len(found) > 0 {
 		return fmt.Errorf("%s exists already in %s: choose another folder", strings.Join(found, ", "), dir)
 	}
@@ -43,38 +43,42 @@ func Write(dir string, files []File) (err error) {
 	if err != nil {
 		return errors.Join(err, removeEmpty(made))
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
+	moved, folders, err := move(temp, dir, files)
+	made = append(made, folders...)
+	if removed := os.RemoveAll(temp); err == nil {
+		return removed
+	}
+	var errs []error
+	for _, f := range moved {
+		errs = append(errs, os.Remove(f))
+	}
+	return errors.Join(err, errors.Join(errs...), removeEmpty(made))
+}
+
+// move writes the files to the folder temp and moves them to dir. It returns what it has
+// made in dir, also after an error.
+func move(temp, dir string, files []File) (moved, folders []string, err error) {
 	for _, f := range files {
 		if err := writeFile(temp, f); err != nil {
-			return errors.Join(err, removeEmpty(made))
+			return nil, nil, err
 		}
 	}
-	var moved, folders []string
 	for _, f := range files {
-		to := filepath.Join(dir, filepath.FromSlash(f.Path))
-		more, err := makeFolder(filepath.Dir(to))
-		folders = append(folders, more...)
+		from, to := filepath.Join(temp, filepath.FromSlash(f.Path)), filepath.Join(dir, filepath.FromSlash(f.Path))
+		made, err := makeFolder(filepath.Dir(to))
+		folders = append(folders, made...)
 		if err == nil {
 			// A link never replaces a file that somebody has made in the meantime.
-			if err = os.Link(filepath.Join(temp, filepath.FromSlash(f.Path)), to); errors.Is(err, errors.ErrUnsupported) {
-				err = os.Rename(filepath.Join(temp, filepath.FromSlash(f.Path)), to)
+			if err = os.Link(from, to); errors.Is(err, errors.ErrUnsupported) {
+				err = os.Rename(from, to)
 			}
 		}
 		if err != nil {
-			return errors.Join(err, undo(moved, append(made, folders...)))
+			return moved, folders, err
 		}
 		moved = append(moved, to)
 	}
-	return nil
-}
-
-// undo removes what Write has made.
-func undo(files, folders []string) error {
-	var errs []error
-	for _, f := range files {
-		errs = append(errs, os.Remove(f))
-	}
-	return errors.Join(append(errs, removeEmpty(folders))...)
+	return moved, folders, nil
 }
 
 // makeFolder makes a folder and returns the folders that did not exist, outermost first.
