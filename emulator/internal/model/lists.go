@@ -42,8 +42,10 @@ type ListField struct {
 	Multiple bool
 	// Default is shown in forms; the REST API does not fill it in.
 	Default string
-	// Options are the choices of type L; the portal gives them ids.
-	Options []string
+	// Options are the choices of type L. The portal gives them ids, unless OptionIDs has
+	// them.
+	Options   []string
+	OptionIDs []int64
 }
 
 // IBlock is a list with its elements.
@@ -144,7 +146,12 @@ func (s *Store) AddListField(b *IBlock, def ListField) *IBlockField {
 		f.Name = fmt.Sprintf("PROPERTY_%d", f.ID)
 	}
 	for i, text := range def.Options {
-		f.Options = append(f.Options, Option{ID: s.Next("listOption"), Value: text, Sort: int64(i+1) * 10})
+		o := Option{ID: s.Next("listOption"), Value: text, Sort: int64(i+1) * 10}
+		if i < len(def.OptionIDs) {
+			o.ID = def.OptionIDs[i]
+			s.Reserve("listOption", o.ID)
+		}
+		f.Options = append(f.Options, o)
 	}
 	b.Fields = append(b.Fields, f)
 	return f

@@ -24,8 +24,10 @@ type UserField struct {
 	Required bool
 	// Precision is how many digits after the point a double keeps. 0 is 4.
 	Precision int
-	// Options are the texts of an enumeration; the portal gives them ids.
-	Options []string
+	// Options are the texts of an enumeration. The portal gives them ids, unless OptionIDs
+	// has them.
+	Options   []string
+	OptionIDs []int64
 }
 
 // CustomField is a custom field as the portal keeps it.
@@ -55,7 +57,12 @@ func (s *Store) NewCustomField(def UserField) *Field {
 		u.Settings.Set("PRECISION", value.FromInt(int64(u.Precision)))
 	}
 	for i, text := range u.Options {
-		u.Choices = append(u.Choices, s.NewOption(text, int64(i+1)*10))
+		o := s.NewOption(text, int64(i+1)*10)
+		if i < len(u.OptionIDs) {
+			o.ID = u.OptionIDs[i]
+			s.Reserve("userOption", o.ID)
+		}
+		u.Choices = append(u.Choices, o)
 	}
 	f := &Field{Name: strings.ToUpper(u.Name), Type: u.Type, Title: u.Title, User: u}
 	if u.Multiple {

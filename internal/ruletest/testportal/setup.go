@@ -38,6 +38,7 @@ const DefaultName = "test"
 // setupForm is the long form of Setup.
 type setupForm struct {
 	Name      string              `yaml:"name" default:"test" doc:"the portal's name; it is compared with portals of the rules"`
+	Snapshot  string              `yaml:"snapshot" doc:"a file of schema pull, relative to this file: the portal has its types, fields, options, stages and lists" example:"main.portal.json"`
 	Types     map[string]typeForm `yaml:"types" doc:"smart processes by entityTypeId" example:"{1032: {title: Order, fields: {ufCrm9Weight: double}}}"`
 	Lists     map[string]listForm `yaml:"lists" doc:"universal lists by IBLOCK_ID" example:"{47: {name: Shipments, properties: {DEAL: number}}}"`
 	Deals     columns             `yaml:"deals" doc:"custom fields of deals" example:"{ufCrm_REGION: string}"`
@@ -134,6 +135,7 @@ func (p *Setup) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	p.readTypes(&list, f.Pos(n), form)
 	p.readLists(&list, f.Pos(n), form)
 	p.readKinds(&list, form)
+	p.readSnapshot(&list, f.Pos(n), form.Snapshot)
 	return list
 }
 
