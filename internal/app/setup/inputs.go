@@ -1,4 +1,4 @@
-// Package setup makes the files of a new configuration: it finds out what the inputs of a
+// Package setup makes the files of a new configuration. It finds out what the inputs of a
 // rule set can be in a portal, and writes everything or nothing.
 package setup
 
