@@ -208,6 +208,14 @@ func (l *Ledger) Count(ctx context.Context, mark int64) (n int, err error) {
 	return n, err
 }
 
+// Remembers reports whether the runs of a rule have remembered something about an entity.
+func (l *Ledger) Remembers(ctx context.Context, portal, rule string) (is bool, err error) {
+	if err = l.db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM b24_memory WHERE portal = $1 AND rule = $2)`, portal, rule).Scan(&is); err != nil {
+		err = fmt.Errorf("read what rule %s remembers: %w", rule, err)
+	}
+	return is, err
+}
+
 // A Written is a record under a mark with the last run that has written it.
 type Written struct {
 	Mark Mark

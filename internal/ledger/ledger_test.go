@@ -238,6 +238,11 @@ func TestMoveRule(t *testing.T) {
 				}
 			}
 			w.want("new:11 by 1 of 2:7")
+			for rule, want := range map[string]bool{"old": false, "new": true} {
+				if got, err := ledger.New(w.db).Remembers(t.Context(), "main", rule); err != nil || got != want {
+					t.Errorf("rule %s remembers %t, %v", rule, got, err)
+				}
+			}
 			for entity, want := range map[string]string{"deal:7": "1", "deal:8": "2"} {
 				if got, ok, err := q.Memory("main", "new", entity).Get(t.Context(), "a"); err != nil || !ok || got != want {
 					t.Errorf("%s remembers %q, %v", entity, got, err)

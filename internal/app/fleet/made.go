@@ -19,6 +19,8 @@ type Ledger interface {
 	Marks(ctx context.Context, portal string) ([]ledger.Mark, error)
 	// Count returns how many records a mark has.
 	Count(ctx context.Context, mark int64) (int, error)
+	// Remembers reports whether the runs of a rule have remembered something.
+	Remembers(ctx context.Context, portal, rule string) (bool, error)
 }
 
 // ledgerTimeout bounds one reading of the ledger.
@@ -82,9 +84,11 @@ func finds(all []candidate, m ledger.Mark) bool {
 //
 // A rule that is only removed is no error: what it made stays, and is an orphan.
 func (d *decision) checkMade(all []*Instance) map[string]diag.List {
+	wrong := map[string]diag.List{}
+	d.checkMemory(all, wrong)
 	stored := d.b.made[d.portal.Name]
 	if len(stored) == 0 || len(d.added) == 0 && d.b.before != nil {
-		return nil
+		return wrong
 	}
 	marks := candidates(all, d.portal.Name)
 	var lost []ledger.Mark
@@ -93,7 +97,6 @@ func (d *decision) checkMade(all []*Instance) map[string]diag.List {
 			lost = append(lost, m)
 		}
 	}
-	wrong := map[string]diag.List{}
 	for _, c := range marks {
 		if m := d.doubled(c, lost, stored); m != nil {
 			list := wrong[c.in.Set.File]
@@ -102,6 +105,82 @@ func (d *decision) checkMade(all []*Instance) map[string]diag.List {
 		}
 	}
 	return wrong
+}
+
+// checkMemory adds new rules that would do again what a rule under another id has done once: a
+// step of both is the same, and the old rule runs no longer.
+func (d *decision) checkMemory(all []*Instance, wrong map[string]diag.List) {
+	if d.b.rules.Ledger == nil || len(d.added) == 0 {
+		return
+	}
+	now := map[string]bool{}
+	for _, i := range all {
+		for _, r := range i.Set.Rules {
+			now[r.ID] = now[r.ID] || servesPortal(r, d.portal.Name)
+			for _, from := range r.From {
+				now[from] = true
+			}
+		}
+	}
+	ran := map[string]bool{}
+	var gone []*engine.Rule
+	for _, set := range d.ranBefore() {
+		for _, r := range set.Rules {
+			ran[r.ID] = true
+			if !now[r.ID] && servesPortal(r, d.portal.Name) {
+				gone = append(gone, r)
+			}
+		}
+	}
+	for _, i := range d.added {
+		for _, r := range i.Set.Rules {
+			for _, old := range gone {
+				if !ran[r.ID] && servesPortal(r, d.portal.Name) && repeats(r, old) && d.remembers(old.ID) {
+					list := wrong[i.Set.File]
+					f := list.Errorf(r.Pos, "would-double", "rule %s would do again what rule %s has done once in portal %s", r.ID, old.ID, d.portal.Name)
+					i.Set.Source.WithEnd(r.Node, f)
+					f.Hintf("if rule %s is rule %s under a new name, add moved: {from: %s}; otherwise first remove rule %s, and add rule %s when serve has loaded that", r.ID, old.ID, old.ID, old.ID, r.ID)
+					wrong[i.Set.File] = list
+				}
+			}
+		}
+	}
+}
+
+// ranBefore are the rule sets that ran in the portal until now.
+func (d *decision) ranBefore() []*engine.RuleSet {
+	var out []*engine.RuleSet
+	for _, i := range d.b.before.of(d.portal.Name).live {
+		out = append(out, i.Set)
+	}
+	if d.b.before == nil {
+		for _, t := range d.b.rules.Before[d.portal.Name] {
+			if set := d.b.compile(t).set; set != nil {
+				out = append(out, set)
+			}
+		}
+	}
+	return out
+}
+
+// repeats reports whether both rules have a step that a memory keeps from acting again.
+func repeats(a, b *engine.Rule) bool {
+	for _, s := range a.AllSteps() {
+		for _, o := range b.AllSteps() {
+			if s.Remembers && o.Remembers && s.Key == o.Key && s.Action.Name == o.Action.Name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (d *decision) remembers(rule string) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), ledgerTimeout)
+	defer cancel()
+	ok, err := d.b.rules.Ledger.Remembers(ctx, d.portal.Name, rule)
+	d.b.failed = errors.Join(d.b.failed, err)
+	return ok
 }
 
 // doubled returns the mark whose records a step would make again, nil if there is none.
@@ -274,7 +353,7 @@ func (l *Rules) CheckMade(made Ledger, before Before, partial bool) (diag.List, 
 		return nil, err
 	}
 	var list diag.List
-	b := &builder{rules: &Rules{Ledger: made, Before: before}, made: stored}
+	b := &builder{rules: &Rules{Ledger: made, Before: before, Actions: l.Actions}, made: stored, compiled: map[RuleText]compiled{}}
 	for _, p := range l.Portals {
 		d := &decision{b: b, portal: p, partial: partial}
 		for _, i := range now.Instances(p.Name) {

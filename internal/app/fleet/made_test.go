@@ -16,13 +16,18 @@ import (
 
 // made is a ledger in memory.
 type made struct {
-	marks []ledger.Mark
-	err   error
+	marks  []ledger.Mark
+	memory string // the rule that has one
+	err    error
 }
 
 func (m *made) Marks(context.Context, string) ([]ledger.Mark, error) { return m.marks, m.err }
 
 func (m *made) Count(context.Context, int64) (int, error) { return 3, m.err }
+
+func (m *made) Remembers(_ context.Context, _, rule string) (bool, error) {
+	return rule == m.memory, m.err
+}
 
 // keeping is a rule file whose list is an input.
 const keeping = `version: 1
@@ -115,5 +120,39 @@ func TestInputsThatDouble(t *testing.T) {
 	good := l.Current()
 	if _, _, err := l.Load(); !errors.Is(err, store.err) || l.Current() != good {
 		t.Errorf("without the ledger: %v", err)
+	}
+}
+
+// TestRepeats: a rule that has done something once does not do it again under another id, while
+// serve runs and after a restart.
+func TestRepeats(t *testing.T) {
+	rule := func(head, step string) string {
+		return "version: 1\nrules:\n  " + head + "\n    on: ONCRMDEALUPDATE\n    steps:\n      - {" + step + "once: =event.count, notify: {to: 1, message: hello}}\n"
+	}
+	for name, tt := range map[string]struct {
+		text, memory string
+		refused      bool
+	}{
+		"a new id":               {rule("remark:", ""), "note", true},
+		"without a memory":       {rule("remark:", ""), "other", false},
+		"with moved":             {rule("remark:\n    moved: {from: note}", ""), "note", false},
+		"the same id":            {rule("note:", ""), "note", false},
+		"other steps":            {strings.Replace(rule("remark:", ""), "notify: {to: 1, message: hello}", "log: {message: x}", 1), "note", false},
+		"a new id, another text": {strings.Replace(rule("remark:", ""), "hello", "bye", 1), "note", true},
+	} {
+		files := map[string]string{"a.yaml": rule("note:", "")}
+		l := &Rules{Actions: actions.All, Source: memorySource(files, "a.yaml"), Portals: []config.Portal{{Name: "main"}}, Ledger: &made{memory: tt.memory}}
+		if _, g, err := l.Load(); err != nil || g.Sets() != 1 {
+			t.Fatalf("%v %v", g.Findings(), err)
+		}
+		before := Before{"main": {"a": {"a.yaml", files["a.yaml"]}}}
+		files["a.yaml"] = tt.text
+		restarted := &Rules{Actions: actions.All, Source: l.Source, Portals: l.Portals, Ledger: l.Ledger, Before: before}
+		for what, rules := range map[string]*Rules{"a load": l, "a restart": restarted} {
+			_, g, err := rules.Load()
+			if err != nil || g.Doubles() != tt.refused || g.Sets() != 1 {
+				t.Errorf("%s, %s: refused %t, want %t: %v, %v", name, what, g.Doubles(), tt.refused, g.Findings(), err)
+			}
+		}
 	}
 }

@@ -334,7 +334,7 @@ func (p PortalStatus) write(w io.Writer) {
 		j.write(w, p.Portal)
 	}
 	for _, o := range p.Orphans {
-		_, _ = fmt.Fprintf(w, "%s\t%s orphans since %s\t%s of %s have no rule any more, it was at %s; put the rule back, or run b24rules release --rule %s --portal %s\n",
+		_, _ = fmt.Fprintf(w, "%s\t%s orphans since %s\t%s of %s without a rule, which was at %s; put the rule back, or run b24rules release --rule %s --portal %s\n",
 			p.Portal, o.Rule, o.Since.Local().Format(time.DateTime), Plural(o.Records, "record", "records"), o.Place, o.File, o.Rule, p.Portal)
 	}
 	for _, one := range p.Windows {

@@ -42,8 +42,8 @@ type ruleKeeper struct {
 	wake      wakeup.Signal
 	log       *slog.Logger
 
-	shown map[[2]string]bool // the holds that changed was called with
-	owned *fleet.Generation  // the last one whose orphans are stored
+	shown map[[2]string]bool           // the holds that changed was called with
+	owned map[string]*fleet.Generation // by portal, the last one whose orphans are stored
 }
 
 // run keeps until ctx ends.
@@ -94,8 +94,11 @@ func (k *ruleKeeper) keep(ctx context.Context) error {
 		}
 		p := &portalKeeper{ruleKeeper: k, gen: gen, portal: portal, shown: shown}
 		errs = append(errs, k.store.Put(ctx, gen, portal, live[portal]), p.holds(ctx, holds), k.move(portal, gen.Moved(portal)))
-		if gen != k.owned {
-			errs = append(errs, p.orphans(ctx))
+		if gen != k.owned[portal] {
+			err := p.orphans(ctx)
+			if errs = append(errs, err); err == nil {
+				k.owned[portal] = gen
+			}
 		}
 		if slices.ContainsFunc(unrouted, p.runsNow) {
 			errs = append(errs, p.route(ctx))
@@ -113,11 +116,7 @@ func (k *ruleKeeper) keep(ctx context.Context) error {
 		}
 	}
 	k.shown = shown
-	err = errors.Join(errs...)
-	if err == nil {
-		k.owned = gen
-	}
-	return err
+	return errors.Join(errs...)
 }
 
 // move gives rules what rules with their earlier ids have. A run of such a rule may have ended

@@ -114,7 +114,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		routes: all.routes,
 		queue:  s.queue, store: fleet.NewStore(s.queue.Database()), rules: o.Rules, permit: s.permits.get,
 		changed: s.metrics.hold, forgotten: all.forget, wake: wakeup.New(), log: o.Log,
-		ledger: ledger.New(s.queue.Database()), reload: func() { s.Reload() },
+		ledger: ledger.New(s.queue.Database()), reload: func() { s.Reload() }, owned: map[string]*fleet.Generation{},
 	}
 	if err := s.loadRules(ctx); err != nil {
 		s.Close()
