@@ -43,12 +43,23 @@ func (e *RunError) Error() string {
 // Unwrap returns the cause.
 func (e *RunError) Unwrap() error { return e.Err }
 
+// overAgain is after what time a run starts again that has met a pause of the portal which
+// is over. It is not at once, because the pause may be for some methods only.
+const overAgain = time.Minute
+
 // verdict returns what should follow after an error, and the earliest time for it.
 // While the portal is down, a run only waits: for the end of a write that may still
 // be running, and otherwise until the portal answers again.
 func (x *execution) verdict(ctx context.Context, err error) (Verdict, time.Time) {
-	if x.run.PortalDown == nil || !x.run.PortalDown(ctx, err) {
+	if x.run.PortalDown == nil {
 		return verdictOf(err)
+	}
+	if !x.run.PortalDown(ctx, err) {
+		v, at := verdictOf(err)
+		if soon := time.Now().Add(overAgain); v == Later && at.After(soon) && bitrix.FaultOf(err) != bitrix.NoFault {
+			at = soon // the portal has just answered, so its pause is over
+		}
+		return v, at
 	}
 	var rest *bitrix.Error
 	if errors.As(err, &rest) {

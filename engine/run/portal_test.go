@@ -315,3 +315,17 @@ func TestPortalDown(t *testing.T) {
 		}
 	}
 }
+
+// TestAPauseThatIsOver checks that a run does not wait for the end of the client's pause when
+// the portal has answered since.
+func TestAPauseThatIsOver(t *testing.T) {
+	at := time.Now().Add(time.Hour)
+	r := enginetest.DealRun()
+	r.Client = enginetest.Portal{Err: &bitrix.Error{Code: bitrix.CodeOverload, NotBefore: at}}
+	r.PortalDown = func(context.Context, error) bool { return false }
+	_, err := send(t, r, "method: a.get", "", engine.Reply{}, nil)
+	var got *run.RunError
+	if !errors.As(err, &got) || got.Verdict != run.Later || got.NotBefore.IsZero() || !got.NotBefore.Before(at) {
+		t.Errorf("%+v, want a start before %s", err, at)
+	}
+}

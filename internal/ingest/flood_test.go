@@ -51,7 +51,9 @@ func serve(t *testing.T, most int, c ingest.Config) *site {
 	t.Helper()
 	log := &syncBuffer{}
 	c.Log = slog.New(slog.NewTextHandler(log, nil))
-	c.Portal = func(name string) (bitrix.Secret, bool) { return token, name == "acme" || name == "other" }
+	c.Portal = func(name string) (ingest.Digest, bool) {
+		return ingest.DigestOf(token), name == "acme" || name == "other"
+	}
 	if c.Push == nil {
 		c.Push = func(context.Context, string, bitrix.Event) error { return nil }
 	}

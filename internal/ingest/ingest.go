@@ -9,8 +9,6 @@ package ingest
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"io"
 	"log/slog"
@@ -25,9 +23,8 @@ import (
 
 // Config of a handler. Portal and Push are required.
 type Config struct {
-	// Portal returns the application token that the portal's events must
-	// carry. With an empty token every event is refused.
-	Portal func(name string) (token bitrix.Secret, ok bool)
+	// Portal returns what proves the portal's events. ok is false for an unknown portal.
+	Portal func(name string) (digest Digest, ok bool)
 
 	// Push stores an event and returns nil only when it is on disk. It
 	// also decides about events that no rule subscribes to, and returns Invalid for
@@ -256,8 +253,8 @@ func (h *handler) accept(w http.ResponseWriter, r *http.Request, portal string) 
 			return e, nil
 		}
 	}
-	token, known := h.Portal(portal)
-	if !proves(e.Auth.ApplicationToken, token, known) {
+	digest, known := h.Portal(portal)
+	if !digest.proves(e.Auth.ApplicationToken) || !known {
 		return bitrix.Event{}, &refusal{http.StatusForbidden, wrongToken, nil}
 	}
 	h.dump(portal, body)
@@ -310,13 +307,6 @@ func (h *handler) store(ctx context.Context, portal string, e bitrix.Event) (err
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.PushTimeout)
 	defer cancel()
 	return h.Push(ctx, portal, e)
-}
-
-// proves compares in constant time: the time reveals neither the token nor whether
-// the portal exists.
-func proves(got, want bitrix.Secret, known bool) bool {
-	a, b := sha256.Sum256([]byte(got.Reveal())), sha256.Sum256([]byte(want.Reveal()))
-	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && known && want != ""
 }
 
 // short bounds the length of a stranger's text in the log.

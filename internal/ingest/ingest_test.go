@@ -29,14 +29,14 @@ const (
 		"&auth%5Bdomain%5D=acme.bitrix24.com&auth%5Bmember_id%5D=a223&auth%5Bapplication_token%5D=" + token
 )
 
-func portals(name string) (bitrix.Secret, bool) {
+func portals(name string) (ingest.Digest, bool) {
 	switch name {
 	case "acme":
-		return token, true
+		return ingest.DigestOf(token), true
 	case "open": // configured without a token
-		return "", true
+		return ingest.DigestOf(""), true
 	}
-	return "", false
+	return ingest.Digest{}, false
 }
 
 type pushed struct {

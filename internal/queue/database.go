@@ -37,7 +37,7 @@ type backend interface {
 
 	// served reports whether a process works the database.
 	served(ctx context.Context, read store.Reader) (bool, error)
-	processes(ctx context.Context, read store.Reader) ([]string, error)
+	processes(ctx context.Context, read store.Reader) ([]Process, error)
 
 	// watch passes on the announcements of other processes until ctx ends: portals
 	// that have changed, "" for all of them, or lease.News.

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,9 +28,16 @@ func (q *Queue) Served(ctx context.Context) (bool, error) {
 	return served, nil
 }
 
-// Processes returns the names of the processes that work the database, as lease.Process
-// names them. One that was killed a few seconds ago is among them.
-func (q History) Processes(ctx context.Context) ([]string, error) {
+// Process is a process that works the database.
+type Process struct {
+	Name string // as lease.Process names it
+	// Portals are those of its configuration; nil on SQLite, where it is the only process.
+	Portals []string
+}
+
+// Processes returns the processes that work the database. One that was killed a few seconds
+// ago is among them.
+func (q History) Processes(ctx context.Context) ([]Process, error) {
 	all, err := q.db.processes(ctx, q.db.read)
 	if err != nil {
 		return nil, fmt.Errorf("read the processes that work the database: %w", err)
@@ -38,22 +46,31 @@ func (q History) Processes(ctx context.Context) ([]string, error) {
 }
 
 // processes returns the process that has the lock.
-func (db *sqliteDB) processes(ctx context.Context, read store.Reader) ([]string, error) {
+func (db *sqliteDB) processes(ctx context.Context, read store.Reader) ([]Process, error) {
 	served, err := db.served(ctx, read)
 	if err != nil || !served {
 		return nil, err
 	}
-	return store.All(ctx, read, "", nameOf, `SELECT value FROM b24_note WHERE name = $1`, holderNote)
-}
-
-func nameOf(row store.Row) (name string, err error) {
-	err = row.Scan(&name)
-	return strings.TrimSuffix(name, lease.ClaimsRuns), err
+	return store.All(ctx, read, "", func(row store.Row) (p Process, err error) {
+		err = row.Scan(&p.Name)
+		return p, err
+	}, `SELECT value FROM b24_note WHERE name = $1`, holderNote)
 }
 
 // processes returns those whose heartbeats are stored.
-func (db *postgresDB) processes(ctx context.Context, read store.Reader) ([]string, error) {
-	return store.All(ctx, read, "", nameOf, `SELECT info FROM b24_worker ORDER BY info`)
+func (db *postgresDB) processes(ctx context.Context, read store.Reader) ([]Process, error) {
+	return store.All(ctx, read, "", func(row store.Row) (p Process, err error) {
+		var portals string
+		if err := row.Scan(&p.Name, &portals); err != nil {
+			return p, err
+		}
+		p.Name = strings.TrimSuffix(p.Name, lease.ClaimsRuns)
+		if portals == "" { // it works all
+			return p, nil
+		}
+		err = json.Unmarshal([]byte(portals), &p.Portals)
+		return p, err
+	}, `SELECT info, portals FROM b24_worker ORDER BY info`)
 }
 
 // served tries to read the lock, which an exclusive transaction does not let others do.

@@ -77,7 +77,8 @@ ON CONFLICT (id, process) DO UPDATE SET at = excluded.at, body = excluded.body`,
 // Requests returns the requests that are stored, oldest first.
 func (t *Table) Requests(ctx context.Context) ([]Request, error) {
 	return store.All(ctx, t.db, "read requests for a reload", func(row store.Row) (r Request, err error) {
-		return r, scan(row, &r)
+		err = scan(row, &r)
+		return r, err
 	}, `SELECT body FROM b24_reload WHERE process = '' ORDER BY at, id`)
 }
 
@@ -110,7 +111,8 @@ func (t *Table) Answer(ctx context.Context, id string, a Answer) error {
 // Answers returns the answers to a request, sorted by process.
 func (t *Table) Answers(ctx context.Context, id string) ([]Answer, error) {
 	return store.All(ctx, t.db, "read the answers to a reload", func(row store.Row) (a Answer, err error) {
-		return a, scan(row, &a)
+		err = scan(row, &a)
+		return a, err
 	}, `SELECT body FROM b24_reload WHERE id = $1 AND process <> '' ORDER BY process`, id)
 }
 

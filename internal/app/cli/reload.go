@@ -85,12 +85,16 @@ func askReload(ctx context.Context, q *queue.Queue, r reload.Request) (answers [
 		if answers, err = table.Answers(ctx, r.ID); err != nil {
 			return nil, nil, err
 		}
-		if silent, err = q.Processes(ctx); err != nil { // without those that have ended
+		processes, err := q.Processes(ctx) // without those that have ended
+		if err != nil {
 			return nil, nil, err
 		}
-		silent = slices.DeleteFunc(silent, func(name string) bool {
-			return slices.ContainsFunc(answers, func(a reload.Answer) bool { return a.Process == name })
-		})
+		silent = nil
+		for _, p := range processes {
+			if !slices.ContainsFunc(answers, func(a reload.Answer) bool { return a.Process == p.Name }) {
+				silent = append(silent, p.Name)
+			}
+		}
 		if len(silent) == 0 && len(answers) > 0 || time.Now().After(until) {
 			return answers, silent, nil
 		}

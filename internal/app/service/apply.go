@@ -7,11 +7,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/hold"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/reload"
 )
 
@@ -196,6 +195,7 @@ func (ch *change) replace() {
 		case old == nil:
 			ch.changed("portal added", name)
 			ch.poll(p)
+			ch.downtime.begin(ch.ctx, name) // from here on its events are received
 		case old.Client == p.Client:
 			ch.changed("portal changed", name)
 		default:
@@ -208,51 +208,21 @@ func (ch *change) replace() {
 		}
 	}
 	for _, b := range ch.now.Broken {
-		ch.holdPortal(ch.ctx, b.Name, b.Token, hold.Broken, b.Reason())
+		ch.holdPortal(ch.ctx, b.Name, ingest.DigestOf(b.Token), hold.Broken, b.Reason())
 		ch.refused(b, "portal "+b.Name+" does not run")
 	}
 	for _, name := range ch.removed {
-		const reason = "the portal is not in the configuration"
 		ch.changed("portal removed", name)
 		p := ch.portals.get(name)
 		if p == nil { // it had errors
-			token, _ := ch.portals.stopped(name)
-			ch.holdPortal(ch.ctx, name, token, hold.Removed, reason)
+			digest, _ := ch.portals.stopped(name)
+			ch.holdPortal(ch.ctx, name, digest, hold.Removed, notConfigured)
 			continue
 		}
-		ch.holdPortal(ch.ctx, name, p.eventToken(), hold.Removed, reason)
+		ch.holdPortal(ch.ctx, name, ingest.DigestOf(p.eventToken()), hold.Removed, notConfigured)
 		ch.pollers.replace(name, nil)
 		ch.retire(p)
 	}
-}
-
-// holdPortal stops a portal because of the configuration. Its events are stored if their token is
-// known, and its runs wait.
-func (s *Service) holdPortal(ctx context.Context, name string, token bitrix.Secret, cause, reason string) {
-	s.portals.stop(name, token)
-	h := queue.Hold{Portal: name, Cause: cause, Reason: reason, Since: time.Now()}
-	holds, err := s.queue.HoldList(ctx)
-	for _, old := range holds {
-		if old.Portal == name && old.Rule == "" && old.Cause == cause {
-			h.Since = old.Since
-		}
-	}
-	if err == nil {
-		err = s.queue.SetHold(ctx, h)
-	}
-	if err != nil {
-		s.log.Error("cannot store that the portal is held", "portal", name, "error", err)
-	}
-	s.metrics.hold(h)
-	s.log.Error("portal is held, its events and runs wait", "portal", name, "cause", cause, "reason", reason)
-}
-
-// eventToken is the application token of the portal's events.
-func (p *Portal) eventToken() bitrix.Secret {
-	if p.app != nil {
-		return p.app.applicationToken()
-	}
-	return p.token
 }
 
 // portalOf returns a portal of a configuration, nil if it has none of that name.

@@ -1,6 +1,7 @@
 package service_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -271,5 +273,65 @@ func TestManyPortalsAreNotRemovedAtOnce(t *testing.T) {
 	h.change(l, func(c *config.Config) { c.Portals = c.Portals[:1] })
 	if h.Service.Portal("second") == nil || h.Logged("the configuration removes many portals") != 1 || len(h.holds()) != 0 {
 		t.Error("two of three portals were removed")
+	}
+}
+
+// TestRemovedPortalAfterARestart: a portal that was removed while no process ran is held, and its
+// proven events are stored, over any number of restarts. They are processed when it is back.
+func TestRemovedPortalAfterARestart(t *testing.T) {
+	t.Parallel()
+	gone := false
+	h := newHarness(t, apptest.Options{Configure: func(c *config.Config) {
+		if gone {
+			c.Portals = nil
+		}
+	}})
+	token := h.Options.Emulator.ApplicationToken
+	h.Until("the digest is stored", func() bool {
+		_, ok, err := h.Service.Queue().Note(h.Context(), "token."+demo.PortalName)
+		return ok && err == nil
+	})
+	h.Stop()
+	deal, err := h.People.AddDeal(h.Context(), "Roof", row("Tiles", "10", "1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Portal.WaitIdle(h.Context()); err != nil { // the event of the deal itself is lost
+		t.Fatal(err)
+	}
+	gone = true
+	for range 2 {
+		h.Start()
+		h.Until("held", func() bool { return len(h.holds()) == 1 && h.holds()[0].Cause == hold.Removed })
+		line := `b24rules_hold{cause="removed",portal="` + demo.PortalName + `",rule=""} 1`
+		h.Until("the hold is measured", func() bool { return strings.Contains(h.scrape(), line) })
+		for want, sent := range map[int]string{http.StatusOK: token, http.StatusForbidden: "wrong"} {
+			if status := h.Post(h.HookURL, formType, fmt.Sprintf("event=ONCRMDEALUPDATE&data[FIELDS][ID]=%d&auth[application_token]=%s", deal, sent)); status != want {
+				t.Errorf("the answer is %d, want %d", status, want)
+			}
+		}
+		h.Stop()
+	}
+	gone = false
+	h.Start()
+	h.Until("processed", func() bool { return len(h.holds()) == 0 && h.unrouted() == 0 })
+	h.Wait()
+	apptest.WantNames(t, h.Elements(deal), "Tiles × 1")
+}
+
+// TestAddedPortal: a portal that comes while the service runs has its first heartbeat at once.
+func TestAddedPortal(t *testing.T) {
+	t.Parallel()
+	h, l := newLive(t, apptest.Options{CatchUp: apptest.QuickCatchUp()})
+	h.change(l, func(c *config.Config) {
+		p := c.Portals[0]
+		p.Name = "second"
+		c.Portals = append(c.Portals, p)
+	})
+	if _, ok, err := h.Service.Queue().Note(h.Context(), service.HeartbeatNote("second")); !ok || err != nil {
+		t.Errorf("heartbeat %v, %v", ok, err)
+	}
+	if h.Logged("first start with this portal") != 2 {
+		t.Error("the first start is not logged")
 	}
 }

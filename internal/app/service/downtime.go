@@ -80,6 +80,17 @@ func (d *downtime) heartbeats(ctx context.Context) {
 	}
 }
 
+// begin stores the first heartbeat of a portal that comes while the service runs.
+func (d *downtime) begin(ctx context.Context, portal string) {
+	c, p := portalOf(d.config.Load(), portal), d.portals.get(portal)
+	if d.config.Load().CatchUp.Off || c == nil || c.Offline || p == nil {
+		return
+	}
+	if err := d.heartbeat(ctx, p); err != nil {
+		d.log.Error("cannot store heartbeat", "portal", portal, "error", err)
+	}
+}
+
 // heartbeat stores a heartbeat. It first stores the job for a downtime since the
 // last heartbeat, so a crash or a failing database cannot lose the job.
 func (d *downtime) heartbeat(ctx context.Context, p *Portal) (err error) {

@@ -38,7 +38,7 @@ func (in *intake) handler() http.Handler {
 	r := mux.NewRouter().SkipClean(true) // a redirect would lose an event
 	r.Handle("/healthz", ingest.Ready(in.queue.Ping, in.log)).Methods(http.MethodGet, http.MethodHead)
 	r.PathPrefix("/").Handler(ingest.New(ingest.Config{
-		Portal: in.token, Push: in.receive, Lost: in.downtime.eventLost, Install: in.install, MaxBody: in.limits.MaxBody, PortalEvents: in.limits.PortalEvents,
+		Portal: in.digest, Push: in.receive, Lost: in.downtime.eventLost, Install: in.install, MaxBody: in.limits.MaxBody, PortalEvents: in.limits.PortalEvents,
 		Log: in.log, Form: in.form, Dump: in.dump.Event, Done: in.metrics.event,
 	}))
 	return r
@@ -52,13 +52,13 @@ func (in *intake) form(portal, contentType string, form []byte) []byte {
 	return form
 }
 
-// token returns the application token of a portal's events.
-func (in *intake) token(portal string) (bitrix.Secret, bool) {
+// digest returns what proves a portal's events.
+func (in *intake) digest(portal string) (ingest.Digest, bool) {
 	p := in.portals.get(portal)
 	if p == nil {
 		return in.portals.stopped(portal)
 	}
-	return p.eventToken(), true
+	return ingest.DigestOf(p.eventToken()), true
 }
 
 // install handles the events that bring an application's tokens.

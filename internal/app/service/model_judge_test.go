@@ -285,7 +285,7 @@ func (w *world) judgeDelete(at int, name string, old *modelRecord, byPeople bool
 		case old.foreign:
 			w.complain("a rule deleted %s, which is not its own", name)
 		case least >= w.alike: // it was not one too many
-			w.complain("%s was deleted though its row was there all the time", name)
+			w.complain("%s of deal %d, row %s, added at %d, was deleted at %d though its row was there all the time: %v", name, d.id, old.base, old.born, at, d.past)
 		}
 	}
 }

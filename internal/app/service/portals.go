@@ -12,6 +12,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/hold"
+	"github.com/b24rules/b24rules/internal/ingest"
 )
 
 // settings are the configuration that runs.
@@ -21,12 +22,12 @@ type settings struct{ atomic.Pointer[config.Config] }
 type portals struct {
 	mu     sync.RWMutex
 	byName map[string]*Portal
-	// tokens are those of portals whose events are stored and that do not run.
-	tokens map[string]bitrix.Secret
+	// digests are those of portals whose events are stored and that do not run.
+	digests map[string]ingest.Digest
 }
 
 func newPortals() *portals {
-	return &portals{byName: map[string]*Portal{}, tokens: map[string]bitrix.Secret{}}
+	return &portals{byName: map[string]*Portal{}, digests: map[string]ingest.Digest{}}
 }
 
 // get returns a portal, nil if it does not run.
@@ -52,30 +53,30 @@ func (all *portals) put(p *Portal) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	all.byName[p.Name] = p
-	delete(all.tokens, p.Name)
+	delete(all.digests, p.Name)
 }
 
-// stop removes a portal. Events with its token are still stored.
-func (all *portals) stop(name string, token bitrix.Secret) {
+// stop removes a portal. Its proven events are still stored.
+func (all *portals) stop(name string, digest ingest.Digest) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	delete(all.byName, name)
-	all.tokens[name] = token
+	all.digests[name] = digest
 }
 
 // forget makes the events of a portal that does not run refused.
 func (all *portals) forget(name string) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	delete(all.tokens, name)
+	delete(all.digests, name)
 }
 
-// stopped returns the token of a portal that does not run.
-func (all *portals) stopped(name string) (bitrix.Secret, bool) {
+// stopped returns what proves the events of a portal that does not run.
+func (all *portals) stopped(name string) (ingest.Digest, bool) {
 	all.mu.RLock()
 	defer all.mu.RUnlock()
-	token, ok := all.tokens[name]
-	return token, ok
+	digest, ok := all.digests[name]
+	return digest, ok
 }
 
 // takeover makes the client of a portal ("" means all) consider the requests that

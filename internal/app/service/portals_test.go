@@ -7,6 +7,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/hold"
+	"github.com/b24rules/b24rules/internal/ingest"
 )
 
 // TestDownAfterAReplacement: work whose client was replaced or closed under it starts again.
@@ -28,7 +29,7 @@ func TestDownAfterAReplacement(t *testing.T) {
 	if all.down(old)(t.Context(), bitrix.ErrClosed) {
 		t.Error("a client that is closed at the end of the program counts as replaced")
 	}
-	for name, change := range map[string]func(){"replaced": func() { all.put(now) }, "removed": func() { all.stop("main", "t0k3n") }} {
+	for name, change := range map[string]func(){"replaced": func() { all.put(now) }, "removed": func() { all.stop("main", ingest.DigestOf("t0k3n")) }} {
 		change()
 		for _, err := range []error{bitrix.ErrClosed, refused} {
 			if !all.down(old)(context.Background(), err) {

@@ -8,9 +8,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/hold"
+	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/ledger"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/wakeup"
@@ -32,15 +32,15 @@ type ruleKeeper struct {
 	store  *fleet.Store
 	rules  *fleet.Rules
 	permit func(portal string) error
-	routes func(portal string, found []engine.Route) []queue.Route
 	// changed shows a hold; one without a cause has ended.
 	changed func(queue.Hold)
-	// forgotten is called with a portal that was removed long ago.
-	forgotten func(portal string)
-	ledger    *ledger.Ledger
-	reload    func()
-	wake      wakeup.Signal
-	log       *slog.Logger
+	portals *portals
+	// remove holds a portal that is not in the configuration any more.
+	remove func(ctx context.Context, portal string, digest ingest.Digest)
+	ledger *ledger.Ledger
+	reload func()
+	wake   wakeup.Signal
+	log    *slog.Logger
 
 	shown map[[2]string]bool           // the holds that changed was called with
 	owned map[string]*fleet.Generation // by portal, the last one whose orphans are stored
@@ -104,11 +104,18 @@ func (k *ruleKeeper) keep(ctx context.Context) error {
 			errs = append(errs, p.route(ctx))
 		}
 	}
+	errs = append(errs, k.keepDigests(ctx, holds))
 	for _, h := range holds {
 		// No process works the portal, so the one with the work of no portal forgets it.
-		if h.Rule == "" && h.Cause == hold.Removed && !slices.Contains(gen.Portals(), h.Portal) && k.permit("") == nil && time.Since(h.Since) >= removedFor {
-			errs = append(errs, k.forgetPortal(ctx, h.Portal, holds))
+		if h.Rule != "" || h.Cause != hold.Removed || slices.Contains(gen.Portals(), h.Portal) || k.permit("") != nil {
+			continue
 		}
+		if time.Since(h.Since) >= removedFor {
+			errs = append(errs, k.forgetPortal(ctx, h.Portal, holds))
+			continue
+		}
+		shown[[2]string{h.Portal, ""}] = true
+		k.changed(h)
 	}
 	for key := range k.shown {
 		if !shown[key] {
@@ -143,32 +150,6 @@ func (k *portalKeeper) orphans(ctx context.Context) error {
 	all, owned := k.gen.Orphans(k.portal)
 	all = slices.DeleteFunc(slices.Clone(all), func(m ledger.Mark) bool { return !m.Orphan.IsZero() })
 	return errors.Join(k.ledger.SetOrphans(ctx, time.Now(), all...), k.ledger.SetOrphans(ctx, time.Time{}, owned...))
-}
-
-// forgetPortal gives up what waits for a portal that was removed long ago, and ends its
-// holds and those of its rules. holds are those of all portals.
-func (k *ruleKeeper) forgetPortal(ctx context.Context, portal string, holds []queue.Hold) error {
-	n, err := k.queue.DiscardAll(ctx, queue.Filter{Portal: portal, States: []queue.State{queue.Waiting, queue.Asleep}}, "")
-	if err != nil {
-		return err
-	}
-	if _, err := k.queue.RouteAgain(ctx, portal, func(queue.Event) ([]queue.Route, []string, error) { return nil, nil, nil }); err != nil {
-		return err
-	}
-	k.forgotten(portal)
-	k.log.Warn("gave up what waited for a removed portal, its events are refused now", slog.String("portal", portal), slog.Int("runs", n))
-	// That of the portal is the first one, and its end must be the last step: without it
-	// nothing is tried again.
-	for _, h := range slices.Backward(holds) {
-		if h.Portal != portal {
-			continue
-		}
-		if err := k.queue.EndHold(ctx, portal, h.Rule); err != nil {
-			return err
-		}
-		k.changed(queue.Hold{Portal: portal, Rule: h.Rule})
-	}
-	return nil
 }
 
 // portalKeeper is one keep of one portal.
@@ -277,7 +258,7 @@ func (k *portalKeeper) route(ctx context.Context) error {
 		var missing []string
 		for _, set := range k.unseen(e) {
 			if found, ok := k.gen.RouteSet(k.portal, set, event); ok {
-				routes = append(routes, k.routes(k.portal, found)...)
+				routes = append(routes, k.portals.routes(k.portal, found)...)
 			} else if slices.Contains(k.gen.Missing(k.portal), set) {
 				missing = append(missing, set)
 			}

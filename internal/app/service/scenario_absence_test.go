@@ -17,6 +17,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/testkit"
+	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -78,7 +79,7 @@ func downtimes(t *testing.T, database string, rounds int) {
 		}
 	}
 	k.Back()
-	k.Until("all is over", func() bool { return len(k.windows()) == 0 && len(k.ownHolds()) == 0 })
+	k.Until("all is over", func() bool { return len(k.ownWindows()) == 0 && len(k.ownHolds()) == 0 })
 	replayed, err := k.Service.Queue().ReplayAll(k.Context(), queue.Filter{States: []queue.State{queue.Parked}}, "")
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +98,12 @@ func downtimes(t *testing.T, database string, rounds int) {
 		rounds, away.Round(time.Second), len(k.model.deals), len(k.Portal.History()), replayed, seen)
 }
 
-// ownHolds are the holds of the portal of the test, not of the one that a trouble adds.
+// ownWindows are the windows of the portal of the test, not of the one that a trouble adds.
+func (k *killTest) ownWindows() []catchup.Window {
+	return slices.DeleteFunc(k.windows(), func(w catchup.Window) bool { return w.Portal != demo.PortalName })
+}
+
+// ownHolds are the holds of the portal of the test.
 func (k *killTest) ownHolds() []queue.Hold {
 	return slices.DeleteFunc(k.holds(), func(h queue.Hold) bool { return h.Portal != demo.PortalName })
 }
@@ -207,7 +213,8 @@ func (k *killTest) troubles(dir string) []trouble {
 		change("portal changed", k.file, "    plan: unlimited\n", "    plan: unlimited\n    language: en\n", true),
 		change("portal with a new client", k.file, "    plan: unlimited\n", "    plan: unlimited\n    shared: true\n", true),
 		change("portal with errors", k.file, "    plan: unlimited\n", "    plan: unlimeted\n", false),
-		change("portal removed", k.file, "  demo:\n", "  other:\n", true),
+		// The other portal must not be the same one: both would work on one list at the same time.
+		change("portal removed", k.file, "  demo:\n    webhook: ", "  other:\n    webhook: http://127.0.0.1:1/rest/1/x/ # ", true),
 		change("configuration invalid", k.file, "portals:\n", "portals: [\n", false),
 	}
 }

@@ -111,12 +111,15 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		return nil, fmt.Errorf("jobs of an older version: %w", err)
 	}
 	s.keeper = &ruleKeeper{
-		routes: all.routes,
-		queue:  s.queue, store: fleet.NewStore(s.queue.Database()), rules: o.Rules, permit: s.permits.get,
-		changed: s.metrics.hold, forgotten: all.forget, wake: wakeup.New(), log: o.Log,
+		portals: all,
+		queue:   s.queue, store: fleet.NewStore(s.queue.Database()), rules: o.Rules, permit: s.permits.get,
+		changed: s.metrics.hold, wake: wakeup.New(), log: o.Log,
 		ledger: ledger.New(s.queue.Database()), reload: func() { s.Reload() }, owned: map[string]*fleet.Generation{},
+		remove: func(ctx context.Context, portal string, digest ingest.Digest) {
+			s.holdPortal(ctx, portal, digest, hold.Removed, notConfigured)
+		},
 	}
-	if err := s.loadRules(ctx); err != nil {
+	if err := errors.Join(s.loadRules(ctx), s.loadDigests(ctx)); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -129,7 +132,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		all.put(one)
 	}
 	for _, p := range c.Broken {
-		s.holdPortal(ctx, p.Name, p.Token, hold.Broken, p.Reason())
+		s.holdPortal(ctx, p.Name, ingest.DigestOf(p.Token), hold.Broken, p.Reason())
 	}
 	s.intake = &intake{limits: c.Limits, rules: o.Rules, portals: all, queue: s.queue, downtime: s.downtime, metrics: s.metrics, dump: s.dump, log: o.Log}
 	s.intake.unstored = &unstored{store: s.intake.storeAgain, log: o.Log}

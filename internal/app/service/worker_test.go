@@ -13,6 +13,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/testkit"
+	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/php"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -210,7 +211,7 @@ func TestWorkPortalRemoved(t *testing.T) {
 	b := newBench(t, map[string]string{"a.yaml": testkit.Rule("r", "      - log: {message: hi}\n")}, nil)
 	b.send("7")
 	gone := b.portals.get("main")
-	b.portals.stop("main", "")
+	b.portals.stop("main", ingest.Digest{})
 	gone.Client.Close()
 	if run := b.run(queue.Waiting); !strings.Contains(run.Error, "the portal is not in the configuration") {
 		t.Errorf("error %q", run.Error)
