@@ -73,6 +73,8 @@ type Rule struct {
 	Set *RuleSet
 	// Triggers are the events that the rule subscribes to.
 	Triggers []Trigger
+	// Schedules are the times at which the rule runs.
+	Schedules []Schedule
 	// AboutKind is what the file says the runs are for; nil when it says nothing.
 	AboutKind *About
 	// Owner is the name under which syncs of this rule own their records. If the file does not

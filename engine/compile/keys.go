@@ -82,7 +82,7 @@ var InputKeys = []Key{
 var RuleKeys = []Key{
 	{Name: "title", Doc: "what the rule does, for people", Takes: yamlfile.TextSchema()},
 	{
-		Name: "on", Doc: "the events that the rule subscribes to: a code, a list of codes, or `{events: …, entityTypeId: …}` for the events of smart processes and smart invoices",
+		Name: "on", Doc: "the events that the rule subscribes to: a code, a list of codes, or `{events: …, entityTypeId: …}` for the events of smart processes and smart invoices. `{schedule: \"0 9 * * mon-fri\"}` starts the rule at times",
 		Example: "[ONCRMDEALADD, ONCRMDEALUPDATE]", Takes: onSchema(),
 	},
 	{
@@ -113,6 +113,12 @@ var onKeys = []Key{
 		Name: "entityTypeId", Doc: "the type of the items: 31 for smart invoices, the number of a smart process, or `any`",
 		Example: "31", Takes: yamlfile.AnySchema(takesCount, yamlfile.Schema{"const": "any"}),
 	},
+}
+
+var scheduleKeys = []Key{
+	{Name: "schedule", Doc: "minute, hour, day, month and day of the week, as in crontab: `*`, `5`, `1-5`, `*/15`, lists with commas, `jan` to `dec` and `sun` to `sat`", Example: `"0 9 * * mon-fri"`, Takes: yamlfile.TextSchema()},
+	{Name: "zone", Doc: "the time zone; by default that of the portal", Example: "Europe/Moscow", Takes: yamlfile.TextSchema()},
+	{Name: "filter", Doc: "the entities for which the rule runs: their fields and values; by default all", Example: "{stageSemanticId: P}", Takes: yamlfile.Schema{"type": "object"}},
 }
 
 var aboutKeys = []Key{{Name: "entityTypeId", Doc: "the type of the items: the number of a smart process", Example: "1072", Takes: takesCount}}
@@ -177,7 +183,9 @@ func eventList() yamlfile.Schema {
 }
 
 func onSchema() yamlfile.Schema {
-	return yamlfile.AnySchema(yamlfile.RefSchema("event"), eventList(), KeySchema(onKeys, "events"))
+	schedule := KeySchema(scheduleKeys, "schedule")
+	list := yamlfile.Schema{"type": "array", "minItems": 1, "items": yamlfile.AnySchema(yamlfile.RefSchema("event"), schedule)}
+	return yamlfile.AnySchema(yamlfile.RefSchema("event"), list, KeySchema(onKeys, "events"), schedule)
 }
 
 // OrFormula returns the schema of a value, or of a formula that gives one.

@@ -53,8 +53,11 @@ func (c *ruleCompiler) readRule(e yamlfile.Entry, vars formula.Type) *engine.Rul
 	}
 	if hasAbout {
 		c.readAbout(r, about.Value)
+	} else if len(r.Schedules) > 0 && len(r.Triggers) == 0 {
+		r.AboutKind = &engine.About{Portal: true}
 	}
 	k := c.ruleNames(r, vars)
+	c.scheduleFilters(r)
 	if w, ok := m.Get("entity"); ok {
 		r.Entity = c.readEntity(w.Value, before(k.env(nil), r))
 	}
@@ -170,8 +173,8 @@ func (c *reporter) duration(n *yaml.Node, what string) time.Duration {
 	return d
 }
 
-// readTriggers reads `on`: a code, a list of codes, or a mapping with events
-// and entityTypeId.
+// readTriggers reads `on`: a code, a mapping with events and entityTypeId, a schedule, or
+// a list of codes and schedules.
 func (c *ruleCompiler) readTriggers(r *engine.Rule, e yamlfile.Entry) {
 	n := yamlfile.Resolve(e.Value)
 	events := n
@@ -179,6 +182,9 @@ func (c *ruleCompiler) readTriggers(r *engine.Rule, e yamlfile.Entry) {
 	if n.Kind == yaml.MappingNode {
 		m, ok := c.mapping(n)
 		if !ok {
+			return
+		}
+		if c.readSource(r, n, m) {
 			return
 		}
 		c.keys(m, diag.Phrasef("on"), keyNames(onKeys)...)
@@ -203,8 +209,24 @@ func (c *ruleCompiler) readTriggers(r *engine.Rule, e yamlfile.Entry) {
 	}
 	seen := map[string]bool{}
 	for _, code := range codes {
-		c.readTrigger(r, yamlfile.Resolve(code), typeID, typeNode != nil, seen)
+		code = yamlfile.Resolve(code)
+		if code.Kind == yaml.MappingNode {
+			if m, ok := c.mapping(code); !ok || c.readSource(r, code, m) {
+				continue
+			}
+		}
+		c.readTrigger(r, code, typeID, typeNode != nil, seen)
 	}
+}
+
+// readSource reads what starts the runs of a rule and is no event of the portal. It reports
+// whether the mapping is such a source.
+func (c *ruleCompiler) readSource(r *engine.Rule, n *yaml.Node, m yamlfile.Mapping) bool {
+	if _, ok := m.Get("schedule"); ok {
+		c.readSchedule(r, n, m)
+		return true
+	}
+	return false
 }
 
 // anyType is the entityTypeId any: the items of all smart processes.

@@ -31,14 +31,16 @@ type InputDescription struct {
 // RuleDescription says what a rule subscribes to and does. A formula is given as its
 // text without the =.
 type RuleDescription struct {
-	ID      string   `json:"id"`
-	Title   string   `json:"title,omitempty"`
-	Line    int      `json:"line"`
-	Events  []string `json:"events"`          // ONCRMDEALADD, ONCRMDYNAMICITEMADD of type 31
-	About   string   `json:"about,omitempty"` // what the runs are for, if the file says it: a company
-	Portals []string `json:"portals,omitempty"`
-	When    string   `json:"when,omitempty"`
-	Entity  string   `json:"entity,omitempty"`
+	ID     string   `json:"id"`
+	Title  string   `json:"title,omitempty"`
+	Line   int      `json:"line"`
+	Events []string `json:"events"` // ONCRMDEALADD, ONCRMDYNAMICITEMADD of type 31
+	// Schedules are the times at which the rule runs.
+	Schedules []string `json:"schedules,omitempty"`
+	About     string   `json:"about,omitempty"` // what the runs are for, if the file says it: a company
+	Portals   []string `json:"portals,omitempty"`
+	When      string   `json:"when,omitempty"`
+	Entity    string   `json:"entity,omitempty"`
 	// Quiet is how long an entity must be quiet before its run, Max how long a
 	// run may be put off.
 	Quiet  Duration          `json:"quiet"`
@@ -132,6 +134,9 @@ func describeRule(r *engine.Rule) RuleDescription {
 	}
 	if r.AboutKind != nil {
 		d.About = r.AboutKind.String()
+	}
+	for _, s := range r.Schedules {
+		d.Schedules = append(d.Schedules, s.String())
 	}
 	for _, t := range r.Triggers {
 		d.Events = append(d.Events, triggerText(t))

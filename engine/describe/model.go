@@ -48,6 +48,13 @@ func modelRule(r *engine.Rule, b *modeler) {
 	if r.AboutKind != nil {
 		fmt.Fprintf(b, "about %+v\n", *r.AboutKind)
 	}
+	for _, s := range r.Schedules {
+		fmt.Fprintf(b, "schedule %s filter ", s)
+		if s.Filter != nil {
+			modelValue(&engine.Value{Record: s.Filter}, b)
+		}
+		b.WriteString("\n")
+	}
 	fmt.Fprintf(b, "on %s\nwhen ", strings.Join(triggers, " "))
 	modelValue(r.When, b)
 	b.WriteString(" entity ")

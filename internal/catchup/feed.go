@@ -228,7 +228,7 @@ func (f *Feeder) put(ctx context.Context, j *Job, typeID int, ids []int, claimed
 	// With very many rules a page of entities needs more than one page of runs. Runs
 	// that are stored again after a kill join the existing ones.
 	for len(routes) > maxRoutes {
-		r, err := f.Queue.Backfill(ctx, queue.Page{Portal: j.Portal, Code: j.Code(), Data: data, Routes: routes[:maxRoutes]})
+		r, err := f.Queue.Backfill(ctx, queue.Page{Portal: j.Portal, Code: j.Code(), Data: data, Sent: j.Tick, Routes: routes[:maxRoutes]})
 		if err != nil {
 			return err
 		}
@@ -237,7 +237,7 @@ func (f *Feeder) put(ctx context.Context, j *Job, typeID int, ids []int, claimed
 	}
 	before := *j
 	r, err := f.Queue.Backfill(ctx, queue.Page{
-		Portal: j.Portal, Code: j.Code(), Data: data, Routes: routes,
+		Portal: j.Portal, Code: j.Code(), Data: data, Sent: j.Tick, Routes: routes,
 		With: func(ctx context.Context, t store.Tx, r queue.BackfillResult) error {
 			after := before
 			after.count(r)
@@ -257,6 +257,9 @@ func (f *Feeder) logEnd(ctx context.Context, j Job) {
 	what, level := "sync: all entities are in the queue", slog.LevelInfo
 	if j.Downtime != nil {
 		what = "catch-up: all entities of the downtime are in the queue"
+	}
+	if !j.Tick.IsZero() {
+		what = "tick of a schedule: all entities are in the queue"
 	}
 	if j.Look {
 		what = "first look: all entities are in the queue"

@@ -19,6 +19,7 @@ const (
 	CodeSync     = "B24RULES.SYNC"    // a person started it
 	CodeDowntime = "B24RULES.ABSENCE" // after a downtime
 	CodeLook     = "B24RULES.LOOK"    // the first look of a rule
+	CodeTick     = "B24RULES.TICK"    // a tick of a rule's schedule
 )
 
 // The kinds of our jobs in the table of jobs. The key is the rule, "" for all rules.
@@ -26,6 +27,7 @@ const (
 	KindSync    = "sync"
 	KindCatchUp = "catchup"
 	KindLook    = "look"
+	KindTicked  = "schedule" // for the entities of a tick
 )
 
 // Job is a sync or catch-up: its entities and its progress, as the place of a job in the
@@ -36,6 +38,10 @@ type Job struct {
 	Rule string `json:"rule"`
 	// Look says that the runs only look at the entities: see run.Run.Look.
 	Look bool `json:"look,omitempty"`
+	// Tick is the tick of the schedule that has started the job, zero without one. Filter
+	// chooses its entities; nil takes all.
+	Tick   time.Time      `json:"tick,omitzero"`
+	Filter map[string]any `json:"filter,omitempty"`
 	// Types are the entityTypeIds of the entities, processed one after another.
 	Types []int `json:"types"`
 	// Since skips entities that have not changed since then, by the portal's clock;
@@ -120,6 +126,8 @@ func (j Job) Code() string {
 	switch {
 	case j.Look:
 		return CodeLook
+	case !j.Tick.IsZero():
+		return CodeTick
 	case j.Downtime != nil:
 		return CodeDowntime
 	}
@@ -146,6 +154,9 @@ func (j Job) row() (jobs.Job, error) {
 	row := jobs.Job{Portal: j.Portal, Kind: KindSync, Key: j.Rule, Place: data}
 	if j.Look {
 		row.Kind = KindLook
+	}
+	if !j.Tick.IsZero() {
+		row.Kind = KindTicked
 	}
 	if j.Downtime != nil {
 		row.Kind = KindCatchUp
@@ -196,19 +207,44 @@ func Load(ctx context.Context, q *queue.Queue, portal, rule string) (j Job, ok b
 
 // Start stores a new job. A sync replaces an unfinished one of its rule.
 func Start(ctx context.Context, q *queue.Queue, j Job) error {
-	latest, err := q.LatestEvents(ctx, 0, 1)
+	row, err := j.begin(ctx, q)
 	if err != nil {
 		return err
+	}
+	return jobs.New(q.Database()).Replace(ctx, row)
+}
+
+// begin sets the lowest event of a new job and returns its row.
+func (j Job) begin(ctx context.Context, q *queue.Queue) (jobs.Job, error) {
+	latest, err := q.LatestEvents(ctx, 0, 1)
+	if err != nil {
+		return jobs.Job{}, err
 	}
 	j.Event = 1
 	if len(latest) > 0 {
 		j.Event = latest[0].ID + 1
 	}
-	row, err := j.row()
+	return j.row()
+}
+
+// StartTick stores the job of a tick, and calls with in the same transaction. If the job of
+// an earlier tick of the rule is open, it stores only what with stores, and returns busy.
+func StartTick(ctx context.Context, q *queue.Queue, j Job, busy error, with func(ctx context.Context, t store.Tx) error) error {
+	row, err := j.begin(ctx, q)
 	if err != nil {
 		return err
 	}
-	return jobs.New(q.Database()).Replace(ctx, row)
+	added := false
+	err = q.Database().Write(ctx, func(ctx context.Context, t store.Tx) (err error) {
+		if added, err = jobs.New(q.Database()).AddOnceIn(ctx, t, row); err != nil {
+			return err
+		}
+		return with(ctx, t)
+	})
+	if err == nil && !added {
+		err = busy
+	}
+	return err
 }
 
 // notePrefix starts the names of the notes that held the jobs in an older version of the

@@ -103,6 +103,17 @@ func (r *Reader) after(ctx context.Context, key string, listing func() *bitrix.L
 	return l.After(ctx, r.portal.Do, after)
 }
 
+// filtered adds conditions to a listing.
+func filtered(params, filter map[string]any) map[string]any {
+	if len(filter) > 0 {
+		all := maps.Clone(filter)
+		old, _ := params["filter"].(map[string]any)
+		maps.Copy(all, old)
+		params["filter"] = all
+	}
+	return params
+}
+
 func itemParams(typeID int, since time.Time, fields ...string) map[string]any {
 	names := make([]any, len(fields))
 	for i, f := range fields {
@@ -117,9 +128,9 @@ func itemParams(typeID int, since time.Time, fields ...string) map[string]any {
 
 // page reads the ids of the next entities of a type, after an id. more is false at the
 // end, which is a page without rows. Entities that do not match the filter are skipped.
-func (r *Reader) page(ctx context.Context, typeID int, since time.Time, after int) (ids []int, last int, more bool, err error) {
-	rows, err := r.after(ctx, fmt.Sprint("page ", typeID, since), func() *bitrix.Listing {
-		return bitrix.Items(itemParams(typeID, since, "id", "updatedTime"))
+func (r *Reader) page(ctx context.Context, typeID int, since time.Time, filter map[string]any, after int) (ids []int, last int, more bool, err error) {
+	rows, err := r.after(ctx, fmt.Sprint("page ", typeID, since, filter), func() *bitrix.Listing {
+		return bitrix.Items(filtered(itemParams(typeID, since, "id", "updatedTime"), filter))
 	}, after)
 	if err != nil {
 		return nil, 0, false, err
@@ -228,7 +239,7 @@ func (j *Job) Next(ctx context.Context, r *Reader) (typeID int, ids []int, more 
 	case j.Stage < len(j.Types):
 		typeID = j.Types[j.Stage]
 		last := j.After
-		ids, j.After, again, err = r.page(ctx, typeID, j.Since, last)
+		ids, j.After, again, err = r.page(ctx, typeID, j.Since, j.Filter, last)
 		j.Seen, j.Read = j.Seen+len(ids), j.Read+len(ids)
 		if err == nil && j.Since.IsZero() {
 			r.note(j, last, ids)

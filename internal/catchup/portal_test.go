@@ -44,16 +44,16 @@ func (odd) ListFields(context.Context, string, int) (*bitrix.ListFields, error) 
 // order would skip entities, so that is an error.
 func TestPagesOfOddPortals(t *testing.T) {
 	since := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
-	ids, last, more, err := NewReader(odd(`{"items":[{"id":4,"updatedTime":"2026-11-25T14:59:59+03:00"},{"id":"5","updatedTime":"2026-11-25T15:00:00+03:00"}]}`)).page(t.Context(), 2, since, 3)
+	ids, last, more, err := NewReader(odd(`{"items":[{"id":4,"updatedTime":"2026-11-25T14:59:59+03:00"},{"id":"5","updatedTime":"2026-11-25T15:00:00+03:00"}]}`)).page(t.Context(), 2, since, nil, 3)
 	if err != nil || !slices.Equal(ids, []int{5}) || last != 5 || !more {
 		t.Errorf("a portal that does not filter: %v, %d, %v, %v", ids, last, more, err)
 	}
 	for _, answer := range []string{`{"items":[{"id":5},{"id":4}]}`, `{"items":[{"id":2}]}`, `{"items":[{"id":null}]}`, `{"items":[{}]}`} {
-		if _, _, _, err := NewReader(odd(answer)).page(t.Context(), 2, time.Time{}, 3); err == nil || !strings.Contains(err.Error(), "does not order") {
+		if _, _, _, err := NewReader(odd(answer)).page(t.Context(), 2, time.Time{}, nil, 3); err == nil || !strings.Contains(err.Error(), "does not order") {
 			t.Errorf("%s: %v", answer, err)
 		}
 	}
-	if ids, last, more, err := NewReader(odd(`{"items":[]}`)).page(t.Context(), 2, since, 3); err != nil || len(ids) > 0 || last != 3 || more {
+	if ids, last, more, err := NewReader(odd(`{"items":[]}`)).page(t.Context(), 2, since, nil, 3); err != nil || len(ids) > 0 || last != 3 || more {
 		t.Errorf("the end: %v, %d, %v, %v", ids, last, more, err)
 	}
 	if _, err := Now(t.Context(), odd(`"soon"`)); err == nil {
@@ -66,7 +66,7 @@ func TestPagesOfOddPortals(t *testing.T) {
 func TestAnswersOfOtherShapes(t *testing.T) {
 	for _, answer := range []string{`[]`, `7`, `"x"`, `null`, `false`, `{}`, `{"items":null}`, `{"items":false}`, `{"items":{}}`, `{"data":[]}`, `{"items":[null]}`} {
 		for name, read := range map[string]func() error{
-			"page":  func() error { _, _, _, err := NewReader(odd(answer)).page(t.Context(), 2, time.Time{}, 0); return err },
+			"page":  func() error { _, _, _, err := NewReader(odd(answer)).page(t.Context(), 2, time.Time{}, nil, 0); return err },
 			"count": func() error { _, err := Count(t.Context(), odd(answer), 2, time.Time{}); return err },
 			"few": func() error {
 				_, err := NewReader(odd(answer)).gone(t.Context(), "j", 2, []int{5}, true)

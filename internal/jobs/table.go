@@ -119,9 +119,15 @@ func (t *Table) Replace(ctx context.Context, j Job) error {
 
 // AddIn is AddOnce as a part of another transaction.
 func (t *Table) AddIn(ctx context.Context, tx store.Tx, j Job) error {
-	j.Created = time.Now()
-	_, _, err := addOnce(ctx, tx, j)
+	_, err := t.AddOnceIn(ctx, tx, j)
 	return err
+}
+
+// AddOnceIn is AddIn, and reports whether the job was stored.
+func (t *Table) AddOnceIn(ctx context.Context, tx store.Tx, j Job) (added bool, err error) {
+	j.Created = time.Now()
+	added, _, err = addOnce(ctx, tx, j)
+	return added, err
 }
 
 // Cancel gives up the open job of a portal, kind and key. A worker that executes it is

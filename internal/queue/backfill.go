@@ -41,6 +41,8 @@ type Page struct {
 	// whole page, made by us. A nil Data is stored as null.
 	Code string
 	Data json.RawMessage
+	// Sent is the time of that event; zero when it has none.
+	Sent time.Time
 
 	// Routes ask for one run each, at most 1,000. Only Rule, Entity and Attempts
 	// have an effect: a backfill has no debounce and neither adds nor deletes an
@@ -65,7 +67,7 @@ type BackfillResult struct {
 // have a pending run, that run does not change. A later event joins a waiting run
 // and makes it a live one.
 func (q Input) Backfill(ctx context.Context, p Page) (BackfillResult, error) {
-	e := Event{Portal: p.Portal, Code: p.Code, Data: p.Data, Received: clock()}
+	e := Event{Portal: p.Portal, Code: p.Code, Data: p.Data, Sent: p.Sent, Received: clock()}
 	if e.Data == nil {
 		e.Data = json.RawMessage("null")
 	}

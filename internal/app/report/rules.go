@@ -103,6 +103,9 @@ func (p *prose) set(s describe.Description) {
 
 func (p *prose) rule(r describe.RuleDescription) {
 	p.line(0, "rule %s", join(": ", r.ID, r.Title))
+	for _, s := range r.Schedules {
+		p.line(1, "runs at %s", s)
+	}
 	if r.About != "" {
 		p.line(1, "is about %s, and other rules can start it", r.About)
 	}

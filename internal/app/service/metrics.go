@@ -33,6 +33,7 @@ type metrics struct {
 	restSeconds  *prometheus.HistogramVec // of a request, by portal
 	alerts       *prometheus.CounterVec   // messages of alerts, by receiver and result
 	holds        *prometheus.GaugeVec     // 1 for each hold, by portal, rule and cause
+	ticks        *prometheus.CounterVec   // of schedules, by portal, rule and result
 	comparisons  *prometheus.CounterVec   // of the shadow mode, by portal, rule and result
 }
 
@@ -53,11 +54,14 @@ func newMetrics() *metrics {
 		holds: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "b24rules_hold", Help: "1 while the runs of a portal, or of one of its rules, wait because of a fault.",
 		}, []string{"portal", "rule", "cause"}),
+		ticks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "b24rules_ticks_total", Help: "Ticks of schedules, by result: started, missed (too late after an absence) or busy (the runs of the last tick were still being stored).",
+		}, []string{"portal", "rule", "result"}),
 		comparisons: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "b24rules_shadow_runs_total", Help: "Runs in shadow mode, by what the comparison with the portal showed.",
 		}, []string{"portal", "rule", "result"}),
 	}
-	m.registry.MustRegister(m.events, m.unproven, m.eventSeconds, m.storing, m.attempts, m.runSeconds, m.delaySeconds, m.restSeconds, m.alerts, m.holds, m.comparisons,
+	m.registry.MustRegister(m.events, m.unproven, m.eventSeconds, m.storing, m.attempts, m.runSeconds, m.delaySeconds, m.restSeconds, m.alerts, m.holds, m.ticks, m.comparisons,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -57,6 +57,7 @@ func (s *Service) reload(confirmed bool) (a reload.Answer, again bool) {
 		s.verdict.Store(&a)
 	}
 	s.looks.add(context.Background())
+	s.ticks.add(context.Background())
 	return a, again
 }
 

@@ -173,6 +173,12 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.
 		event.Time = r.Woken
 	case r.Event.Code == queue.CodeStart:
 		event.Data, event.Time = nil, r.Event.Received
+	case r.Event.Code == catchup.CodeTick:
+		quiet = false // a tick is meant: steps take effect as for an event
+		event.Data = EntityEvent(entity.TypeID, entity.ID).Data
+		if entity.Kind == engine.KindPortal {
+			event.Data = nil
+		}
 	case r.Event.Code == catchup.CodeSync, r.Event.Code == catchup.CodeDowntime, r.Event.Code == catchup.CodeLook:
 		quiet = true
 		event.Data, event.Time = EntityEvent(entity.TypeID, entity.ID).Data, r.Event.Received // the portal has sent no event

@@ -66,9 +66,17 @@ func (c *fileChecker) test(t *Test) {
 		}
 		if name := a.Scenario.Event.Start; name != "" && !c.hasRule(name) {
 			c.List.Errorf(a.Scenario.Event.Pos, "start-rule", "no rule file under test has a rule %q", name)
+		} else if a.Scenario.Event.Tick && !c.hasSchedule(name) {
+			c.List.Errorf(a.Scenario.Event.Pos, "start-rule", "rule %s has no schedule", name)
 		}
 		c.scene(a.Scenario)
 	}
+}
+
+func (c *fileChecker) hasSchedule(id string) bool {
+	return slices.ContainsFunc(c.file.Sets, func(s *engine.RuleSet) bool {
+		return slices.ContainsFunc(s.Rules, func(r *engine.Rule) bool { return r.ID == id && len(r.Schedules) > 0 })
+	})
 }
 
 func (c *fileChecker) hasRule(id string) bool {

@@ -194,12 +194,15 @@ type Event struct {
 	timed  bool   // the file gives the time
 	// Start is the rule that the scene starts as another rule would, "" for an event.
 	Start string
+	// Tick says that a schedule of the rule Start starts it.
+	Tick bool
 }
 
 // eventForm is the long form of an event.
 type eventForm struct {
 	Code         string         `yaml:"code" doc:"the event's code" example:"ONCRMDEALUPDATE"`
 	Start        string         `yaml:"start" doc:"instead of a code: the rule that starts" example:"won-total"`
+	Tick         string         `yaml:"tick" doc:"instead of a code: the rule that its schedule starts; with the id of the entity, unless the rule is about the portal" example:"report"`
 	ID           string         `yaml:"id" doc:"the id of the event's entity" example:"759"`
 	EntityTypeID int            `yaml:"entityTypeId" validate:"omitempty,min=1" doc:"the type of a smart process item; 31 for a smart invoice"`
 	Data         map[string]any `yaml:"data" doc:"further data of the event" example:"{FIELDS: {CATEGORY_ID: 3}}"`
@@ -242,9 +245,18 @@ func (e *Event) read(form eventForm) (list diag.List) {
 		}
 		e.time, e.timed = t, true
 	}
+	given := 0
+	for _, text := range []string{form.Code, form.Start, form.Tick} {
+		if text != "" {
+			given++
+		}
+	}
 	switch {
-	case form.Start != "" && form.Code != "":
-		list.Errorf(e.Pos, "invalid-value", "an event has a code, or start with the rule that starts, and not both")
+	case given > 1:
+		list.Errorf(e.Pos, "invalid-value", "an event has a code, start or tick, and only one of them")
+		return list
+	case form.Tick != "":
+		e.Start, e.Tick, e.Label = form.Tick, true, strings.TrimSpace("tick of "+form.Tick+" "+e.ID)
 		return list
 	case form.Start != "":
 		e.Start, e.Label = form.Start, strings.TrimSpace("start of "+form.Start+" "+e.ID)
