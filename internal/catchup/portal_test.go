@@ -66,7 +66,10 @@ func TestPagesOfOddPortals(t *testing.T) {
 func TestAnswersOfOtherShapes(t *testing.T) {
 	for _, answer := range []string{`[]`, `7`, `"x"`, `null`, `false`, `{}`, `{"items":null}`, `{"items":false}`, `{"items":{}}`, `{"data":[]}`, `{"items":[null]}`} {
 		for name, read := range map[string]func() error{
-			"page":  func() error { _, _, _, err := NewReader(odd(answer)).page(t.Context(), 2, time.Time{}, nil, 0); return err },
+			"page": func() error {
+				_, _, _, err := NewReader(odd(answer)).page(t.Context(), 2, time.Time{}, nil, 0)
+				return err
+			},
 			"count": func() error { _, err := Count(t.Context(), odd(answer), 2, time.Time{}); return err },
 			"few": func() error {
 				_, err := NewReader(odd(answer)).gone(t.Context(), "j", 2, []int{5}, true)
