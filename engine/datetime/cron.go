@@ -177,7 +177,7 @@ func (c *Cron) instants(day time.Time, hour, minute int, zone *time.Location) []
 	return out
 }
 
-// Due returns the tick that is to be made up for at a time, for a schedule whose tick due
+// Due returns the tick that is to be caught up at a time, for a schedule whose tick due
 // did not run then: the last one that has passed. It is zero if that is more than a day
 // old, or older than half of the time to the next one.
 func (c *Cron) Due(due, now time.Time, zone *time.Location) time.Time {

@@ -80,7 +80,7 @@ func TestCronErrors(t *testing.T) {
 	}
 }
 
-// TestCronDue checks which tick is made up for after an absence.
+// TestCronDue checks which tick is caught up after an absence.
 func TestCronDue(t *testing.T) {
 	for _, tt := range []struct{ name, cron, due, now, want string }{
 		{"on time", "0 9 * * *", "2026-05-04 09:00 +0000", "2026-05-04 09:00 +0000", "2026-05-04 09:00 +0000"},

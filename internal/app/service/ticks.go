@@ -122,7 +122,7 @@ func (t *ticks) work(ctx context.Context, j *jobs.Claimed) error {
 		err := t.start(ctx, j, rule, s, inputs, tick, place)
 		if errors.Is(err, errTickRuns) {
 			result = "busy"
-			t.log.Warn("a tick was left out, because the runs of the last one are still being stored", "portal", j.Portal, "rule", name, "schedule", s.String(), "tick", tick)
+			t.log.Warn("a tick does nothing, because the runs of the last one are still being stored", "portal", j.Portal, "rule", name, "schedule", s.String(), "tick", tick)
 		} else if err != nil {
 			return err
 		}
