@@ -38,7 +38,7 @@ func (s Schedule) In(zone *time.Location) *time.Location {
 	return time.UTC
 }
 
-// String returns the schedule as the file has it, with a zone of its own.
+// String returns the schedule as the file has it, and its zone if the file has one.
 func (s Schedule) String() string {
 	if s.Zone != nil {
 		return s.Cron.String() + " " + s.Zone.String()
