@@ -12,6 +12,7 @@ var All = []*engine.Action{
 	FetchElements,
 	Compute,
 	Aggregate,
+	NextNumber,
 	UpsertItem,
 	UpdateItem,
 	SetProducts,

@@ -52,6 +52,8 @@ type Host interface {
 	Send(ctx context.Context, r Request, send SendFunc) (reply Reply, sent bool, err error)
 	// Made notes what the step has done with a record of a place.
 	Made(place string, id int, what MadeWhat)
+	// Number returns the number of the run's entity in a series.
+	Number(ctx context.Context, series string, atLeast int) (int, error)
 	// Prefetched returns the result of the action's Prefetch, and calls it now if the
 	// engine has not called it before.
 	Prefetched(ctx context.Context) (any, error)

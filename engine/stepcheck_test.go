@@ -199,6 +199,10 @@ func (h *host) Delete(n int) error {
 	return nil
 }
 
+func (h *host) Number(_ context.Context, series string, atLeast int) (int, error) {
+	return len(series) + atLeast, nil
+}
+
 func (h *host) Send(ctx context.Context, p engine.Request, send engine.SendFunc) (engine.Reply, bool, error) {
 	r, err := send(ctx, p)
 	return r, true, err
@@ -232,6 +236,9 @@ func TestCall(t *testing.T) {
 	c.Removed = true
 	if c.Missing(2, 7, cause) != cause || c.Missing(2, 8, cause) != cause {
 		t.Error("another entity that is missing ends the run")
+	}
+	if n, err := c.Number(t.Context(), "abc", 4); n != 7 || err != nil {
+		t.Errorf("number %d, %v", n, err)
 	}
 	if r, sent, err := c.Send(t.Context(), engine.Request{}, func(context.Context, engine.Request) (engine.Reply, error) { return engine.Reply{Status: 201}, nil }); !sent || err != nil || r.Status != 201 {
 		t.Errorf("%+v, %t, %v", r, sent, err)

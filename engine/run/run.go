@@ -69,6 +69,8 @@ type Run struct {
 	ID string
 	// Send sends requests to other systems, in tests. Nil sends them over the network.
 	Send engine.SendFunc
+	// Numbers are those of entities in their series. Nil has none.
+	Numbers engine.Numbers
 	// Private are the private hosts that requests to other systems may reach. Nil allows
 	// none.
 	Private *engine.PrivateHosts

@@ -62,6 +62,8 @@ type sandbox struct {
 	faults []emulator.Fault
 	// memory by rule and entity.
 	memory map[string]*run.LocalMemory
+	// numbers are those of the entities in their series.
+	numbers run.LocalNumbers
 	// sleeping are the runs that wait for a time, by rule and entity.
 	sleeping map[string]sleeper
 }
@@ -308,7 +310,7 @@ func (s *fixture) runRule(ctx context.Context, w *sandbox, route engine.Route, e
 		r.trace, r.err = run.Run{
 			Portal: s.file.PortalName(), Client: w.rec, Entity: route.Entity, Event: e, Count: count,
 			Added: route.Added, Deleted: route.Deleted, LastAttempt: true, Attempt: attempt,
-			Inputs: s.inputsOf(route.Rule), Memory: m, InOrder: true, Send: w.rec.outside, Rule: s.ruleByID, Now: now,
+			Inputs: s.inputsOf(route.Rule), Memory: m, InOrder: true, Send: w.rec.outside, Numbers: &w.numbers, Rule: s.ruleByID, Now: now,
 		}.Do(alive, route.Rule)
 		kill()
 		if !w.rec.killed() || ctx.Err() != nil {

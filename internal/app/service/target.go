@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/engine/run"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/numbers"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -134,6 +135,7 @@ func (t Target) PlanRun(p *Portal, q *queue.Queue, deleted bool) run.Run {
 	return run.Run{
 		Portal: p.Name, Client: p.Client, Entity: t.Entity, Event: t.Event, Count: 1, Deleted: deleted,
 		Attempt: 1, LastAttempt: true, Inputs: t.Inputs, Zone: p.Zone, Language: p.language, Calendar: p.calendar,
-		Memory: run.ReadOnly(q.Memory(p.Name, t.Rule.ID, t.Entity.String())),
+		Numbers: numbers.New(q.Database(), p.Name),
+		Memory:  run.ReadOnly(q.Memory(p.Name, t.Rule.ID, t.Entity.String())),
 	}
 }
