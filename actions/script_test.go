@@ -78,6 +78,7 @@ type script struct {
 	log                                        bytes.Buffer
 	given                                      map[string]string // inputs
 	memory                                     *run.LocalMemory
+	numbers                                    run.LocalNumbers
 	private                                    *engine.PrivateHosts
 }
 
@@ -244,7 +245,7 @@ func (s *script) run(words []string) {
 		InOrder: true,
 		Portal:  "test", Client: s.client, Entity: entity, Count: 1, Attempt: 1,
 		Deleted: slices.Contains(words, "deleted"),
-		Memory:  s.memory,
+		Memory:  s.memory, Numbers: &s.numbers,
 		Rule: func(id string) *engine.Rule {
 			for _, r := range s.rules.Rules {
 				if r.ID == id {

@@ -183,10 +183,12 @@ func eventList() yamlfile.Schema {
 }
 
 func onSchema() yamlfile.Schema {
-	schedule := KeySchema(scheduleKeys, "schedule")
-	list := yamlfile.Schema{"type": "array", "minItems": 1, "items": yamlfile.AnySchema(yamlfile.RefSchema("event"), schedule)}
-	return yamlfile.AnySchema(yamlfile.RefSchema("event"), list, KeySchema(onKeys, "events"), schedule)
+	list := yamlfile.Schema{"type": "array", "minItems": 1, "items": yamlfile.RefSchema("trigger")}
+	return yamlfile.AnySchema(yamlfile.RefSchema("event"), list, KeySchema(onKeys, "events"), ScheduleSchema())
 }
+
+// ScheduleSchema is the schema of a schedule.
+func ScheduleSchema() yamlfile.Schema { return KeySchema(scheduleKeys, "schedule") }
 
 // OrFormula returns the schema of a value, or of a formula that gives one.
 func OrFormula(s yamlfile.Schema) yamlfile.Schema {

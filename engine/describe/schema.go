@@ -24,7 +24,7 @@ func Schema(actions []*engine.Action) ([]byte, error) {
 		"input": compile.KeySchema(compile.InputKeys, "type"),
 		"formula": yamlfile.Schema{"type": "string", "pattern": compile.FormulaPattern}.
 			Described("a formula: it starts with `=`, and its result keeps its type", "", ""),
-		"event": eventSchema(),
+		"event": eventSchema(), "trigger": triggerSchema(),
 		"rule":  ruleSchema(),
 		"steps": yamlfile.Schema{"type": "array", "minItems": 1, "items": yamlfile.RefSchema("step")},
 		"step":  stepSchema(actions),
@@ -64,6 +64,15 @@ func eventSchema() yamlfile.Schema {
 	}}, known, []yamlfile.Schema{{"type": "string", "pattern": old}})...)
 	out["if"] = yamlfile.Schema{"type": "string", "pattern": old}
 	out["then"] = yamlfile.Schema{"deprecationMessage": "this event belongs to a part of the CRM that Bitrix24 no longer develops"}
+	return out
+}
+
+// triggerSchema takes an event or a schedule, in one list of alternatives: editors show no
+// description of an alternative of an alternative.
+func triggerSchema() yamlfile.Schema {
+	out := eventSchema()
+	events, _ := out["anyOf"].([]yamlfile.Schema)
+	out["anyOf"] = append(events, compile.ScheduleSchema())
 	return out
 }
 

@@ -1,6 +1,10 @@
 package testportal
 
-import "github.com/b24rules/b24rules/internal/yamlfile"
+import (
+	"maps"
+
+	"github.com/b24rules/b24rules/internal/yamlfile"
+)
 
 // idKeys is the schema of a mapping from ids to values.
 func IdKeys(values yamlfile.Schema) yamlfile.Schema {
@@ -38,11 +42,12 @@ func (es *elements) NodeSchema() yamlfile.Schema {
 	return yamlfile.ListSchema(yamlfile.AnySchema(yamlfile.SchemaFor[elementForm](), yamlfile.SchemaFor[Fields]()))
 }
 
-// kindKeys is the schema of a mapping from kinds of items to values.
-func kindKeys(values yamlfile.Schema) yamlfile.Schema {
+// kindKeys is the schema of a mapping from kinds of items to values. doc says what those of
+// a kind are.
+func kindKeys(doc string, values yamlfile.Schema) yamlfile.Schema {
 	properties := yamlfile.Schema{}
 	for _, key := range BuiltinKeys {
-		properties[key] = values
+		properties[key] = maps.Clone(values).Described(doc+" of "+key, "", "")
 	}
 	return yamlfile.Schema{
 		"type": []string{"object", "null"}, "properties": properties,
@@ -52,7 +57,7 @@ func kindKeys(values yamlfile.Schema) yamlfile.Schema {
 
 // NodeSchema implements yamlfile.NodeSchema.
 func (ps *pipelines) NodeSchema() yamlfile.Schema {
-	return kindKeys(yamlfile.Schema{
+	return kindKeys("the pipelines, by id,", yamlfile.Schema{
 		"type": []string{"object", "null"}, "propertyNames": yamlfile.Schema{"pattern": "^[0-9]+$"},
 		"additionalProperties": yamlfile.SchemaFor[pipelineForm](),
 	})
@@ -65,7 +70,7 @@ func (ss *stages) NodeSchema() yamlfile.Schema {
 
 // NodeSchema implements yamlfile.NodeSchema.
 func (rs *relations) NodeSchema() yamlfile.Schema {
-	return kindKeys(yamlfile.ListSchema(yamlfile.ScalarSchema()))
+	return kindKeys("the kinds whose items can be parents", yamlfile.ListSchema(yamlfile.ScalarSchema()))
 }
 
 // NodeSchema implements yamlfile.NodeSchema.
