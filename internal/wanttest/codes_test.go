@@ -46,7 +46,8 @@ func TestEachCodeHasAWant(t *testing.T) {
 	known := map[string]bool{}
 	for _, code := range docs.FindingCodes() {
 		known[code] = true
-		if !expected[code] {
+		// Only the database knows what rules have made: TestMade of the package fleet finds it.
+		if !expected[code] && code != "would-double" {
 			t.Errorf("no want comment for %s", code)
 		}
 	}
