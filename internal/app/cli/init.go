@@ -41,8 +41,9 @@ it writes to DIR, by default the current folder:
   .github/ or .gitlab-ci.yml   a job that checks the rules
 
 It never replaces a file, and writes all files or none. Answers can be flags. With --yes
-it asks nothing: it takes what the portal has for the defaults of the inputs, and
-reports what is missing.
+it asks nothing: it takes what the portal has for the defaults of the inputs, and the
+only list or type that has the properties or fields of the rule set. It reports what is
+missing.
 
 Exit codes: 0 success, 1 the portal lacks something that the rules need, 2 usage error,
 3 init could not run.`,

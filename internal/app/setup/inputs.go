@@ -30,6 +30,11 @@ func (o Option) String() string {
 	return o.Value + " (" + o.Title + ")"
 }
 
+// isCalled reports whether a text is the value or a name of an option.
+func (o Option) isCalled(text string) bool {
+	return slices.ContainsFunc(append([]string{o.Value, o.Title}, o.also...), func(n string) bool { return n != "" && strings.EqualFold(n, text) })
+}
+
 // kind is what an input names.
 type kind int
 
@@ -190,7 +195,7 @@ func (in *Inputs) Put(name, answer string) error {
 	}
 	var found []Option
 	for _, o := range options {
-		if slices.ContainsFunc(append([]string{o.Value, o.Title}, o.also...), func(n string) bool { return n != "" && strings.EqualFold(n, answer) }) {
+		if o.isCalled(answer) {
 			found = append(found, o)
 		}
 	}
@@ -242,17 +247,47 @@ func (in *Inputs) Guess(i engine.Input) (value string, ok bool) {
 	text := fmt.Sprint(i.Default)
 	switch {
 	case !i.HasDefault:
-		return "", false
+		return in.fitting(i.Name, options)
 	case !known:
 		return text, true
 	}
-	at := slices.IndexFunc(options, func(o Option) bool {
-		return slices.ContainsFunc(append([]string{o.Value, o.Title}, o.also...), func(n string) bool { return strings.EqualFold(n, text) })
-	})
+	at := slices.IndexFunc(options, func(o Option) bool { return o.isCalled(text) })
 	if at < 0 || in.taken(i.Name, options[at].Value) != "" {
 		return "", false
 	}
 	return options[at].Value, true
+}
+
+// fitting returns the only list or type that has the defaults of all inputs for its properties
+// or fields. Without such inputs nothing shows which one is meant.
+func (in *Inputs) fitting(name string, options []Option) (value string, ok bool) {
+	for _, o := range options {
+		if !in.fits(name, o) {
+			continue
+		}
+		if ok {
+			return "", false
+		}
+		value, ok = o.Value, true
+	}
+	return value, ok
+}
+
+func (in *Inputs) fits(name string, o Option) bool {
+	in.Values[name] = o.Value
+	defer delete(in.Values, name)
+	defaults := 0
+	for _, i := range in.Set.Inputs {
+		if inputOf(in.uses[i.Name].place) != name || !i.HasDefault {
+			continue
+		}
+		defaults++
+		options, _ := in.Options(i.Name)
+		if !slices.ContainsFunc(options, func(o Option) bool { return o.isCalled(fmt.Sprint(i.Default)) }) {
+			return false
+		}
+	}
+	return defaults > 0
 }
 
 // list names options, at most twelve.
