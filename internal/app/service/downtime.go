@@ -213,7 +213,8 @@ func isAboutRule(only string, r *engine.Rule) bool {
 func (d *downtime) rulesToCatchUp(ctx context.Context, portal, only string) (rules []Target, types []int, err error) {
 	every := false
 	for r, inputs := range d.rules.Current().Rules(portal) {
-		if !isAboutRule(only, r) {
+		// A rule with a schedule alone has missed no event, and its ticks are jobs.
+		if !isAboutRule(only, r) || len(r.Triggers) == 0 && len(r.Schedules) > 0 {
 			continue
 		}
 		all, wide, foreign := ScopeOf(r)
