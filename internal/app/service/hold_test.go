@@ -98,8 +98,8 @@ func TestEntityAtFault(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.AddDeal("Roof", row("Tiles", "10", "1"))
-	if s := h.States(); s[queue.Parked] != 1 || len(h.holds()) != 0 {
-		t.Errorf("states %v, holds %v; want one parked run and no hold", s, h.holds())
+	if s := h.States(); s[queue.Parked] < 1 || s[queue.Succeeded] > 0 || len(h.holds()) != 0 {
+		t.Errorf("states %v, holds %v; want parked runs and no hold", s, h.holds())
 	}
 }
 
