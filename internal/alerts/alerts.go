@@ -46,6 +46,9 @@ type Condition struct {
 	After time.Duration `json:"-"`
 	// Repeat is after what time it is sent again while it lasts. 0 means never.
 	Repeat time.Duration `json:"-"`
+	// Quiet says that nothing is sent about it now, but its end if its start was sent. It
+	// is not over.
+	Quiet bool `json:"-"`
 }
 
 // The states of a message.
@@ -208,6 +211,8 @@ func (k *Keeper) hide(text string) string { return k.Hide.Text(text) }
 func (k *Keeper) lasts(ctx context.Context, a alert, c Condition, now time.Time) error {
 	state := ""
 	switch {
+	case c.Quiet:
+		return nil
 	case a.sent.IsZero() && now.Sub(a.seen) >= max(c.After, gather):
 		state = Started
 	case a.sent.IsZero():

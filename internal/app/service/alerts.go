@@ -3,15 +3,18 @@ package service
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/b24rules/b24rules/internal/alerts"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -23,6 +26,10 @@ const (
 	unreachableFor = 10 * time.Minute
 	behindFor      = 10 * time.Minute
 
+	// owedFor is how long a catch-up after lost events, or after a refusal of the portal,
+	// may take before people are informed.
+	owedFor = 30 * time.Minute
+
 	// urgentAgain and parkedAgain are after what time a message is sent again.
 	urgentAgain = 6 * time.Hour
 	parkedAgain = 24 * time.Hour
@@ -33,6 +40,9 @@ const (
 	// readShare bounds the time that the reading of runs may take: after it follows a
 	// pause that is so many times as long.
 	readShare = 50
+
+	// mostReasons is how many errors of a configuration a message has.
+	mostReasons = 3
 )
 
 // Receivers returns the receivers of alerts of a configuration.
@@ -55,6 +65,7 @@ type faults struct {
 	portals  *portals
 	backlogs *backlogs
 	losses   *losses
+	outcome  *atomic.Pointer[outcome] // of the last reload
 
 	parked   []alerts.Condition
 	late     []backlog
@@ -62,12 +73,16 @@ type faults struct {
 	runsNext time.Time // when they are read again
 }
 
+func (s *Service) faults() *faults {
+	return &faults{config: s.config, queue: s.queue, rules: s.rules, portals: s.portals, backlogs: s.backlogs, losses: s.downtime.losses, outcome: &s.outcome}
+}
+
 // newKeeper returns what sends the alerts of a service; nil without receivers.
 func (s *Service) newKeeper() *alerts.Keeper {
 	if len(s.config.Load().Alerts) == 0 {
 		return nil
 	}
-	f := &faults{config: s.config, queue: s.queue, rules: s.rules, portals: s.portals, backlogs: s.backlogs, losses: s.downtime.losses}
+	f := s.faults()
 	host, _ := os.Hostname() // without a name, processes share their own alerts
 	return &alerts.Keeper{
 		DB: s.queue.Database(), Receivers: Receivers(s.config.Load().Alerts), Shared: f.shared, Own: f.own, Process: "host " + host,
@@ -82,7 +97,8 @@ func (s *Service) newKeeper() *alerts.Keeper {
 	}
 }
 
-// shared returns the faults that all processes see: holds, parked runs, late runs.
+// shared returns the faults that all processes see: holds, catch-ups that do not end, parked
+// runs, late runs.
 func (f *faults) shared(ctx context.Context, now time.Time) ([]alerts.Condition, error) {
 	pauses, err := f.queue.Pauses(ctx)
 	if err != nil {
@@ -101,9 +117,17 @@ func (f *faults) shared(ctx context.Context, now time.Time) ([]alerts.Condition,
 	var all []alerts.Condition
 	for _, h := range holds {
 		held[h.Portal] = true
-		if !silent[h.Portal] && (h.Rule == "" || !hold.OfFiles(h.Cause)) { // own has the rule file
+		if h.Rule == "" || !hold.OfFiles(h.Cause) { // own has the rule file
 			all = append(all, f.held(h))
 		}
+	}
+	windows, err := catchup.NewWindows(f.queue.Database()).List(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, owed(windows)...)
+	for i := range all {
+		all[i].Quiet = silent[""] || silent[all[i].Portals[0]]
 	}
 	if !now.Before(f.runsNext) {
 		if err := f.readRuns(ctx, now); err != nil {
@@ -165,6 +189,57 @@ func (f *faults) held(h queue.Hold) alerts.Condition {
 		c.Text = "b24rules status --portal " + h.Portal + " shows what stops it."
 	}
 	return c
+}
+
+// owed are the conditions of the times that are not caught up and that serve alone may not
+// catch up: two for each portal at most.
+func owed(windows []catchup.Window) []alerts.Condition {
+	byKey := map[string]*alerts.Condition{}
+	for _, w := range windows {
+		key := "owed " + w.Portal
+		if w.Held {
+			key = "undecided " + w.Portal
+		} else if w.Note == "" && w.Why != eventNotStored {
+			continue // after a downtime, serve catches up
+		}
+		c := byKey[key]
+		if c == nil {
+			c = &alerts.Condition{Key: key, Since: w.From, After: owedFor, Repeat: urgentAgain, Portals: []string{w.Portal}}
+			if w.Held {
+				c.After, c.Repeat = 0, parkedAgain
+			}
+			byKey[key] = c
+		}
+		if w.From.Before(c.Since) {
+			c.Since = w.From
+		}
+		if w.Rule != "" {
+			c.Rules = addTo(c.Rules, w.Rule)
+		}
+		if c.Text == "" {
+			c.Text = w.Note
+		}
+	}
+	var all []alerts.Condition
+	for _, key := range slices.Sorted(maps.Keys(byKey)) {
+		c := byKey[key]
+		portal, reason := c.Portals[0], ""
+		if c.Text != "" {
+			reason = "The reason: " + c.Text + ".\n"
+		}
+		since := c.Since.UTC().Format("2006-01-02 15:04")
+		if strings.HasPrefix(key, "undecided ") {
+			c.Title = fmt.Sprintf("You decide about the catch-up of portal %s: what has changed since %s UTC was not worked.", portal, since)
+			c.Over = fmt.Sprintf("no catch-up of portal %s waits for a decision any more.", portal)
+			c.Text = fmt.Sprintf("%sb24rules catchup run --portal %s catches up without limits, b24rules catchup drop --portal %s gives it up.", reason, portal, portal)
+		} else {
+			c.Title = fmt.Sprintf("Portal %s is not caught up: events since %s UTC are missing.", portal, since)
+			c.Over = fmt.Sprintf("serve has caught up on the missing events of portal %s, or you decide about them.", portal)
+			c.Text = fmt.Sprintf("%sserve tries again until it succeeds. b24rules status --portal %s shows how far it is.", reason, portal)
+		}
+		all = append(all, *c)
+	}
+	return all
 }
 
 // where names the place of a portal in the configuration.
@@ -234,8 +309,8 @@ func fewNames(all []string) string {
 	return strings.Join(all, ", ")
 }
 
-// own returns the faults that only this process sees: its rule files, and events that it
-// could not store.
+// own returns the faults that only this process sees: its configuration and rule files, and
+// events that it could not store.
 func (f *faults) own(_ context.Context, now time.Time) ([]alerts.Condition, error) {
 	var all []alerts.Condition
 	byFile := map[string]*alerts.Condition{}
@@ -249,6 +324,9 @@ func (f *faults) own(_ context.Context, now time.Time) ([]alerts.Condition, erro
 	}
 	for _, c := range byFile {
 		all = append(all, *c)
+	}
+	if o := f.outcome.Load(); o != nil {
+		all = append(all, o.conditions()...)
 	}
 	for portal, l := range f.losses.read(now) {
 		all = append(all, alerts.Condition{
@@ -276,6 +354,40 @@ func refusedFile(r fleet.Refused) *alerts.Condition {
 		c.Title = fmt.Sprintf("The rule file %s has errors. Its last valid version still runs.", r.File)
 	}
 	return c
+}
+
+// conditions are the refusals of a reload that no other alert is about.
+func (o *outcome) conditions() []alerts.Condition {
+	var all []alerts.Condition
+	if len(o.kept) > 0 {
+		text := strings.Join(o.kept[:min(len(o.kept), mostReasons)], "\n")
+		if more := len(o.kept) - mostReasons; more > 0 {
+			text += fmt.Sprintf("\nand %d more", more)
+		}
+		all = append(all, alerts.Condition{
+			Key: "reload", Repeat: urgentAgain,
+			Title: "The changed configuration or rules were refused. What ran before still runs.",
+			Over:  "the configuration and the rules are accepted.",
+			Text:  text + "\nMend it. b24rules reload shows whether it runs.",
+		})
+	}
+	for _, b := range o.older {
+		all = append(all, alerts.Condition{
+			Key: "configuration " + b.Name, Repeat: urgentAgain, Portals: []string{b.Name},
+			Title: fmt.Sprintf("The changed configuration of portal %s has errors. Its last valid one still runs.", b.Name),
+			Over:  fmt.Sprintf("portal %s no longer runs with an older configuration.", b.Name),
+			Text:  b.Reason(),
+		})
+	}
+	if n := len(o.Missing); n > 0 {
+		all = append(all, alerts.Condition{
+			Key: "reload removes portals", Repeat: urgentAgain, Portals: o.Missing,
+			Title: fmt.Sprintf("The changed configuration removes %d portals (%s) and was refused. They still run.", n, fewNames(o.Missing)),
+			Over:  "the configuration no longer waits for a confirmation.",
+			Text:  "If this is meant: b24rules reload --yes. Otherwise add the portals again.",
+		})
+	}
+	return all
 }
 
 // losses notes the portals whose events could not be stored. The zero value is ready.

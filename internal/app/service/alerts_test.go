@@ -21,6 +21,7 @@ import (
 	"github.com/b24rules/b24rules/internal/alerts"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -57,7 +58,7 @@ func newAlertWorld(t *testing.T) *alertWorld {
 	t.Cleanup(func() { _ = w.queue.Close() })
 	c := &settings{}
 	c.Store(&config.Config{Portals: []config.Portal{{Name: "acme"}}})
-	w.faults = &faults{config: c, queue: w.queue, backlogs: &backlogs{config: c, queue: w.queue, log: log}, losses: &losses{}}
+	w.faults = &faults{config: c, queue: w.queue, backlogs: &backlogs{config: c, queue: w.queue, log: log}, losses: &losses{}, outcome: &atomic.Pointer[outcome]{}}
 	w.keeper = &alerts.Keeper{
 		DB: w.queue.Database(), Shared: w.faults.shared, Log: log,
 		Receivers: Receivers([]config.AlertReceiver{{Name: "hook", Webhook: bitrix.Secret(server.URL)}}),
@@ -65,11 +66,11 @@ func newAlertWorld(t *testing.T) *alertWorld {
 	return w
 }
 
-// pass lets time pass for the alerts, with a look every few seconds.
+// pass lets time pass for the alerts, with a look every few seconds or, in a long time, minutes.
 func (w *alertWorld) pass(d time.Duration) {
 	w.t.Helper()
 	for end := w.now.Add(d); w.now.Before(end); {
-		w.now = w.now.Add(5 * time.Second)
+		w.now = w.now.Add(max(5*time.Second, d/200))
 		if err := w.keeper.Step(w.t.Context(), w.now); err != nil {
 			w.t.Fatal(err)
 		}
@@ -213,6 +214,70 @@ func TestAlertsOfPortalsThatDoNotRun(t *testing.T) {
 	}
 	for i := range want {
 		if !strings.Contains(got[i], want[i]) {
+			t.Errorf("message %q, want %q", got[i], want[i])
+		}
+	}
+}
+
+// TestAlertsOfWindows: a catch-up after lost events that does not end is a message, and one
+// that a person decides about is one. A pause of the portal ends none of them.
+func TestAlertsOfWindows(t *testing.T) {
+	w := newAlertWorld(t)
+	windows := catchup.NewWindows(w.queue.Database())
+	began := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	open := func(one catchup.Window) {
+		t.Helper()
+		one.Portal, one.From, one.To = "acme", began, began.Add(time.Minute)
+		if err := windows.Open(t.Context(), one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	drop := func() {
+		t.Helper()
+		all, err := windows.List(t.Context(), "acme")
+		if err == nil {
+			err = windows.Drop(t.Context(), all)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, why := range []string{"no process received events", eventNotStored} {
+		open(catchup.Window{Why: why})
+		w.pass(29 * time.Minute)
+		drop()
+		w.pass(time.Minute)
+	}
+	if got := w.take(); len(got) != 0 {
+		t.Errorf("messages about a catch-up that has ended: %q", got)
+	}
+	open(catchup.Window{Why: eventNotStored})
+	open(catchup.Window{Rule: "r", Why: "no process received events", Note: "ACCESS_DENIED", Next: time.Now().Add(time.Hour)})
+	open(catchup.Window{Rule: "s", Why: eventNotStored, Note: "downtime of 201h0m0s, catch_up.longest is 168h0m0s", Held: true})
+	w.pass(31 * time.Minute)
+	want := []string{
+		"Portal acme is not caught up: events since 2026-03-01 09:00 UTC are missing.\nThe reason: ACCESS_DENIED.\nserve tries again until",
+		"You decide about the catch-up of portal acme: what has changed since 2026-03-01 09:00 UTC was not worked.\nThe reason: downtime of 201h0m0s, catch_up.longest is 168h0m0s.\nb24rules catchup run --portal acme",
+	}
+	wantMessages(t, w.take(), want)
+	if err := w.queue.Pause(t.Context(), "acme", "", "stocktaking"); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(6 * time.Hour)
+	wantMessages(t, w.take(), nil)
+	drop()
+	w.pass(time.Minute)
+	wantMessages(t, w.take(), []string{"Over: no catch-up of portal acme waits for a decision any more.", "Over: serve has caught up on the missing events of portal acme"})
+}
+
+// wantMessages compares the beginnings of messages.
+func wantMessages(t *testing.T, got, want []string) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("messages: %q, want %q", got, want)
+	}
+	for i := range want {
+		if !strings.HasPrefix(got[i], want[i]) {
 			t.Errorf("message %q, want %q", got[i], want[i])
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/ingest"
-	"github.com/b24rules/b24rules/internal/reload"
 )
 
 // change is one change of the configuration while the service runs.
@@ -23,13 +22,13 @@ type change struct {
 	next map[string]*Portal
 	// removed are the names of portals that the new configuration does not have.
 	removed []string
-	answer  *reload.Answer
+	answer  *outcome
 }
 
 // apply makes the service run with another configuration. Portals that have not changed
 // do not notice it. A portal with errors keeps its configuration. It reports whether the
 // rules were loaded, too, and whether a rule file was still being written.
-func (s *Service) apply(c *config.Config, confirmed bool, a *reload.Answer) (applied, again bool) {
+func (s *Service) apply(c *config.Config, confirmed bool, a *outcome) (applied, again bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	ch := &change{Service: s, ctx: ctx, was: s.config.Load(), now: c, next: map[string]*Portal{}, answer: a}
@@ -43,7 +42,7 @@ func (s *Service) apply(c *config.Config, confirmed bool, a *reload.Answer) (app
 	if err := ch.makePortals(); err != nil {
 		ch.undo()
 		s.log.Error("keeping the current configuration", "error", err)
-		a.Refused = append(a.Refused, err.Error())
+		a.keep(err.Error())
 		return false, false
 	}
 	var source fleet.RuleSource
@@ -54,7 +53,7 @@ func (s *Service) apply(c *config.Config, confirmed bool, a *reload.Answer) (app
 	if err != nil {
 		ch.undo()
 		s.log.Error("keeping the current configuration and rules", "error", err)
-		a.Refused = append(a.Refused, err.Error())
+		a.keep(err.Error())
 		return true, false
 	}
 	s.config.Store(ch.now)
@@ -114,6 +113,7 @@ func (ch *change) keepBroken() {
 		ch.now.Portals = append(ch.now.Portals, *was)
 		ch.log.Error("portal's configuration is invalid, keeping the last valid one", "portal", b.Name, "findings", findingLines(b.Findings))
 		ch.refused(b, "portal "+b.Name+" keeps its last valid configuration")
+		ch.answer.older = append(ch.answer.older, b)
 		return true
 	})
 }

@@ -1,7 +1,9 @@
 package service_test
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/alerts"
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/demo"
@@ -334,4 +337,64 @@ func TestAddedPortal(t *testing.T) {
 	if h.Logged("first start with this portal") != 2 {
 		t.Error("the first start is not logged")
 	}
+}
+
+// TestAlertsOfRefusedReload: a configuration that is refused is a message, however often it is
+// read again, and so is one portal with errors, and portals that are removed by mistake. When
+// it is accepted, each is over. A portal that never ran has its hold, and no second message.
+func TestAlertsOfRefusedReload(t *testing.T) {
+	t.Parallel()
+	h, l := newLive(t, apptest.Options{})
+	var got messages
+	now := time.Now()
+	keeper := &alerts.Keeper{DB: h.Service.Queue().Database(), Own: h.Service.OwnFaults, Process: "host a", Receivers: []alerts.Receiver{{Name: "hook", Sink: &got}}, Log: slog.New(slog.DiscardHandler)}
+	after := func(what string, findings diag.List, do func(c *config.Config), want ...string) {
+		t.Helper()
+		l.mu.Lock()
+		l.findings = findings
+		l.mu.Unlock()
+		got = nil
+		for range 3 {
+			h.change(l, do)
+			for range 2 {
+				now = now.Add(15 * time.Second)
+				if err := keeper.Step(h.Context(), now); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if text := strings.Join(got, "\n--\n"); text != strings.Join(want, "\n--\n") {
+			t.Errorf("%s: messages\n%s", what, text)
+		}
+	}
+	wrong := diag.List{{Code: "unknown-key", Severity: diag.Error, Pos: diag.Pos{File: "b24rules.yaml", Line: 2, Column: 1}, Message: "unknown key limts"}}
+	after("an error", wrong, func(*config.Config) {},
+		"The changed configuration or rules were refused. What ran before still runs.\n"+wrong[0].String()+"\nMend it. b24rules reload shows whether it runs.")
+	after("no error", nil, func(*config.Config) {}, "Over: the configuration and the rules are accepted.")
+
+	main := h.Config().Portals[0]
+	broken := func(names ...string) func(c *config.Config) {
+		return func(c *config.Config) {
+			c.Portals, c.Broken = nil, nil
+			for _, name := range names {
+				c.Broken = append(c.Broken, config.BrokenPortal{Name: name, Findings: wrong, Token: main.Token})
+			}
+		}
+	}
+	after("a portal", nil, broken(main.Name, "never-ran"),
+		"The changed configuration of portal demo has errors. Its last valid one still runs.\n"+wrong[0].String())
+	after("removed", nil, broken(),
+		"Over: portal demo no longer runs with an older configuration.",
+		"The changed configuration removes 2 portals (demo, never-ran) and was refused. They still run.\nIf this is meant: b24rules reload --yes. Otherwise add the portals again.")
+	after("back", nil, func(c *config.Config) { c.Portals = []config.Portal{main} },
+		"Over: the configuration no longer waits for a confirmation.")
+}
+
+// messages are what a receiver of alerts has got.
+type messages []string
+
+// Send keeps a message.
+func (m *messages) Send(_ context.Context, one alerts.Message) error {
+	*m = append(*m, one.ForPeople())
+	return nil
 }

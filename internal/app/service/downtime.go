@@ -26,6 +26,8 @@ const (
 	longestGap = 3 * heartbeatEvery
 	// heartbeatsAtOnce is how many portals' heartbeats share a commit.
 	heartbeatsAtOnce = 100
+	// eventNotStored is why a window is opened after a lost event.
+	eventNotStored = "an event could not be stored"
 )
 
 // downtime notices when events may have been missed, and starts catch-up jobs.
@@ -114,7 +116,7 @@ func (d *downtime) heartbeat(ctx context.Context, p *Portal) (err error) {
 		from := now.Add(-max(gap, 0))
 		why := "no process received events"
 		if gap <= longestGap && p.started.Load() {
-			why = "an event could not be stored"
+			why = eventNotStored
 		}
 		if err := d.windows().Open(ctx, catchup.Window{Portal: p.Name, From: from, To: now, Why: why}); err != nil {
 			return err

@@ -3,7 +3,9 @@ package service
 import (
 	"context"
 	"net/http"
+	"time"
 
+	"github.com/b24rules/b24rules/internal/alerts"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 )
 
@@ -32,6 +34,11 @@ func (s *Service) Heartbeat(ctx context.Context, portal string) error {
 
 // WatchBacklog watches the backlogs until ctx ends.
 func (s *Service) WatchBacklog(ctx context.Context) { s.backlogs.watch(ctx) }
+
+// OwnFaults returns the faults that only this process sees.
+func (s *Service) OwnFaults(ctx context.Context, now time.Time) ([]alerts.Condition, error) {
+	return s.faults().own(ctx, now)
+}
 
 // Generation returns the rules that run now.
 func (s *Service) Generation() *fleet.Generation { return s.rules.Current() }

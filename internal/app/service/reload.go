@@ -47,28 +47,45 @@ func (s *Service) Reload() (again bool) {
 	return again
 }
 
+// outcome is the answer of a reload, and what of it alerts are about.
+type outcome struct {
+	reload.Answer
+	// kept are why the whole configuration or all rules stay as they were. Other
+	// alerts are about rule files and portals that do not run.
+	kept []string
+	// older are the portals whose configuration has errors, so that their older one runs.
+	older []config.BrokenPortal
+}
+
+// keep adds reasons why all stays as it was.
+func (o *outcome) keep(reasons ...string) {
+	o.Refused = append(o.Refused, reasons...)
+	o.kept = append(o.kept, reasons...)
+}
+
 // reload is Reload, and returns what has changed and what on disk does not run. With
 // confirmed, many portals may be removed.
 func (s *Service) reload(confirmed bool) (a reload.Answer, again bool) {
 	s.changing.Lock()
-	a, again = s.load(confirmed)
+	o, again := s.load(confirmed)
 	s.changing.Unlock()
 	if !again {
-		s.verdict.Store(&a)
+		s.outcome.Store(&o)
 	}
 	s.looks.add(context.Background())
 	s.ticks.add(context.Background())
-	return a, again
+	return o.Answer, again
 }
 
-func (s *Service) load(confirmed bool) (a reload.Answer, again bool) {
+func (s *Service) load(confirmed bool) (a outcome, again bool) {
 	a.Process = lease.Process()
 	for _, p := range s.portals.all() { // new rules may be about new fields
 		p.Client.ForgetFields(time.Now())
 	}
 	if s.reread != nil {
 		c, refused, waits := s.reread.again(s)
-		a.Refused, again = refused, waits
+		a.keep(refused...)
+		again = waits
 		if c != nil {
 			if applied, changing := s.apply(c, confirmed, &a); applied {
 				return a, changing
@@ -78,7 +95,7 @@ func (s *Service) load(confirmed bool) (a reload.Answer, again bool) {
 	before, now, err := s.rules.Load()
 	if err != nil {
 		s.log.Error("keeping the current rules", "error", err)
-		a.Refused = append(a.Refused, fmt.Sprintf("the rules: %v", err))
+		a.keep(fmt.Sprintf("the rules: %v", err))
 		return a, again
 	}
 	s.rulesLoaded(before, now, &a)
@@ -86,7 +103,7 @@ func (s *Service) load(confirmed bool) (a reload.Answer, again bool) {
 }
 
 // rulesLoaded tells the log, the answer and the keeper of a load of the rules.
-func (s *Service) rulesLoaded(before, now *fleet.Generation, a *reload.Answer) {
+func (s *Service) rulesLoaded(before, now *fleet.Generation, a *outcome) {
 	a.Changes = append(a.Changes, fleet.LogChanges(s.log, before, now)...)
 	var texts []string
 	portals := map[string][]string{}

@@ -25,7 +25,6 @@ import (
 	"github.com/b24rules/b24rules/internal/ledger"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/redact"
-	"github.com/b24rules/b24rules/internal/reload"
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
@@ -71,9 +70,8 @@ type Service struct {
 	pollers  pollers
 	changing sync.Mutex // one change of the configuration at a time
 	// waits are the keys of the configuration whose change needs a restart. changing guards it.
-	waits []string
-	// verdict is what the last reload has said; nil before one.
-	verdict atomic.Pointer[reload.Answer]
+	waits   []string
+	outcome atomic.Pointer[outcome] // of the last reload; nil before one
 }
 
 // New opens the database and the portals. The caller closes the service.
