@@ -61,11 +61,13 @@ type connOf struct {
 // Guard bounds the connections that a server accepts from the returned listener,
 // which the server must use instead of ln.
 func (c *Conns) Guard(s *http.Server, ln net.Listener) net.Listener {
+	c.mu.Lock() // Stats may be read before the server starts
 	c.Most = cmp.Or(c.Most, 1000)
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
 	c.open = map[net.Conn]*conn{}
+	c.mu.Unlock()
 	s.ConnState = c.state
 	s.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
 		return context.WithValue(ctx, connKey{}, connOf{c, nc})
