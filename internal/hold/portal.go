@@ -11,8 +11,7 @@ import (
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
-// probeGap is the shortest time between two probes that runs ask for. A portal
-// that has just answered is not at fault.
+// probeGap is the shortest time between two probes that runs ask for.
 const probeGap = 5 * time.Second
 
 // Options are what a Portal needs. All fields but Changed are required.
@@ -58,32 +57,55 @@ func NewPortal(opt Options) *Portal {
 
 // Judge reports whether an error of a call is the portal's fault and not the
 // run's. The run then waits for the end of the hold, without an attempt. Judge
-// asks the portal, unless it has answered in the last seconds. Without an answer
-// the run also waits: a process that ends must not park it.
+// asks the portal, at most once in probeGap: an answer from before the error does
+// not show that the portal is fine, so Judge waits for the next probe. Without an
+// answer the run also waits: a process that ends must not park it.
 func (p *Portal) Judge(ctx context.Context, err error) (held bool) {
 	if bitrix.FaultOf(err) == bitrix.NoFault {
 		return false
 	}
+	failed := time.Now()
+	for {
+		current, held, wait := p.probeFor(ctx, failed)
+		if current == nil && wait <= 0 {
+			return held
+		}
+		var gap <-chan time.Time
+		var done chan struct{}
+		if current != nil {
+			done = current.done
+		} else {
+			gap = time.After(wait)
+		}
+		select {
+		case <-done:
+			return current.held
+		case <-gap:
+		case <-ctx.Done():
+			return true
+		}
+	}
+}
+
+// probeFor returns the probe that decides about an error, and starts it when its time has
+// come. Without a probe it returns how long to wait for it; 0 means that held is known.
+func (p *Portal) probeFor(ctx context.Context, failed time.Time) (current *probe, held bool, wait time.Duration) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	switch {
 	case p.hold != nil:
-		p.mu.Unlock()
-		return true
-	case p.probing == nil && time.Since(p.fine) < probeGap:
-		p.mu.Unlock()
-		return false
-	case p.probing == nil:
-		p.probing = &probe{done: make(chan struct{})}
-		go p.ask(context.WithoutCancel(ctx), p.probing)
+		return nil, true, 0
+	case p.fine.After(failed):
+		return nil, false, 0 // the probe of another run has succeeded since
+	case p.probing != nil:
+		return p.probing, false, 0
 	}
-	current := p.probing
-	p.mu.Unlock()
-	select {
-	case <-current.done:
-		return current.held
-	case <-ctx.Done():
-		return true
+	if wait = probeGap - time.Since(p.fine); wait > 0 {
+		return nil, false, wait
 	}
+	p.probing = &probe{done: make(chan struct{})}
+	go p.ask(context.WithoutCancel(ctx), p.probing)
+	return p.probing, false, 0
 }
 
 // ask sends a probe and applies its answer.

@@ -176,6 +176,40 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// TestJudgeAfterAGoodAnswer holds that a good answer does not decide about a later error: the
+// portal may have failed in between. It is asked again, once for all, when its time has come.
+func TestJudgeAfterAGoodAnswer(t *testing.T) {
+	for _, answer := range []error{nil, down} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld()
+			w.set(nil, nil)
+			if w.portal.Judge(t.Context(), down) {
+				t.Error("held, but the portal answers")
+			}
+			time.Sleep(time.Second)
+			w.set(answer, nil)
+			start := time.Now()
+			var wg sync.WaitGroup
+			for range 20 {
+				wg.Go(func() {
+					if held := w.portal.Judge(t.Context(), down); held != (answer != nil) {
+						t.Errorf("held %v, the portal answers with %v", held, answer)
+					}
+				})
+			}
+			wg.Wait()
+			if n := len(w.asked()); n != 2 || time.Since(start) > 5*time.Second { // a probe takes a second
+				t.Errorf("%d probes, %s", n, time.Since(start))
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if answer == nil && !w.portal.Judge(ctx, down) {
+				t.Error("a run that is stopped before the next probe does not wait")
+			}
+		})
+	}
+}
+
 // TestProbes holds when a held portal is asked, and that it ends automatically.
 func TestProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package service_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -9,7 +10,9 @@ import (
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // ofTheEngine are the methods that only the engine calls here.
@@ -252,4 +255,74 @@ func (h *harness) holds() []queue.Hold {
 		h.T.Fatal(err)
 	}
 	return all
+}
+
+// TestRefusedOnPostgres is TestEverythingRefused in real time on PostgreSQL: under one refusal
+// after another all runs wait, the time of the next probe comes, and all is worked without a command.
+func TestRefusedOnPostgres(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, apptest.Options{Database: testkit.NewPostgres(t), Limits: config.Limits{Attempts: 1}})
+	refuse := func(code string, status int) emulator.Fault {
+		return emulator.Fault{Kind: emulator.FaultRefuse, Code: code, Status: status}
+	}
+	const deals = 5
+	for _, tt := range []struct {
+		name  string
+		fault emulator.Fault
+	}{
+		{"a revoked webhook", refuse("INVALID_CREDENTIALS", 401)},
+		{"a page of the provider", emulator.Fault{Kind: emulator.FaultHTML, Status: 502}},
+		{"overload", refuse("OVERLOAD_LIMIT", 429)},
+	} {
+		var faults []emulator.Fault
+		for _, method := range ofTheEngine {
+			f := tt.fault
+			f.Method = method
+			faults = append(faults, f)
+		}
+		if err := h.Portal.SetFaults(faults...); err != nil {
+			t.Fatal(err)
+		}
+		var added []int
+		for range deals {
+			deal, err := h.People.AddDeal(h.Context(), tt.name, row("Nails", "1", "2"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			added = append(added, deal)
+		}
+		h.Until(tt.name+": held, and all runs wait", func() bool {
+			s, holds := h.States(), h.holds()
+			return len(holds) == 1 && holds[0].Rule == "" && s[queue.Waiting] >= deals && s[queue.Running] == 0
+		})
+		if n := h.States()[queue.Parked]; n != 0 {
+			t.Errorf("%s: %d runs are parked under it", tt.name, n)
+		}
+		if err := h.Portal.SetFaults(); err != nil {
+			t.Fatal(err)
+		}
+		h.Until(tt.name+": the hold has ended", func() bool {
+			h.probesAged(time.Hour)
+			return len(h.holds()) == 0
+		})
+		h.Wait()
+		if n := h.States()[queue.Parked]; n != 0 {
+			t.Errorf("%s: %d runs are parked after it", tt.name, n)
+		}
+		for _, deal := range added {
+			apptest.WantNames(t, h.Elements(deal), "Nails × 2")
+		}
+	}
+}
+
+// probesAged makes the next probes of holds come earlier, as if so much time had passed.
+func (h *harness) probesAged(by time.Duration) {
+	h.T.Helper()
+	err := h.Service.Queue().Database().Write(h.Context(), func(ctx context.Context, tx store.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE b24_hold SET probe_at = probe_at - $1`, by.Microseconds())
+		return err
+	})
+	if err != nil {
+		h.T.Fatal(err)
+	}
 }
