@@ -22,6 +22,7 @@ func TestGenerated(t *testing.T) {
 	for file, want := range map[string][]byte{
 		"../schemas/rules.schema.json": schema,
 		"actions.md":                   describe.Manual(actions.All),
+		"catalogue.md":                 catalogueManual(t),
 	} {
 		if *update {
 			if err := os.WriteFile(file, want, 0o666); err != nil {

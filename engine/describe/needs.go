@@ -35,6 +35,9 @@ func NeedsOf(r *engine.Rule, inputs map[string]any) Needs {
 	var out Needs
 	sc := engine.Scope{Vars: map[string]any{engine.NameInputs: inputs}, Machine: formula.NewMachine(context.Background())}
 	for _, s := range r.AllSteps() {
+		if readsCalendar(s) {
+			out.Methods = append(out.Methods, calendarMethod)
+		}
 		if s.Action.Methods != nil {
 			out.Methods = append(out.Methods, s.Action.Methods(s.Types)...)
 			continue

@@ -23,8 +23,8 @@ const (
 
 var (
 	fileOrder = []string{"<<", "version", "title", "inputs", "vars", "rules"}
-	ruleOrder = []string{"<<", "title", "on", "entity", "when", "owner", "debounce", "limits", "portals", "steps", "deleted"}
-	stepOrder = []string{"<<", "id", "when", "once", "for_each", "limit", verb, "timeout", "retry", "on_error"}
+	ruleOrder = []string{"<<", "title", "moved", "about", "on", "entity", "when", "owner", "debounce", "limits", "portals", "steps", "deleted"}
+	stepOrder = []string{"<<", "id", "when", "at", "entered", "once", "for_each", "limit", verb, "timeout", "retry", "on_error"}
 )
 
 // verb means the action of a step, whatever its name.

@@ -17,20 +17,18 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/docs"
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/doctor"
 	"github.com/b24rules/b24rules/internal/app/setup"
-	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/snapshot"
 	"github.com/b24rules/b24rules/rules"
 )
 
 var initCmd = &command{
 	name:  "init",
-	args:  "[--webhook URL] [--rules SET] [--input NAME=VALUE] [--token TOKEN] [--portal NAME] [--listen ADDR] [--ci github|gitlab|none] [--yes] [DIR]",
+	args:  "[--webhook URL] [--rules SET] [--input NAME=VALUE] [--token TOKEN] [--portal NAME] [--listen ADDR] [--ci github|gitlab|none] [--lang en|ru] [--yes] [DIR]",
 	short: "make a configuration for a portal, with a rule set and its tests",
-	long: `Init asks for the URL of an inbound webhook and for a rule set. It asks the portal for
+	long: `Init asks for the URL of an inbound webhook and for a rule set of the catalogue. It asks the portal for
 everything else: lists and smart processes by their names, fields by their titles. Then
 it writes to DIR, by default the current folder:
 
@@ -53,8 +51,9 @@ Exit codes: 0 success, 1 the portal lacks something that the rules need, 2 usage
 		fs.StringVar(&n.token, "token", "", "the application `TOKEN` of the outbound webhook")
 		fs.StringVar(&n.portal, "portal", "main", "the `NAME` of the portal in the configuration")
 		fs.StringVar(&n.listen, "listen", "127.0.0.1:8400", "where serve listens for events: `ADDR`")
-		fs.StringVar(&n.set, "rules", "", "the rule `SET`: "+strings.Join(shippedSets(), " or "))
+		fs.StringVar(&n.set, "rules", "", "the rule `SET`: a name of b24rules catalogue list")
 		fs.StringVar(&n.ci, "ci", "github", "write a job for `NAME`: github, gitlab or none")
+		fs.StringVar(&n.lang, "lang", "en", "print the titles of rule sets in `LANG`: en or ru")
 		fs.BoolVar(&n.yes, "yes", false, "ask nothing")
 		fs.Func("input", "the value of an input: `NAME=VALUE`, a number or what people call it; can be repeated", func(text string) error {
 			name, value, ok := strings.Cut(text, "=")
@@ -70,22 +69,14 @@ Exit codes: 0 success, 1 the portal lacks something that the rules need, 2 usage
 
 // initialisation is one run of the command.
 type initialisation struct {
-	webhook, token, portal, listen, set, ci string
-	yes                                     bool
-	given                                   map[string]string // inputs
+	webhook, token, portal, listen, set, ci, lang string
+	yes                                           bool
+	given                                         map[string]string // inputs
+	found                                         rules.Set         // the rule set
+	variables                                     []string          // of the environment, for secret inputs
 
 	lines chan string // of stdin
 	env   environment
-}
-
-// shippedSets are the names of the included rule sets.
-func shippedSets() []string {
-	entries, _ := rules.FS.ReadDir(".") // embedded
-	var out []string
-	for _, e := range entries {
-		out = append(out, strings.TrimSuffix(e.Name(), ".yaml"))
-	}
-	return out
 }
 
 func (n *initialisation) run(ctx context.Context, env environment, args []string) error {
@@ -95,9 +86,12 @@ func (n *initialisation) run(ctx context.Context, env environment, args []string
 	if err := oneOf("ci", n.ci, "github", "gitlab", "none"); err != nil {
 		return err
 	}
+	if err := oneOf("lang", n.lang, languages...); err != nil {
+		return err
+	}
 	if n.set != "" {
-		if err := oneOf("rules", n.set, shippedSets()...); err != nil {
-			return err
+		if _, err := catalogueSet([]string{n.set}); err != nil {
+			return usagef("--rules: %v", err)
 		}
 	}
 	dir := "."
@@ -211,25 +205,28 @@ func (n *initialisation) connect(ctx context.Context) (*bitrix.Client, string, e
 
 // choose chooses the rule set and its inputs.
 func (n *initialisation) choose(ctx context.Context, portal *snapshot.Snapshot) (*setup.Inputs, error) {
-	for n.set == "" {
-		for _, name := range shippedSets() {
-			set, err := n.load(name)
-			if err != nil {
-				return nil, err
-			}
-			n.env.say("  %-16s %s", name, set.Title)
+	if n.set == "" {
+		if err := listCatalogue(environment{Std: Std{Out: n.env.Err}, actions: n.env.actions}, "text", n.lang, nil); err != nil {
+			return nil, err
 		}
-		answer, err := n.ask(ctx, "Rule set:", "name it with --rules "+strings.Join(shippedSets(), "|"))
+	}
+	for n.set == "" {
+		answer, err := n.ask(ctx, "Rule set:", "name it with --rules NAME, b24rules catalogue list shows the names")
 		if err != nil {
 			return nil, err
 		}
-		if slices.Contains(shippedSets(), answer) {
-			n.set = answer
-		} else if near := diag.Closest(answer, shippedSets()); near != "" {
-			n.env.say("there is no rule set %q, did you mean %s?", answer, near)
+		if set, err := catalogueSet([]string{answer}); err == nil {
+			n.set = set.Name
+		} else if answer != "" {
+			n.env.say("%v", err)
 		}
 	}
-	set, err := n.load(n.set)
+	found, err := catalogueSet([]string{n.set})
+	if err != nil {
+		return nil, err
+	}
+	n.found = found
+	set, err := compileSet(n.env, n.found)
 	if err != nil {
 		return nil, err
 	}
@@ -255,6 +252,11 @@ func (n *initialisation) input(ctx context.Context, inputs *setup.Inputs, in eng
 			return usagef("--input %s: %v", in.Name, err)
 		}
 		return nil
+	}
+	if in.Type == engine.TypeSecret {
+		// A secret belongs into the environment, not into a file that may be in git.
+		n.variables = append(n.variables, secretVariable(in.Name))
+		return inputs.Put(in.Name, "${"+secretVariable(in.Name)+"}")
 	}
 	if guess, ok := inputs.Guess(in); ok {
 		return inputs.Put(in.Name, guess)
@@ -282,16 +284,6 @@ func (n *initialisation) input(ctx context.Context, inputs *setup.Inputs, in eng
 	}
 }
 
-// load compiles an included rule set.
-func (n *initialisation) load(name string) (*engine.RuleSet, error) {
-	data, err := rules.FS.ReadFile(name + ".yaml")
-	if err != nil {
-		return nil, err
-	}
-	set, list := load.File(name+".yaml", data, n.env.actions)
-	return set, list.Err()
-}
-
 // examine checks that the portal has what the rules need.
 func (n *initialisation) examine(ctx context.Context, client *bitrix.Client, inputs *setup.Inputs) error {
 	values, _ := inputs.Set.BindInputs(inputs.Values)
@@ -317,14 +309,6 @@ func (n *initialisation) examine(ctx context.Context, client *bitrix.Client, inp
 
 // files are the files to write.
 func (n *initialisation) files(portal *snapshot.Snapshot, inputs *setup.Inputs) ([]setup.File, error) {
-	text, err := rules.FS.ReadFile(n.set + ".yaml")
-	if err != nil {
-		return nil, err
-	}
-	test, err := rules.Tests.ReadFile(n.set + "_test.yaml")
-	if err != nil {
-		return nil, err
-	}
 	known, err := portal.Encode()
 	if err != nil {
 		return nil, err
@@ -335,13 +319,14 @@ func (n *initialisation) files(portal *snapshot.Snapshot, inputs *setup.Inputs) 
 	}
 	out := []setup.File{
 		{Path: config.DefaultFile, Data: n.configuration(inputs)},
-		{Path: "rules/" + n.set + ".yaml", Data: text},
-		{Path: "rules/" + n.set + "_test.yaml", Data: test},
 		{Path: "rules/" + snapshot.FileName(n.portal), Data: known},
 		{Path: "secrets/" + n.portal + ".webhook", Data: []byte(n.webhook + "\n"), Secret: true},
 		{Path: "secrets/" + n.portal + ".token", Data: []byte(token + "\n"), Secret: true},
 		{Path: "secrets/.gitignore", Data: []byte("*\n")},
 		{Path: ".vscode/settings.json", Data: []byte(editorSettings)},
+	}
+	for _, f := range setFiles(n.found) {
+		out = append(out, setup.File{Path: "rules/" + f.Path, Data: f.Data})
 	}
 	for _, s := range fileSchemas {
 		data, err := s.build(n.env.actions)
@@ -401,6 +386,9 @@ func (n *initialisation) report(dir string, files []setup.File) error {
 	}
 	if n.token == "" {
 		n.env.say("next: make an outbound webhook for the events of the rules (docs/portal.md), and put its application token into %s", filepath.Join(dir, "secrets", n.portal+".token"))
+	}
+	for _, name := range n.variables {
+		n.env.say("next: set the variable %s of the environment, also for serve", name)
 	}
 	at := filepath.Join(dir, config.DefaultFile)
 	_, err := fmt.Fprintf(n.env.Out, "b24rules doctor --config %[1]s\nb24rules serve --config %[1]s\n", at)

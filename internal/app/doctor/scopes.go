@@ -7,19 +7,6 @@ import (
 	"strings"
 )
 
-// scopeOf are the permissions for methods, by the first part of the method's name.
-// Methods of the platform, such as profile and event.bind, need none.
-// https://apidocs.bitrix24.com/api-reference/scopes/permissions.html
-var scopeOf = map[string]string{
-	"ai": "ai_admin", "biconnector": "biconnector", "bizproc": "bizproc", "booking": "booking", "calendar": "calendar", "catalog": "catalog",
-	"crm": "crm", "department": "department", "disk": "disk", "documentgenerator": "documentgenerator", "entity": "entity",
-	"im": "im", "imbot": "imbot", "imconnector": "imopenlines", "imopenlines": "imopenlines", "landing": "landing", "lists": "lists",
-	"log": "log", "mailservice": "mailservice", "messageservice": "messageservice", "pay_system": "pay_system", "placement": "placement",
-	"pull": "pull", "rpa": "rpa", "sale": "sale", "sign": "sign.b2e", "sonet_group": "sonet_group", "task": "task", "tasks": "task",
-	"telephony": "telephony", "timeman": "timeman", "user": "user", "userconsent": "userconsent", "userfieldconfig": "userfieldconfig",
-	"voximplant": "telephony",
-}
-
 // scopes compares the permissions of the credentials with the methods of the rules.
 // https://apidocs.bitrix24.com/api-reference/common/system/scope.html
 func (x *examination) scopes(ctx context.Context, name string) {
@@ -30,7 +17,7 @@ func (x *examination) scopes(ctx context.Context, name string) {
 	}
 	required := map[string][]string{} // scope -> rules
 	for _, id := range sortedKeys(x.needs) {
-		for _, scope := range x.scopesOf(id) {
+		for _, scope := range x.needs[id].Scopes() {
 			required[scope] = append(required[scope], id)
 		}
 	}
@@ -54,27 +41,6 @@ func (x *examination) scopes(ctx context.Context, name string) {
 		return
 	}
 	x.add(name, OK, fmt.Sprintf("the rules need %s", orNothing(sortedKeys(required))), "")
-}
-
-// scopesOf returns the permissions that a rule needs.
-func (x *examination) scopesOf(rule string) []string {
-	var out []string
-	needs := x.needs[rule]
-	for _, p := range needs.Places {
-		if p.List > 0 {
-			out = append(out, "lists")
-		} else {
-			out = append(out, "crm")
-		}
-	}
-	for _, method := range needs.Methods {
-		first, _, _ := strings.Cut(method, ".")
-		if scope, ok := scopeOf[first]; ok {
-			out = append(out, scope)
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
 }
 
 func orNothing(names []string) string {

@@ -1,0 +1,48 @@
+package docs_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/engine/describe"
+	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/rules"
+)
+
+const catalogueHead = `# The catalogue
+
+<!-- made by make gen from the rule sets in rules/ -->
+
+These rule sets are part of the program. Each does one thing, has inputs for what differs between portals, and has tests that reach all of it.
+A copy is yours: change its texts and its conditions as you like.
+
+` + "```sh" + `
+b24rules catalogue list lead                # those with a word in their name or title; --lang ru prints titles in Russian
+b24rules catalogue show won-invoice         # what it does, its inputs, the permissions of the webhook, and what it costs
+b24rules catalogue add won-invoice          # copies it and its tests to rules/
+b24rules test rules/won-invoice.yaml
+` + "```" + `
+
+` + "`b24rules init`" + ` makes a whole configuration for a rule set and asks the portal for the inputs ([portal.md](portal.md)).
+
+| name | what it does | по-русски | permissions |
+| --- | --- | --- | --- |
+`
+
+// catalogueManual is the page about the catalogue.
+func catalogueManual(t *testing.T) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	b.WriteString(catalogueHead)
+	for _, s := range rules.Catalogue() {
+		set, list := load.File(s.Name+".yaml", s.Rules, actions.All)
+		if err := list.Err(); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.Name, set.Title, s.Russian, strings.Join(describe.Scopes(set), ", "))
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,251 @@
+package cli
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/describe"
+	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/app/setup"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/rules"
+)
+
+var catalogueCmd = &command{
+	name:  "catalogue",
+	args:  "COMMAND",
+	short: "rule sets that are ready to use",
+	long: `The catalogue has rule sets for what people often ask for. Each does one thing, has
+inputs for what differs between portals, and has tests. Add copies one into your
+folder: it is yours then, and you may change it.`,
+	setup: func(*flag.FlagSet) runFunc { return nil },
+	subs:  []*command{catalogueListCmd, catalogueShowCmd, catalogueAddCmd},
+}
+
+var catalogueListCmd = &command{
+	name:  "catalogue list",
+	args:  "[--lang en|ru] [--format text|json] [WORD...]",
+	short: "list the rule sets",
+	long: `List prints the name and the title of each rule set. With words it prints those that
+have all of them in their name or in a title.
+
+Exit codes: 0 success, 1 no rule set has the words, 2 usage error.`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		format := fs.String("format", "text", "print as `FORMAT`: text or json")
+		lang := langFlag(fs)
+		return func(_ context.Context, env environment, words []string) error {
+			if err := oneOf("format", *format, "text", "json"); err != nil {
+				return err
+			}
+			if err := oneOf("lang", *lang, languages...); err != nil {
+				return err
+			}
+			return listCatalogue(env, *format, *lang, words)
+		}
+	},
+}
+
+var catalogueShowCmd = &command{
+	name:  "catalogue show",
+	args:  "[--file | --tests] NAME",
+	short: "describe a rule set",
+	long: `Show prints the titles of a rule set, the permissions that its webhook needs, its
+inputs, what it does and what it costs. With --file it prints the rule file, with
+--tests its tests.
+
+Exit codes: 0 success, 2 usage error.`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		file := fs.Bool("file", false, "print the rule file")
+		tests := fs.Bool("tests", false, "print the tests")
+		return func(_ context.Context, env environment, args []string) error {
+			if *file && *tests {
+				return usagef("--file and --tests cannot be combined")
+			}
+			set, err := catalogueSet(args)
+			switch {
+			case err != nil:
+				return err
+			case *file:
+				_, err = env.Out.Write(set.Rules)
+			case *tests:
+				_, err = env.Out.Write(set.Tests)
+			default:
+				err = showSet(env, set)
+			}
+			return err
+		}
+	},
+}
+
+var catalogueAddCmd = &command{
+	name:  "catalogue add",
+	args:  "NAME [DIR]",
+	short: "copy a rule set and its tests into a folder",
+	long: `Add copies a rule set and its tests to DIR, by default the folder rules. It replaces no
+file. It prints what the configuration of a portal needs for its inputs; b24rules init
+asks the portal for them.
+
+Exit codes: 0 success, 2 usage error, 3 the files exist or cannot be written.`,
+	setup: func(*flag.FlagSet) runFunc {
+		return func(_ context.Context, env environment, args []string) error {
+			dir := "rules"
+			if len(args) == 2 {
+				dir = args[1]
+				args = args[:1]
+			}
+			set, err := catalogueSet(args)
+			if err != nil {
+				return err
+			}
+			return addSet(env, set, dir)
+		}
+	},
+}
+
+// languages are the languages of titles.
+var languages = []string{"en", "ru"}
+
+func langFlag(fs *flag.FlagSet) *string {
+	return fs.String("lang", "en", "print titles in `LANG`: en or ru")
+}
+
+// catalogueSet returns the rule set that the arguments name.
+func catalogueSet(args []string) (rules.Set, error) {
+	if len(args) != 1 {
+		return rules.Set{}, usagef("want the name of one rule set: b24rules catalogue list shows them")
+	}
+	set, ok := rules.Find(args[0])
+	if !ok {
+		text := fmt.Sprintf("the catalogue has no rule set %q", args[0])
+		if near := diag.Closest(args[0], rules.Names()); near != "" {
+			text += fmt.Sprintf(" (did you mean %s?)", near)
+		}
+		return rules.Set{}, &usageError{text}
+	}
+	return set, nil
+}
+
+// compileSet compiles a rule set of the catalogue.
+func compileSet(env environment, s rules.Set) (*engine.RuleSet, error) {
+	set, list := load.File(s.Name+".yaml", s.Rules, env.actions)
+	return set, list.Err()
+}
+
+// listedSet is the JSON form of a rule set of the catalogue.
+type listedSet struct {
+	Name    string `json:"name"`
+	Title   string `json:"title"`
+	Russian string `json:"title_ru"`
+}
+
+func listCatalogue(env environment, format, lang string, words []string) error {
+	out := []listedSet{}
+	for _, s := range rules.Catalogue() {
+		set, err := compileSet(env, s)
+		if err != nil {
+			return err
+		}
+		text := strings.ToLower(s.Name + " " + set.Title + " " + s.Russian)
+		if slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, strings.ToLower(w)) }) {
+			continue
+		}
+		out = append(out, listedSet{Name: s.Name, Title: set.Title, Russian: s.Russian})
+	}
+	if format == "json" {
+		if err := report.WriteJSON(env.Out, out); err != nil {
+			return err
+		}
+	} else if err := writeSets(env.Out, lang, out); err != nil {
+		return err
+	}
+	if len(out) == 0 {
+		env.say("no rule set has %s in its name or title", diag.Alternatives(words))
+		return errFindings
+	}
+	return nil
+}
+
+// writeSets prints a rule set in each line.
+func writeSets(w io.Writer, lang string, sets []listedSet) error {
+	for _, s := range sets {
+		title := s.Title
+		if lang == "ru" {
+			title = s.Russian
+		}
+		if _, err := fmt.Fprintf(w, "%-21s %s\n", s.Name, title); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// showSet describes a rule set.
+func showSet(env environment, s rules.Set) error {
+	set, err := compileSet(env, s)
+	if err != nil {
+		return err
+	}
+	scopes := "none"
+	if list := describe.Scopes(set); len(list) > 0 {
+		scopes = strings.Join(list, ", ")
+	}
+	if _, err := fmt.Fprintf(env.Out, "%s\n%s\n%s\npermissions of the webhook: %s\n\n", s.Name, set.Title, s.Russian, scopes); err != nil {
+		return err
+	}
+	if err := report.WriteRules(env.Out, "text", []*engine.RuleSet{set}); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(env.Out, "\nb24rules catalogue add %s\n", s.Name)
+	return err
+}
+
+// addSet writes the files of a rule set.
+func addSet(env environment, s rules.Set, dir string) error {
+	set, err := compileSet(env, s)
+	if err != nil {
+		return err
+	}
+	files := setFiles(s)
+	if err := setup.Write(dir, files); err != nil {
+		return config.Plain(err)
+	}
+	for _, f := range files {
+		env.say("wrote %s", filepath.Join(dir, f.Path))
+	}
+	if len(set.Inputs) > 0 {
+		env.say("the portals need its inputs in %s:", config.DefaultFile)
+		if _, err := fmt.Fprintf(env.Out, "    inputs:\n      %s:\n", s.Name); err != nil {
+			return err
+		}
+	}
+	for _, in := range set.Inputs {
+		value, mark := "", ""
+		switch {
+		case in.Type == engine.TypeSecret:
+			value = " ${" + secretVariable(in.Name) + "}"
+		case in.HasDefault:
+			value, mark = " "+fmt.Sprint(in.Default), "# "
+		}
+		if _, err := fmt.Fprintf(env.Out, "        %s%s:%s # %s\n", mark, in.Name, value, in.Title); err != nil {
+			return err
+		}
+	}
+	env.say("next: b24rules test %s", filepath.Join(dir, s.Name+".yaml"))
+	return nil
+}
+
+// setFiles are the files of a rule set, for the folder rules.
+func setFiles(s rules.Set) []setup.File {
+	return []setup.File{{Path: s.Name + ".yaml", Data: s.Rules}, {Path: s.Name + "_test.yaml", Data: s.Tests}}
+}
+
+// secretVariable is the variable of the environment for a secret input.
+func secretVariable(input string) string { return "B24RULES_" + strings.ToUpper(input) }
