@@ -143,7 +143,7 @@ func confirm(call Call, a Answer) Answer {
 
 // Later is a client for work that can wait, such as the first sync of a list.
 // Its calls travel in the room that others leave in their requests. If they
-// travel alone, they leave a tenth of a burst to the others. After a minute in the
+// travel alone, they leave two requests of a burst to the others. After a minute in the
 // queue a call has the rank of the others. The caller still closes the client.
 type Later struct{ *Client }
 

@@ -111,29 +111,29 @@ func (l *Listing) After(ctx context.Context, do func(context.Context, ...Call) [
 }
 
 // Highest returns the highest id of the rows, so that a listing to which others add
-// rows in the meantime has an end. It is 0 when there are no rows, or when the portal does not order
-// them as it is asked to.
-func (l *Listing) Highest(ctx context.Context, do func(context.Context, ...Call) []Answer) (int, error) {
+// rows in the meantime has an end. The id is 0 when there are no rows. known is false when
+// the answer does not show that the portal orders the rows as it is asked to.
+func (l *Listing) Highest(ctx context.Context, do func(context.Context, ...Call) []Answer) (id int, known bool, err error) {
 	params := l.page(0)
 	params[l.Order] = map[string]any{l.ID: "DESC"}
 	rows, err := DecodeRows(l.Method, do(ctx, Call{Method: l.Method, Params: params})[0], l.Wrapper)
-	if err != nil || len(rows) < 2 { // one row shows no order
-		return 0, err
+	if err != nil || len(rows) == 1 { // one row shows no order
+		return 0, false, err
 	}
 	highest, before := 0, 0
 	for i, raw := range rows {
 		id, err := l.id(raw)
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
 		if i == 0 {
 			highest = id
 		} else if id >= before {
-			return 0, nil
+			return 0, false, nil
 		}
 		before = id
 	}
-	return highest, nil
+	return highest, true, nil
 }
 
 // id is the id of a row.

@@ -143,11 +143,11 @@ func (m *merger) answerFromAll(of *merge, k *mergedCall, call Call, answer Answe
 		return unsure, true, nil
 	}
 	m.learn(of, len(rows), max(1, len(k.ownersOf(rows))-1)) // the last one may have more rows on the next page
-	found = m.askWitnesses(k, rows)
+	found = m.askWitnesses(of, k, rows)
 	if found == refuted && k.next() == byRange {
 		m.ended(of, &mergedCall{form: k.form, first: k.first}, refuted, true, nil)
 		k.form = byRange
-		found = m.askWitnesses(k, rows)
+		found = m.askWitnesses(of, k, rows)
 	}
 	if found == unsure {
 		k.all(merged{unmerged: true})
@@ -228,7 +228,7 @@ func (k *mergedCall) split(rows []json.RawMessage) (byOwner map[string][]json.Ra
 // of which it has seen rows. The rows of both, and of no other owner, prove the
 // form. A portal that reads only the first owner, takes a list for a number or
 // ignores an end of a range does not return them.
-func (m *merger) askWitnesses(k *mergedCall, rows []json.RawMessage) verdict {
+func (m *merger) askWitnesses(of *merge, k *mergedCall, rows []json.RawMessage) verdict {
 	two := k.witnesses(rows)
 	if two == nil {
 		return unsure
@@ -269,6 +269,7 @@ func (m *merger) askWitnesses(k *mergedCall, rows []json.RawMessage) verdict {
 	case more:
 		return unsure // the next page may have strangers, or the other owner's rows
 	case len(found) == 2:
+		m.learn(of, len(rows), 2) // more exactly than the page, which may have had a part of the rows of each
 		return proven
 	}
 	return refuted

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"fmt"
+	"io"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -53,9 +55,19 @@ func (b daily) caseSync(ctx context.Context) error {
 func (b daily) syncOnce(ctx context.Context, s *site, dir string) (row, error) {
 	s.portal.Reset()
 	cmd := exec.CommandContext(ctx, b.binary, "sync", "--config", filepath.Join(dir, "b24rules.yaml"), "--rule", "deal-shipments")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if b.trace != "" {
+		f, err := b.traceFile("sync")
+		if err != nil {
+			return row{}, err
+		}
+		defer f.Close()
+		cmd.Stderr = io.MultiWriter(&out, f)
+	}
 	start := time.Now()
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return row{}, fmt.Errorf("sync: %w: %s", err, text)
+	if err := cmd.Run(); err != nil {
+		return row{}, fmt.Errorf("sync: %w: %s", err, out.Bytes())
 	}
 	wall, st := time.Since(start), s.portal.Stats()
 	return row{

@@ -94,10 +94,7 @@ func (b *bench) startIn(ctx context.Context, dir string) (*engine, error) {
 	var log io.Reader = stderr
 	closeTrace := func() {}
 	if b.trace != "" {
-		if err := os.MkdirAll(b.trace, 0o700); err != nil {
-			return nil, err
-		}
-		f, err := os.OpenFile(filepath.Join(b.trace, filepath.Base(dir)+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		f, err := b.traceFile(filepath.Base(dir))
 		if err != nil {
 			return nil, err
 		}
@@ -244,4 +241,12 @@ func (e *engine) stop() error {
 func (e *engine) postUpdates(ctx context.Context, portal string, deals []int, connections int) error {
 	_, err := post(ctx, e.hook+portal, connections, deals)
 	return err
+}
+
+// traceFile opens the log of the engine or the command with this name for more lines.
+func (b *bench) traceFile(name string) (*os.File, error) {
+	if err := os.MkdirAll(b.trace, 0o700); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(filepath.Join(b.trace, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 }

@@ -67,12 +67,8 @@ func (f *Feeder) Work(ctx context.Context, claimed *jobs.Claimed) error {
 	}
 	for j.Stage < j.stages() || j.Downtime != nil && !j.Ready {
 		was := j
-		wait, err := f.feed(ctx, reader, &j, claimed)
+		err := f.feed(ctx, reader, &j, claimed)
 		switch {
-		case err == nil && wait:
-			if err := f.pause(ctx); err != nil {
-				return err
-			}
 		case err == nil:
 		case ctx.Err() != nil || errors.Is(err, jobs.ErrLost) || passes(err) || f.PortalDown(ctx, err):
 			return err
@@ -183,30 +179,38 @@ func (f *Feeder) pause(ctx context.Context) error {
 	}
 }
 
-// feed prepares a job or adds its next page. wait says that there was no room for a
-// page.
-func (f *Feeder) feed(ctx context.Context, reader *Reader, j *Job, claimed *jobs.Claimed) (wait bool, err error) {
+// feed prepares a job or adds its next page, when there is room for its runs. A page
+// without runs needs none, so what deleted entities left is searched while runs wait.
+func (f *Feeder) feed(ctx context.Context, reader *Reader, j *Job, claimed *jobs.Claimed) error {
 	if j.Downtime != nil && !j.Ready {
 		prepared, err := f.Prepare(ctx, *j)
 		if err != nil {
-			return false, err
+			return err
 		}
 		prepared.Ready = true
 		if err := prepared.keepMissing(f.Missing(prepared)); err != nil {
-			return false, err
+			return err
 		}
 		*j = prepared
-		return false, claimed.Progress(ctx, j)
-	}
-	pending, err := f.Queue.Pending(ctx, j.Portal, j.Rule)
-	if err != nil || pending >= maxOpenRuns {
-		return true, err
+		return claimed.Progress(ctx, j)
 	}
 	typeID, ids, _, err := j.Next(ctx, reader)
 	if err != nil {
-		return false, err
+		return err
 	}
-	return false, f.put(ctx, j, typeID, ids, claimed)
+	for len(ids) > 0 {
+		pending, err := f.Queue.Pending(ctx, j.Portal, j.Rule)
+		if err != nil {
+			return err
+		}
+		if pending < maxOpenRuns {
+			break
+		}
+		if err := f.pause(ctx); err != nil {
+			return err
+		}
+	}
+	return f.put(ctx, j, typeID, ids, claimed)
 }
 
 // maxRoutes is how many runs one page of the queue takes.

@@ -66,9 +66,10 @@ type Job struct {
 	// id that was read of the current one.
 	Stage int `json:"stage"`
 	After int `json:"after"`
-	// Last is the id at which the current place ends: records that are added later are
-	// those of the job's own runs. 0 means that it ends without further records.
-	Last int `json:"last,omitempty"`
+	// Ends has the id at which each place ended when the job started: records that are added
+	// later are those of the job's own runs. 0 means that the place was empty, and unknownEnd
+	// that it ends without further records.
+	Ends []int `json:"ends,omitempty"`
 	// Read is how many rows of the current type were read.
 	Read int `json:"read,omitempty"`
 	// Missing are the entities of the current place that do not exist any more, and
@@ -139,7 +140,7 @@ func (j Job) Over() bool { return !j.Finished.IsZero() || j.Failed != "" }
 
 // nextStage ends the current type or place.
 func (j *Job) nextStage() {
-	j.Stage, j.After, j.Last, j.Read, j.Missing, j.Owners = j.Stage+1, 0, 0, 0, nil, 0
+	j.Stage, j.After, j.Read, j.Missing, j.Owners = j.Stage+1, 0, 0, nil, 0
 }
 
 // stages returns the number of types and leftovers.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
@@ -232,6 +233,9 @@ func numbers(raw json.RawMessage) []int {
 // Next reads the next entities of a job, and advances the job without storing it.
 // more is false at its end.
 func (j *Job) Next(ctx context.Context, r *Reader) (typeID int, ids []int, more bool, err error) {
+	if err := j.findEnds(ctx, r); err != nil {
+		return 0, nil, false, err
+	}
 	var again bool
 	switch {
 	case j.Stage >= j.stages():
@@ -264,6 +268,36 @@ func (j *Job) Next(ctx context.Context, r *Reader) (typeID int, ids []int, more 
 	return typeID, ids, j.Stage < j.stages(), nil
 }
 
+// unknownEnd stands in Job.Ends for a place whose end is not known.
+const unknownEnd = -1
+
+// findEnds notes where the places end before the job's runs add records to them. A place
+// whose end the portal does not tell is read to its end.
+func (j *Job) findEnds(ctx context.Context, r *Reader) error {
+	if len(j.Ends) == len(j.Leftovers) {
+		return nil
+	}
+	ends, errs := make([]int, len(j.Leftovers)), make([]error, len(j.Leftovers))
+	var reads sync.WaitGroup
+	for i, place := range j.Leftovers {
+		reads.Go(func() {
+			id, known, err := place.records().Highest(ctx, r.portal.Do)
+			if ends[i] = id; !known {
+				ends[i] = unknownEnd
+			}
+			if err != nil && !Permanent(err) {
+				errs[i] = err
+			}
+		})
+	}
+	reads.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	j.Ends = ends
+	return nil
+}
+
 // note keeps the ids that a job has read after an id: the search for what deleted entities
 // left needs them again. They are not whole if another process has read the first ones.
 func (r *Reader) note(j *Job, after int, ids []int) {
@@ -293,16 +327,15 @@ const (
 // credentials may have lost the right to see them.
 func (j *Job) missing(ctx context.Context, r *Reader) (ids []int, again bool, err error) {
 	place := j.Leftovers[j.Stage-len(j.Types)]
-	if j.After == 0 {
-		if j.Last, err = place.records().Highest(ctx, r.portal.Do); err != nil {
-			return nil, false, err
-		}
+	end := j.Ends[j.Stage-len(j.Types)]
+	if end == 0 {
+		return nil, false, nil
 	}
 	owners, last, again, all, err := r.owners(ctx, place, j.After)
 	if err != nil {
 		return nil, false, err
 	}
-	again = again && (j.Last == 0 || last < j.Last)
+	again = again && (end == unknownEnd || last < end)
 	if len(owners) > 0 {
 		if ids, err = r.gone(ctx, j.id(), place.TypeID, owners, all); err != nil {
 			return nil, false, err

@@ -122,6 +122,56 @@ func TestSweep(t *testing.T) {
 }
 
 // ceil is how many requests of 1,000 rows n rows take.
+// TestSweepOfOwnRecords: a job does not read the records that its own runs have added.
+func TestSweepOfOwnRecords(t *testing.T) {
+	p := newSweepPortal(t, func(h http.Handler) http.Handler { return h })
+	for _, addedBefore := range []bool{false, true} {
+		list := 48
+		if addedBefore {
+			list = 49
+		}
+		p.server.AddList(emulator.List{ID: list, Name: fmt.Sprint("List ", list), Fields: []emulator.ListField{{ID: list, Code: "DEAL", Type: "N"}}})
+		add := func(n, deal int) {
+			var calls []bitrix.Call
+			for range n {
+				calls = append(calls, bitrix.Call{Method: "lists.element.add", Write: true, Params: map[string]any{
+					"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": list, "ELEMENT_CODE": fmt.Sprint(rand.Uint64()),
+					"FIELDS": map[string]any{"NAME": "x", fmt.Sprint("PROPERTY_", list): deal},
+				}})
+			}
+			p.must(t, calls)
+		}
+		if addedBefore {
+			add(60, p.gone[0])
+		}
+		j := Job{Portal: "acme", Rule: "r", Types: []int{2}, Leftovers: []Leftover{{TypeID: 2, List: list, ListType: "lists", Field: "DEAL"}}}
+		r := NewReader(p)
+		if _, _, _, err := j.Next(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		add(1500, p.gone[1])
+		before := p.server.Stats().Commands["lists.element.get"]
+		var gone []int
+		for more := true; more; {
+			leftovers := j.Stage >= len(j.Types)
+			_, ids, again, err := j.Next(t.Context(), r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if more = again; leftovers {
+				gone = append(gone, ids...)
+			}
+		}
+		pages := p.server.Stats().Commands["lists.element.get"] - before
+		if !addedBefore && (pages > 0 || len(gone) > 0) {
+			t.Errorf("%d pages of a list that was empty were read, and %v found", pages, gone)
+		}
+		if addedBefore && (pages > 20 || !slices.Contains(gone, p.gone[0])) {
+			t.Errorf("%d pages were read, and %v found, want %d", pages, gone, p.gone[0])
+		}
+	}
+}
+
 func ceil(n int) int { return (n + pageRows - 1) / pageRows }
 
 // bend changes what a portal answers to the commands of a batch, or to a single call.

@@ -166,15 +166,10 @@ func (p *pool) call(ctx context.Context, r *Run) (err error) {
 // priorities is how many there are.
 const priorities = int(Backfill) + 1
 
-// backfillWorkers bounds how many runs of a backfill one portal executes at the
-// same time. A live run of the same entity cannot overtake them, so it waits for their
-// requests: some seconds. Four hundred runs fill the batches of their reads.
-const backfillWorkers = 400
-
 // A shard is the part of the pool for one portal.
 type shard struct {
 	portal  string
-	workers int          // Options.Workers
+	workers int          // Options.Workers, for live runs and again for those of backfills
 	lease   *lease.Lease // nil where no other process can work the portal
 
 	// Only the committer uses these: the number of the claims whose commit is not
@@ -190,13 +185,14 @@ type shard struct {
 }
 
 // room returns how many more runs of a priority may start. Runs of a backfill do
-// not take the room of live ones.
+// not take the room of live ones, and start none while live ones fill theirs. A live run of
+// an entity cannot overtake one of a backfill, so it waits for that one's requests.
 func (s *shard) room(p Priority) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	room := s.workers - s.running[Live] - s.running[Backfill]
+	room := s.workers - s.running[Live]
 	if p == Backfill {
-		room = min(room, backfillWorkers-s.running[Backfill])
+		room -= s.running[Backfill]
 	}
 	return max(room, 0)
 }

@@ -50,8 +50,9 @@ const (
 	// firstPause is the pause after a first refusal. It doubles up to maxPause.
 	firstPause = 500 * time.Millisecond
 	maxPause   = 30 * time.Second
-	// kept is the part of a burst that requests which can wait leave to the others.
-	kept = 0.1
+	// kept is how many requests of a burst those that can wait leave to the others: a
+	// single event reads and writes.
+	kept = 2
 	// provenBy is how many requests leave one after the other while the level of
 	// the bucket is unknown. If other programs have filled it, the portal refuses
 	// one of them and not several at once.
@@ -73,7 +74,7 @@ func NewBucket(capacity, drain float64, shared bool) *Bucket {
 }
 
 // Wait returns how long to wait until there is room for a request. A request
-// that can wait leaves a tenth of a burst to the others.
+// that can wait leaves two of a burst to the others.
 func (b *Bucket) Wait(now time.Time, canWait bool) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -86,7 +87,7 @@ func (b *Bucket) Wait(now time.Time, canWait bool) time.Duration {
 	b.pass(now)
 	capacity := b.capacity
 	if canWait {
-		capacity *= 1 - kept
+		capacity = max(1, capacity-kept)
 	}
 	over := b.level + 1 - capacity
 	if over <= 0 {
