@@ -58,7 +58,7 @@ func (b daily) syncOnce(ctx context.Context, s *site, dir string) (row, error) {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if b.trace != "" {
-		f, err := b.traceFile("sync")
+		f, err := traceFile(b.trace, "sync")
 		if err != nil {
 			return row{}, err
 		}

@@ -94,7 +94,7 @@ func (b *bench) startIn(ctx context.Context, dir string) (*engine, error) {
 	var log io.Reader = stderr
 	closeTrace := func() {}
 	if b.trace != "" {
-		f, err := b.traceFile(filepath.Base(dir))
+		f, err := traceFile(b.trace, filepath.Base(dir))
 		if err != nil {
 			return nil, err
 		}
@@ -244,9 +244,9 @@ func (e *engine) postUpdates(ctx context.Context, portal string, deals []int, co
 }
 
 // traceFile opens the log of the engine or the command with this name for more lines.
-func (b *bench) traceFile(name string) (*os.File, error) {
-	if err := os.MkdirAll(b.trace, 0o700); err != nil {
+func traceFile(dir, name string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	return os.OpenFile(filepath.Join(b.trace, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	return os.OpenFile(filepath.Join(dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 }

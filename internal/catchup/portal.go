@@ -268,7 +268,7 @@ func (j *Job) Next(ctx context.Context, r *Reader) (typeID int, ids []int, more 
 	return typeID, ids, j.Stage < j.stages(), nil
 }
 
-// unknownEnd stands in Job.Ends for a place whose end is not known.
+// unknownEnd is the entry in Job.Ends of a place whose end is not known.
 const unknownEnd = -1
 
 // findEnds notes where the places end before the job's runs add records to them. A place
