@@ -13,8 +13,11 @@ import (
 // RuleSet is one compiled rule file. It never changes and is safe for concurrent use.
 type RuleSet struct {
 	// Name is the file's name without folder and extension: "deal-shipments". The
-	// configuration gives inputs under this name.
+	// configuration gives inputs under this name. An instance has its own name behind it:
+	// "deal-shipments@spb".
 	Name string
+	// Instance is the name of the instance, "" when the set is none.
+	Instance string
 	// Title is the file's title, "" when it has none.
 	Title string
 	// File is the path of the file, as the caller gave it.

@@ -50,7 +50,7 @@ func checkConflicts(sets []*engine.RuleSet, across bool) diag.List {
 
 // overlaps reports whether two steps can both run for one entity.
 func overlaps(a, b *effect) bool {
-	return a.step != b.step && a.deleted == b.deleted && share(a.rule.Portals, b.rule.Portals) && !exclusive(a.conditions(), b.conditions())
+	return (a.step != b.step || a.rule != b.rule) && a.deleted == b.deleted && share(a.rule.Portals, b.rule.Portals) && !exclusive(a.conditions(), b.conditions())
 }
 
 func (e *effect) conditions() []string {

@@ -129,6 +129,9 @@ func newCycleGraph(sets []*engine.RuleSet) *cycleGraph {
 // subscribers lists the rules that an effect starts by an operation.
 func (g *cycleGraph) subscribers(e *effect, op string) []cycleNode {
 	key := op + strconv.Itoa(e.typ) + e.Event
+	if e.Kind == engine.TouchRule {
+		key += engine.InstanceSign + e.rule.Set.Instance
+	}
 	out, ok := g.subscribed[key]
 	if !ok {
 		for _, r := range g.rules {
@@ -144,7 +147,7 @@ func (g *cycleGraph) subscribers(e *effect, op string) []cycleNode {
 // starts reports whether the event of an effect starts a rule.
 func starts(e *effect, r *engine.Rule, op string) bool {
 	if e.Kind == engine.TouchRule {
-		return r.ID == e.Event
+		return slices.Contains(e.rule.Set.Started(e.Event), r.ID)
 	}
 	if e.Kind == engine.TouchOther {
 		return e.step.When == nil && e.rule.When == nil && slices.ContainsFunc(r.Triggers, func(t engine.Trigger) bool { return t.Code == e.Event })

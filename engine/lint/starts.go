@@ -27,7 +27,12 @@ func checkStarts(sets []*engine.RuleSet, rules map[string]*engine.Rule, list *di
 
 func checkStart(s *engine.RuleSet, e *effect, rules map[string]*engine.Rule, list *diag.List) {
 	name := e.startedRule()
-	target := rules[name]
+	var target *engine.Rule
+	for _, id := range s.Started(name) {
+		if target == nil {
+			target = rules[id]
+		}
+	}
 	id := e.step.Types.Arg("id")
 	warn := func(format string, args ...any) *diag.Finding {
 		return s.Source.WithEnd(e.node(), list.Warnf(s.Source.Pos(e.node()), "start-rule", format, args...))

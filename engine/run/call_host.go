@@ -56,12 +56,15 @@ func (h *callHost) Made(place string, id int, what engine.MadeWhat) {
 // Start notes the runs that follow.
 func (h *callHost) Start(rule string, ids []int) error {
 	var r *engine.Rule
-	if h.x.run.Rule != nil {
-		r = h.x.run.Rule(rule)
+	for _, id := range h.x.rule.Set.Started(rule) {
+		if r == nil && h.x.run.Rule != nil {
+			r = h.x.run.Rule(id)
+		}
 	}
 	if r == nil {
 		return engine.ParkError("rule %q is not among the rules of portal %s, so nothing can start it", rule, h.x.run.Portal)
 	}
+	rule = r.ID
 	about, ok := r.Subject()
 	if !ok {
 		return engine.ParkError("rule %q does not say what its runs are for: give it about", rule)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,10 +37,16 @@ type Config struct {
 	Portals []Portal
 	// Broken are the portals that Usable has found.
 	Broken []BrokenPortal
-	// Files are the other files that were read, with secrets.
+	// Notes are the findings that are no errors.
+	Notes diag.List
+	// Files are the other files that were read: those of portals, and with secrets.
 	Files []string
+	// Folder has a file for each portal; "" if the configuration itself has them.
+	Folder string
 
 	afterPortals int // the line of the key after portals
+	// concerns are the portals that findings concern, by the text of the finding.
+	concerns map[string][]string
 	// Only is the one portal whose runs a command executes if several processes share
 	// a PostgreSQL database. "" means all portals.
 	Only    string
@@ -98,7 +105,9 @@ type Portal struct {
 	Dates map[string]bool
 	// Inputs are the values of the rule sets' inputs.
 	Inputs Inputs
-	Pos    diag.Pos
+	// Tags are words with which commands and waves select portals.
+	Tags []string
+	Pos  diag.Pos
 }
 
 // Log configures the log.
@@ -173,7 +182,8 @@ type layout struct {
 	DatabaseFile         scalar       `yaml:"database_file" doc:"instead of database: a file with its value"`
 	DatabasePasswordFile scalar       `yaml:"database_password_file" doc:"a file with the password of a PostgreSQL database"`
 	Rules                scalars      `yaml:"rules" doc:"files and folders of rule sets, relative to this file" example:"[rules]"`
-	Portals              portalFiles  `yaml:"portals" doc:"the portals by names that you choose; a portal sends its events to /hooks/NAME"`
+	Portals              portalFiles  `yaml:"portals" doc:"the portals by names that you choose, or a folder with a file NAME.yaml for each; a portal sends its events to /hooks/NAME"`
+	Defaults             portalBlock  `yaml:"defaults" doc:"keys for all portals; what a portal has itself wins"`
 	Log                  logFile      `yaml:"log" doc:"the log"`
 	Limits               Limits       `yaml:"limits" doc:"limits and retries"`
 	History              History      `yaml:"history" doc:"how long finished runs are kept"`
@@ -211,6 +221,8 @@ type portalFile struct {
 	Plan                 scalar     `yaml:"plan" words:"standard enterprise unlimited" default:"standard" doc:"the plan of the portal, which sets its rate limit"`
 	Shared               bool       `yaml:"shared" default:"false" doc:"other programs at this address use the portal's rate limit too: start with half of it, without a burst"`
 	Inputs               Inputs     `yaml:"inputs" doc:"the inputs of rule sets: the file name without its ending, the input, the value" example:"{deal-shipments: {list: 47}}"`
+	Use                  uses       `yaml:"use" doc:"the rule sets that the portal runs, with their inputs, instead of inputs; without it the portal runs all" example:"{deal-shipments: {list: 47}, invoice-total: off}"`
+	Tags                 scalars    `yaml:"tags" doc:"words with which commands select portals: --portal tag=WORD" example:"[canary]"`
 	TLS                  tlsFile    `yaml:"tls" doc:"how the portal's certificate is checked"`
 	TimeZone             scalar     `yaml:"time_zone" doc:"the portal's time zone; without it times stay unchanged" example:"Europe/Moscow"`
 	Language             scalar     `yaml:"language" words:"en ru" default:"en" doc:"the language of names of months and of numbers in formulas"`
@@ -261,7 +273,7 @@ func Read(path string) (*Config, diag.List, error) {
 // file. env returns the variables of the environment.
 func Parse(path string, data []byte, env func(string) (string, bool)) (*Config, diag.List) {
 	f, list := yamlfile.Parse(path, data)
-	r := &reader{file: f, dir: filepath.Dir(path), env: env, list: list}
+	r := &reader{file: f, env: env, list: list, warned: map[string]bool{}, concerns: map[string][]string{}}
 	if f.Root == nil {
 		if !list.HasErrors() {
 			r.list.Errorf(diag.Pos{File: path, Line: 1, Column: 1}, "empty-file", "the configuration is empty").Hint = "it needs rules and portals"
@@ -271,6 +283,9 @@ func Parse(path string, data []byte, env func(string) (string, bool)) (*Config, 
 	var in layout
 	r.list.Add(yamlfile.Decode(f, f.Root, &in)...)
 	c := r.config(&in)
+	c.concerns = r.concerns
 	r.list.Sort()
+	r.list = slices.CompactFunc(r.list, func(a, b diag.Finding) bool { return keyOf(a) == keyOf(b) }) // of several portals with the same defaults
+	c.Notes = slices.DeleteFunc(slices.Clone(r.list), func(f diag.Finding) bool { return f.Severity == diag.Error })
 	return c, r.list
 }

@@ -40,7 +40,7 @@ func (r *reader) database(in *layout) string {
 		if filepath.IsAbs(path) {
 			return "sqlite:" + filepath.Clean(path)
 		}
-		return "sqlite:" + filepath.Join(r.dir, path)
+		return "sqlite:" + filepath.Join(filepath.Dir(r.file.Pos(r.file.Root).File), path)
 	}
 	if in.DatabasePasswordFile.set() {
 		if text, ok = r.withPassword(text, in.DatabasePasswordFile); !ok {

@@ -23,13 +23,13 @@ func (r *reader) readableByOthers(pos diag.Pos, path, what string) {
 }
 
 // literalSecret warns when the configuration itself holds a secret that others can read.
-// It warns once.
+// It warns once for each file.
 func (r *reader) literalSecret(s scalar) {
-	if s.bad || !s.set() || r.warned || strings.TrimSpace(variable.ReplaceAllLiteralString(s.text, "")) == "" {
+	if s.bad || !s.set() || r.harmless || r.warned[s.pos.File] || strings.TrimSpace(variable.ReplaceAllLiteralString(s.text, "")) == "" {
 		return
 	}
-	r.warned = true
-	path := r.file.Pos(r.file.Root).File
+	path := s.pos.File
+	r.warned[path] = true
 	r.readableByOthers(s.pos, path, filepath.Base(path))
 }
 

@@ -99,33 +99,13 @@ func (c *catchUpBlock) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	return wrongType(c.pos, "want off, on or limits such as catch_up: {longest: 7d, entities: 5000, margin: 10m}")
 }
 
-// portalFiles are the portals in the order of the file.
-type portalFiles struct {
-	all []namedPortal
-	pos diag.Pos
-}
-
-type namedPortal struct {
-	name string
-	pos  diag.Pos
-	portalFile
-}
-
-// UnmarshalNode implements yamlfile.NodeUnmarshaler.
-func (p *portalFiles) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
-	p.pos = f.Pos(n)
-	m, list := f.Mapping(n)
-	for _, e := range m.Entries {
-		one := namedPortal{name: e.Name, pos: f.Pos(e.Key)}
-		list.Add(yamlfile.Decode(f, e.Value, &one.portalFile)...)
-		p.all = append(p.all, one)
-	}
-	return list
-}
-
 // Inputs holds the inputs of a portal: rule set, input, value.
 type Inputs struct {
 	Sets []SetInputs
+	// Only says that the portal runs only the rule sets of Sets: it has use.
+	Only bool
+	// Off are the rule sets that use switches off. They are not among Sets.
+	Off []SetInputs
 	// env returns the variables for secrets; nil has none.
 	env func(name string) (string, bool)
 }
@@ -145,10 +125,12 @@ func NewInputs(values map[string]map[string]string) Inputs {
 
 // SetInputs are the inputs of one rule set.
 type SetInputs struct {
-	// Name is the name of the rule set, Pos its place in the file.
+	// Name is the name of the rule set, or of its instance: SET@NAME. Pos is its place in the
+	// file of the portal, or in the defaults.
 	Name   string
 	Pos    diag.Pos
 	values []inputValue
+	home   diag.Pos // the place in the portal for what is missing
 }
 
 type inputValue struct {
@@ -161,15 +143,20 @@ type inputValue struct {
 func (t *Inputs) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	sets, list := f.Mapping(n)
 	for _, e := range sets.Entries {
-		set := SetInputs{Name: e.Name, Pos: f.Pos(e.Key)}
-		values, found := f.Mapping(e.Value)
-		list.Add(found...)
-		for _, v := range values.Entries {
-			in := inputValue{name: v.Name, pos: f.Pos(v.Key)}
-			list.Add(in.UnmarshalNode(f, v.Value)...)
-			set.values = append(set.values, in)
-		}
+		set := SetInputs{Name: e.Name, Pos: f.Pos(e.Key), home: f.Pos(e.Key)}
+		list.Add(set.read(f, e.Value)...)
 		t.Sets = append(t.Sets, set)
+	}
+	return list
+}
+
+// read reads the values of the inputs.
+func (s *SetInputs) read(f *yamlfile.File, n *yaml.Node) diag.List {
+	values, list := f.Mapping(n)
+	for _, v := range values.Entries {
+		in := inputValue{name: v.Name, pos: f.Pos(v.Key)}
+		list.Add(in.UnmarshalNode(f, v.Value)...)
+		s.values = append(s.values, in)
 	}
 	return list
 }
@@ -211,7 +198,8 @@ func (s SetInputs) Values() map[string]string {
 }
 
 // Place is the position of an input's value, or of its name for an input that
-// the rule set does not know. A missing input has the position of its rule set.
+// the rule set does not know. A missing input has the position of its rule set in the portal,
+// or of the portal if only the defaults have that.
 func (s SetInputs) Place(input string, known bool) diag.Pos {
 	for _, v := range s.values {
 		switch {
@@ -220,6 +208,9 @@ func (s SetInputs) Place(input string, known bool) diag.Pos {
 		case v.name == input:
 			return v.pos
 		}
+	}
+	if s.home.Line > 0 {
+		return s.home
 	}
 	return s.Pos
 }

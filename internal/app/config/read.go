@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,13 +24,16 @@ import (
 // reader makes a Config from the keys of a file, and collects findings.
 type reader struct {
 	file *yamlfile.File
-	dir  string
 	env  func(string) (string, bool)
 	list diag.List
-	// files are the files with secrets that were read.
+	// files are the other files that were read.
 	files []string
-	// warned says that the file is known to be readable by others.
-	warned bool
+	// warned are the files that are known to be readable by others. harmless says that the
+	// secrets are those of an emulator.
+	warned   map[string]bool
+	harmless bool
+	// concerns is that of Config.
+	concerns map[string][]string
 }
 
 func (r *reader) errorf(pos diag.Pos, code, format string, args ...any) *diag.Finding {
@@ -71,7 +75,7 @@ func (r *reader) config(in *layout) *Config {
 	c.Files = r.files
 	r.log(c, in.Log)
 	c.Alerts = r.alerts(in.Alerts)
-	r.misplacedVariables(r.file.Root)
+	r.misplacedVariables(r.file, r.file.Root)
 	if in.Console.set() && in.Console.text != "false" {
 		r.later(in.Console.pos, "the console is", "remove it")
 	}
@@ -119,7 +123,7 @@ func (r *reader) place(keys ...string) diag.Pos {
 	return r.file.Pos(n)
 }
 
-// path resolves a path of the file.
+// path resolves a path. It is relative to the folder of the file that has it.
 func (r *reader) path(s scalar) string {
 	if s.text == "" {
 		r.errorf(s.pos, "invalid-value", "an empty path")
@@ -128,7 +132,7 @@ func (r *reader) path(s scalar) string {
 	if filepath.IsAbs(s.text) {
 		return filepath.Clean(s.text)
 	}
-	return filepath.Join(r.dir, s.text)
+	return filepath.Join(filepath.Dir(s.pos.File), s.text)
 }
 
 func (r *reader) listen(key string, s scalar, example string) string {
@@ -144,38 +148,64 @@ func (r *reader) listen(key string, s scalar, example string) string {
 var portalName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
 func (r *reader) portals(c *Config, in *layout, root diag.Pos) {
-	if len(in.Portals.all) == 0 {
+	switch {
+	case in.Portals.folder.set():
+		r.folder(c, &in.Portals)
+	case in.Portals.folder.bad:
+	case len(in.Portals.all) == 0:
 		pos := root
 		if in.Portals.pos.Line > 0 {
 			pos = in.Portals.pos
 		}
 		r.errorf(pos, "missing-key", "the configuration needs at least one portal").Hint = "portals: {main: {webhook: …, application_token: …}}"
 	}
-	for _, p := range in.Portals.all {
-		if !portalName.MatchString(p.name) {
-			r.errorf(p.pos, "invalid-value", "portal name %q cannot be part of a URL", p.name).Hint = "write up to 63 letters, digits, dots, dashes and underscores"
-		}
-		c.Portals = append(c.Portals, r.portal(p))
+	if in.Defaults.node != nil {
+		r.misplacedName(in.Defaults.file, in.Defaults.node)
 	}
+	for _, p := range in.Portals.all {
+		before := len(r.list)
+		c.Portals = append(c.Portals, r.onePortal(p, &in.Defaults))
+		for _, f := range r.list[before:] {
+			r.concerns[keyOf(f)] = append(r.concerns[keyOf(f)], p.name)
+		}
+	}
+	r.someUse(c.Portals)
+}
+
+// keyOf tells findings from each other.
+func keyOf(f diag.Finding) string { return f.Code + " " + f.String() }
+
+// onePortal reads a portal with its defaults.
+func (r *reader) onePortal(p namedPortal, defaults *portalBlock) Portal {
+	r.list.Add(p.found...)
+	if !portalName.MatchString(p.name) {
+		r.errorf(p.pos, "invalid-value", "portal name %q cannot be part of a URL", p.name).Hint = "write up to 63 letters, digits, dots, dashes and underscores"
+	}
+	if p.unread {
+		return Portal{Name: p.name, Pos: p.pos}
+	}
+	if p.node != nil {
+		r.misplacedName(p.file, p.node)
+		if p.file != r.file {
+			r.misplacedVariables(p.file, p.node)
+		}
+	}
+	p.withDefaults(defaults)
+	p.withName()
+	return r.portal(p)
 }
 
 func (r *reader) portal(p namedPortal) Portal {
-	out := Portal{Name: p.name, Pos: p.pos, Plan: bitrix.PlanStandard, Shared: p.Shared, Insecure: p.TLS.InsecureSkipVerify, Inputs: p.Inputs}
-	out.Inputs.env = r.env
+	out := Portal{Name: p.name, Pos: p.pos, Plan: bitrix.PlanStandard, Shared: p.Shared, Insecure: p.TLS.InsecureSkipVerify, Inputs: r.rules(p), Tags: r.tags(p.Tags)}
 	if p.OAuth.set() {
 		if out.OAuth = r.oauth(p); out.OAuth != nil {
 			r.connection(p, p.OAuth.Portal.pos, out.OAuth.Portal)
 		}
 	} else {
-		warned := r.warned
-		if isLoopback(p.Webhook.text) {
-			r.warned = true // the secrets of an emulator are none
-		}
+		r.harmless = isLoopback(p.Webhook.text)
 		out.Webhook = r.webhook(p)
 		out.Token = r.token(p)
-		if isLoopback(p.Webhook.text) {
-			r.warned = warned
-		}
+		r.harmless = false
 		r.connection(p, firstSet(p.Webhook, p.WebhookFile).pos, out.Webhook.Reveal())
 	}
 	if p.Plan.set() {
@@ -200,6 +230,22 @@ func (r *reader) portal(p namedPortal) Portal {
 		p.Encoding.text = strings.ToLower(p.Encoding.text)
 		if r.words(p.Encoding, "encoding", "utf-8", string(bitrix.Windows1251)) && p.Encoding.text != "utf-8" {
 			out.Encoding = bitrix.Encoding(p.Encoding.text)
+		}
+	}
+	return out
+}
+
+// tags reads words that select portals.
+func (r *reader) tags(in scalars) []string {
+	var out []string
+	for _, s := range in.all {
+		switch {
+		case !instanceName(s.text):
+			r.errorf(s.pos, "invalid-value", "%q cannot be a tag", s.text).Hint = "write letters, digits, dashes and underscores"
+		case slices.Contains(out, s.text):
+			r.errorf(s.pos, "invalid-value", "the portal has the tag %s twice", s.text).Hint = "remove one"
+		default:
+			out = append(out, s.text)
 		}
 	}
 	return out

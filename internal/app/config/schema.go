@@ -30,10 +30,18 @@ func (c *catchUpBlock) NodeSchema() yamlfile.Schema {
 
 // NodeSchema implements yamlfile.NodeSchema.
 func (p *portalFiles) NodeSchema() yamlfile.Schema {
-	return yamlfile.Schema{
+	return yamlfile.AnySchema(yamlfile.Schema{
 		"type": "object", "minProperties": 1, "propertyNames": yamlfile.Schema{"pattern": portalName.String()},
 		"additionalProperties": yamlfile.SchemaFor[portalFile](),
-	}
+	}, yamlfile.Schema{"type": "string"})
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (p *portalBlock) NodeSchema() yamlfile.Schema { return yamlfile.SchemaFor[portalFile]() }
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (u *uses) NodeSchema() yamlfile.Schema {
+	return yamlfile.MapSchema(yamlfile.AnySchema(yamlfile.MapSchema(yamlfile.ScalarSchema()), yamlfile.EnumSchema("on", "off"), yamlfile.Schema{"type": []string{"boolean", "null"}}))
 }
 
 // NodeSchema implements yamlfile.NodeSchema.

@@ -55,7 +55,7 @@ func secretText(data []byte) (string, error) {
 
 // takesVariables are the keys whose values may have variables of the environment. Rule
 // sets check their inputs themselves.
-var takesVariables = []string{"database", "webhook", "application_token", "client_id", "client_secret", "token", "secret", "inputs"}
+var takesVariables = []string{"database", "webhook", "application_token", "client_id", "client_secret", "token", "secret", "inputs", "use"}
 
 // mayHaveVariables reports whether the value of a key may have variables: those above,
 // and the paths of files with their values.
@@ -65,22 +65,22 @@ func mayHaveVariables(key string) bool {
 
 // misplacedVariables reports each ${ in a value that takes no variables. Taken as text it
 // would be a folder or an address with the name ${NAME}.
-func (r *reader) misplacedVariables(n *yaml.Node) {
+func (r *reader) misplacedVariables(f *yamlfile.File, n *yaml.Node) {
 	n = yamlfile.Resolve(n)
 	switch {
 	case n == nil:
 	case n.Kind == yaml.ScalarNode && strings.Contains(n.Value, "${"):
-		r.errorf(r.file.Pos(n), "invalid-value", "${NAME} is not replaced in this value").
+		r.errorf(f.Pos(n), "invalid-value", "${NAME} is not replaced in this value").
 			Hint = "variables of the environment are replaced in " + diag.Alternatives(takesVariables) + ", and in paths of files with secrets"
 	case n.Kind == yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			if !mayHaveVariables(n.Content[i].Value) {
-				r.misplacedVariables(n.Content[i+1])
+				r.misplacedVariables(f, n.Content[i+1])
 			}
 		}
 	default:
 		for _, child := range n.Content {
-			r.misplacedVariables(child)
+			r.misplacedVariables(f, child)
 		}
 	}
 }

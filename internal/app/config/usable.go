@@ -14,6 +14,8 @@ type BrokenPortal struct {
 	Findings diag.List
 	// Token is the application token, if that can be read.
 	Token bitrix.Secret
+	// Tags are those of the portal.
+	Tags []string
 }
 
 // Reason is the first error in one line, with its place.
@@ -31,9 +33,14 @@ func (b BrokenPortal) Reason() string {
 func (c *Config) Usable(list diag.List) (others diag.List) {
 	findings := map[string]diag.List{}
 	for _, f := range list {
-		if name := c.portalAt(f.Pos); name != "" {
+		names := c.concerns[keyOf(f)]
+		if name := c.portalAt(f.Pos); len(names) == 0 && name != "" {
+			names = []string{name}
+		}
+		for _, name := range names {
 			findings[name] = append(findings[name], f)
-		} else {
+		}
+		if len(names) == 0 {
 			others = append(others, f)
 		}
 	}
@@ -42,7 +49,7 @@ func (c *Config) Usable(list diag.List) (others diag.List) {
 		if !list.HasErrors() {
 			return false
 		}
-		c.Broken = append(c.Broken, BrokenPortal{p.Name, list, p.Token})
+		c.Broken = append(c.Broken, BrokenPortal{p.Name, list, p.Token, p.Tags})
 		return true
 	})
 	return others

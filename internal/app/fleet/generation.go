@@ -45,6 +45,9 @@ type Instance struct {
 	marks []candidate // see candidates
 }
 
+// key tells the instances of a portal from each other.
+func (i *Instance) key() string { return i.Set.File + "\x00" + i.Set.Name }
+
 // Refused is a rule set of a portal whose current text does not run there.
 type Refused struct {
 	Portal string
@@ -55,7 +58,8 @@ type Refused struct {
 	// Running is the version that runs instead; "" for none.
 	Running string
 
-	last *engine.RuleSet // the last version, if the file is missing
+	last    *engine.RuleSet // the last version, if the file is missing
+	unknown bool            // no file has the name that the portal uses
 }
 
 // Removed reports whether the file is missing.
@@ -68,7 +72,7 @@ func (r Refused) Reason() string {
 			return f.String()
 		}
 	}
-	return fmt.Sprintf("the file of rule set %s is missing", r.Set)
+	return fmt.Sprintf("the file of rule set %s is missing, or the portal no longer uses it", r.Set)
 }
 
 // Everything is what Missing returns for a portal whose rule sets are not known.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/ledger"
 )
@@ -79,7 +80,7 @@ func finds(all []candidate, m ledger.Mark) bool {
 }
 
 // checkMade returns what is wrong with rule sets that would make again what rules have made,
-// by file: a rule that made something runs no longer or does not find it, and another one
+// by instance: a rule that made something runs no longer or does not find it, and another one
 // would make the same.
 //
 // A rule that is only removed is no error: what it made stays, and is an orphan.
@@ -99,9 +100,9 @@ func (d *decision) checkMade(all []*Instance) map[string]diag.List {
 	}
 	for _, c := range marks {
 		if m := d.doubled(c, lost, stored); m != nil {
-			list := wrong[c.in.Set.File]
+			list := wrong[c.in.key()]
 			d.explain(&list, c, *m)
-			wrong[c.in.Set.File] = list
+			wrong[c.in.key()] = list
 		}
 	}
 	return wrong
@@ -136,11 +137,11 @@ func (d *decision) checkMemory(all []*Instance, wrong map[string]diag.List) {
 		for _, r := range i.Set.Rules {
 			for _, old := range gone {
 				if !ran[r.ID] && servesPortal(r, d.portal.Name) && repeats(r, old) && d.remembers(old.ID) {
-					list := wrong[i.Set.File]
+					list := wrong[i.key()]
 					f := list.Errorf(r.Pos, "would-double", "rule %s would do again what rule %s has done once in portal %s", r.ID, old.ID, d.portal.Name)
 					i.Set.Source.WithEnd(r.Node, f)
 					f.Hintf("if rule %s is rule %s under a new name, add moved: {from: %s}; otherwise first remove rule %s, and add rule %s when serve has loaded that", r.ID, old.ID, old.ID, old.ID, r.ID)
-					wrong[i.Set.File] = list
+					wrong[i.key()] = list
 				}
 			}
 		}
@@ -154,8 +155,8 @@ func (d *decision) ranBefore() []*engine.RuleSet {
 		out = append(out, i.Set)
 	}
 	if d.b.before == nil {
-		for _, t := range d.b.rules.Before[d.portal.Name] {
-			if set := d.b.compile(t).set; set != nil {
+		for name, t := range d.b.rules.Before[d.portal.Name] {
+			if set := d.b.compileAs(t, name).set; set != nil {
 				out = append(out, set)
 			}
 		}
@@ -225,7 +226,11 @@ func setOf(m ledger.Mark) string {
 			file = file[:i]
 		}
 	}
-	return SetName(file)
+	name := SetName(file)
+	if _, instance := config.SplitInstance(m.Rule); instance != "" {
+		name += engine.InstanceSign + instance
+	}
+	return name
 }
 
 // explain adds what a step would make again, and what to write.
@@ -244,7 +249,12 @@ func (d *decision) explain(list *diag.List, c candidate, m ledger.Mark) {
 	if m.Rule != c.Rule && !slices.Contains(c.rule.From, m.Rule) {
 		f := list.Errorf(c.rule.Pos, "would-double", "rule %s would make again what rule %s has made: %s", c.Rule, m.Rule, what)
 		c.in.Set.Source.WithEnd(c.rule.Node, f)
-		f.Hintf("if rule %s is rule %s under a new name, add moved: {from: %s}; if what rule %s has made may stay without a rule, %s", c.Rule, m.Rule, m.Rule, m.Rule, release)
+		old, instance := config.SplitInstance(m.Rule)
+		if id, now := config.SplitInstance(c.Rule); now != instance && id == old {
+			f.Hintf("name the instance in use as before; if what rule %s has made may stay without a rule, %s", m.Rule, release)
+			return
+		}
+		f.Hintf("if rule %s is rule %s under a new name, add moved: {from: %s}; if what rule %s has made may stay without a rule, %s", c.Rule, m.Rule, old, m.Rule, release)
 		return
 	}
 	var changes, back []string

@@ -151,6 +151,7 @@ type builder struct {
 type compiled struct {
 	set  *engine.RuleSet
 	list diag.List
+	as   map[string]*engine.RuleSet // the instances of set, by their names
 }
 
 // compile compiles a text, once for all portals and loads.
@@ -159,12 +160,30 @@ func (b *builder) compile(t RuleText) compiled {
 	if !ok {
 		if c, ok = b.rules.compiled[t]; !ok {
 			c.set, c.list = load.File(t.File, []byte(t.Text), b.rules.Actions)
+			c.as = map[string]*engine.RuleSet{}
+			if c.set != nil && strings.Contains(c.set.Name, engine.InstanceSign) {
+				c.list.Errorf(diag.Pos{File: t.File, Line: 1, Column: 1}, "bad-name", "the name of a rule file cannot have %s", engine.InstanceSign).
+					Hintf("rename the file: %s stands before the name of an instance", engine.InstanceSign)
+				c.set = nil
+			}
 		}
 		b.compiled[t] = c
 	}
 	c.list = slices.DeleteFunc(slices.Clone(c.list), func(f diag.Finding) bool {
 		return f.Code == engine.CodePrivateAddress && len(f.Args) > 0 && b.rules.Private.AllowHost(fmt.Sprint(f.Args[0]))
 	})
+	return c
+}
+
+// compileAs compiles a text as the instance that the name of a rule set has.
+func (b *builder) compileAs(t RuleText, name string) compiled {
+	c := b.compile(t)
+	if _, instance := config.SplitInstance(name); instance != "" && c.set != nil {
+		if c.as[instance] == nil {
+			c.as[instance] = c.set.As(instance)
+		}
+		c.set = c.as[instance]
+	}
 	return c
 }
 
@@ -180,7 +199,9 @@ func (b *builder) build(files []RuleFile) {
 	for _, p := range b.rules.Portals {
 		d := &decision{b: b, portal: p, texts: texts}
 		for i, t := range texts {
-			used[i] = d.add(t) || used[i]
+			for _, name := range d.namesOf(SetName(t.File)) {
+				used[i] = d.add(t, name) || used[i]
+			}
 		}
 		b.next.portals[p.Name] = d.decide()
 	}
@@ -197,7 +218,7 @@ func (b *builder) addIdle(texts []RuleText, used []bool) {
 		case used[i]:
 		case c.set != nil:
 			b.next.idle = append(b.next.idle, c.set)
-		case len(b.rules.Portals) == 0:
+		default:
 			b.next.notes.Add(c.list...)
 		}
 	}
@@ -210,13 +231,12 @@ func (b *builder) checkNames(files []RuleFile) {
 		names = append(names, SetName(f.Name))
 	}
 	for _, p := range b.rules.Portals {
-		for _, s := range p.Inputs.Sets {
-			if slices.Contains(names, s.Name) {
-				continue
-			}
-			f := b.next.notes.Errorf(s.Pos, "unknown-set", "no rule file is named %q, so portal %s cannot have inputs for it", s.Name, p.Name)
-			if near := diag.Closest(s.Name, names); near != "" {
-				f.Hint = "did you mean " + near + "?"
+		for _, s := range p.Inputs.Off {
+			b.unknownSet(&b.next.notes, s, p, names)
+		}
+		if !p.Inputs.Only { // otherwise the portal does not take its configuration
+			for _, s := range p.Inputs.Sets {
+				b.unknownSet(&b.next.notes, s, p, names)
 			}
 		}
 	}
@@ -228,6 +248,29 @@ func (b *builder) checkNames(files []RuleFile) {
 				}
 			}
 		}
+	}
+}
+
+// unknownSet reports inputs for a rule set, or a use of one, that no file has.
+func (b *builder) unknownSet(list *diag.List, s config.SetInputs, p config.Portal, names []string) {
+	set, instance := s.Name, ""
+	if p.Inputs.Only {
+		set, instance = config.SplitInstance(s.Name)
+	}
+	if slices.Contains(names, set) {
+		return
+	}
+	var f *diag.Finding
+	if p.Inputs.Only {
+		f = list.Errorf(s.Pos, "unknown-set", "no rule file is named %q, so portal %s cannot use it", set, p.Name)
+	} else {
+		f = list.Errorf(s.Pos, "unknown-set", "no rule file is named %q, so portal %s cannot have inputs for it", set, p.Name)
+	}
+	if near := diag.Closest(set, names); near != "" {
+		if instance != "" {
+			near += engine.InstanceSign + instance
+		}
+		f.Hint = "did you mean " + near + "?"
 	}
 }
 
@@ -245,7 +288,7 @@ func (b *builder) lastGood(p config.Portal, set string) *Instance {
 	if old != nil {
 		last = old.Set
 	} else if t, ok := b.rules.Before[p.Name][set]; ok && b.before == nil {
-		last = b.compile(t).set
+		last = b.compileAs(t, set).set
 	}
 	if last == nil || !isFor(last, p.Name) {
 		return nil
@@ -256,14 +299,15 @@ func (b *builder) lastGood(p config.Portal, set string) *Instance {
 	return old
 }
 
-// removed returns the rule sets that ran in a portal, or should have, and whose file is
-// missing. Their events are kept for a while, because a deployment may remove a file
+// removed returns the rule sets that ran in the portal, or should have, and whose file is
+// missing, or which the portal no longer uses. Their events are kept for a while, because a deployment may remove a file
 // for a short time.
-func (b *builder) removed(portal string, texts []RuleText) []Refused {
+func (d *decision) removed() []Refused {
 	var ran []Refused
+	b, portal := d.b, d.portal.Name
 	if b.before == nil {
 		for name, t := range b.rules.Before[portal] {
-			ran = append(ran, Refused{Portal: portal, Set: name, File: t.File, last: b.compile(t).set})
+			ran = append(ran, Refused{Portal: portal, Set: name, File: t.File, last: b.compileAs(t, name).set})
 		}
 	}
 	for _, i := range b.before.of(portal).live {
@@ -272,19 +316,34 @@ func (b *builder) removed(portal string, texts []RuleText) []Refused {
 	for _, r := range b.before.of(portal).refused {
 		// Its events wait, also if it had errors before the file was removed. A rule that would
 		// have made again what another one has made never had any.
-		if r.Running == "" && !r.doubles() {
+		if r.Running == "" && !r.doubles() && !r.unknown {
 			r.Findings = nil
 			ran = append(ran, r)
 		}
 	}
 	return slices.DeleteFunc(ran, func(r Refused) bool {
 		key := [2]string{portal, r.Set}
-		if slices.ContainsFunc(texts, func(t RuleText) bool { return SetName(t.File) == r.Set }) {
+		if slices.ContainsFunc(d.texts, func(t RuleText) bool { return slices.Contains(d.namesOf(SetName(t.File)), r.Set) }) {
 			delete(b.rules.forgot, key)
 			return true
 		}
 		return b.rules.forgot[key]
 	})
+}
+
+// namesOf returns the names under which the portal runs a rule set: its own, or those of its
+// instances. There are none if the portal does not use it.
+func (d *decision) namesOf(set string) []string {
+	if !d.portal.Inputs.Only {
+		return []string{set}
+	}
+	var out []string
+	for _, s := range d.portal.Inputs.Sets {
+		if name, _ := config.SplitInstance(s.Name); name == set {
+			out = append(out, s.Name)
+		}
+	}
+	return out
 }
 
 // A decision is which rule sets a portal runs.
@@ -298,11 +357,11 @@ type decision struct {
 	partial        bool // see Rules.CheckMade
 }
 
-// add decides about a rule file. It reports whether the file is for the portal.
-func (d *decision) add(t RuleText) bool {
-	c := d.b.compile(t)
+// add decides about a rule file under a name. It reports whether the file is for the portal.
+func (d *decision) add(t RuleText, name string) bool {
+	c := d.b.compileAs(t, name)
 	if c.set == nil {
-		d.refuse(SetName(t.File), t.File, c.list)
+		d.refuse(name, t.File, c.list)
 		return true
 	}
 	if !isFor(c.set, d.portal.Name) {
@@ -339,7 +398,11 @@ func (d *decision) ranAs(set *engine.RuleSet, inputs map[string]any) bool {
 func (d *decision) refuse(set, file string, list diag.List) {
 	r := Refused{Portal: d.portal.Name, Set: set, File: file, Findings: list}
 	r.Findings.Sort()
-	if old := d.b.lastGood(d.portal, set); old != nil && (old.Set.File == file || !d.hasFile(old.Set.File)) {
+	old := d.b.lastGood(d.portal, set)
+	if slices.ContainsFunc(list, func(f diag.Finding) bool { return f.Code == "same-place" }) {
+		old = d.b.before.of(d.portal.Name).find(set) // with its inputs: the new ones are wrong
+	}
+	if old != nil && (old.Set.File == file || !d.hasFile(old.Set.File)) {
 		d.running = append(d.running, old)
 		r.Running = old.Set.Version
 	}
@@ -354,15 +417,29 @@ func (d *decision) hasFile(path string) bool {
 // decide removes rule sets that conflict with others until none does. It removes
 // new versions before those that already ran.
 func (d *decision) decide() *portalRules {
+	unknown := d.unknown()
+	if old := d.b.before.of(d.portal.Name); len(unknown) > 0 && len(old.live) > 0 {
+		// It is not known what is meant, so the portal keeps all that it runs.
+		kept := slices.DeleteFunc(slices.Clone(old.refused), func(r Refused) bool { return r.unknown })
+		return &portalRules{live: old.live, refused: append(kept, unknown...), orphans: old.orphans}
+	}
+	d.refused = append(d.refused, unknown...)
 	for {
 		all := slices.Concat(d.running, d.added)
 		wrong := map[string]diag.List{}
 		for _, f := range d.b.check(all) {
-			if f.Severity == diag.Error {
-				wrong[f.File] = append(wrong[f.File], f)
-			} else {
+			if f.Severity != diag.Error {
 				d.b.next.notes.Add(f)
+				continue
 			}
+			for _, i := range all {
+				if i.Set.File == f.File {
+					wrong[i.key()] = append(wrong[i.key()], f)
+				}
+			}
+		}
+		if len(wrong) == 0 {
+			wrong = d.checkPlaces(all)
 		}
 		if len(wrong) == 0 {
 			wrong = d.checkMade(all)
@@ -374,9 +451,66 @@ func (d *decision) decide() *portalRules {
 	}
 }
 
+// unknown returns the rule sets that the portal uses and no file has.
+func (d *decision) unknown() []Refused {
+	if !d.portal.Inputs.Only {
+		return nil
+	}
+	var names []string
+	for _, t := range d.texts {
+		names = append(names, SetName(t.File))
+	}
+	var out []Refused
+	for _, s := range d.portal.Inputs.Sets {
+		var list diag.List
+		d.b.unknownSet(&list, s, d.portal, names)
+		if len(list) > 0 {
+			out = append(out, Refused{Portal: d.portal.Name, Set: s.Name, File: s.Pos.File, Findings: list, unknown: true})
+		}
+	}
+	return out
+}
+
+// checkPlaces returns what is wrong with instances of one rule set that make the same kind of
+// records in one place, by instance.
+func (d *decision) checkPlaces(all []*Instance) map[string]diag.List {
+	wrong := map[string]diag.List{}
+	if !d.portal.Inputs.Only {
+		return wrong
+	}
+	for n, b := range all {
+		for _, a := range all[:n] {
+			set, _ := config.SplitInstance(a.Set.Name)
+			if other, _ := config.SplitInstance(b.Set.Name); other != set || a.Set.Name == b.Set.Name {
+				continue
+			}
+			if place := samePlace(a, b, d.portal.Name); place != "" {
+				s, _ := d.portal.Inputs.Set(b.Set.Name)
+				var list diag.List
+				list.Errorf(s.Pos, "same-place", "portal %s: %s and %s both write %s, so it would have the same records twice", d.portal.Name, a.Set.Name, b.Set.Name, PlaceName(place)).
+					Hint = "give each instance a place of its own, or remove one"
+				wrong[b.key()] = list
+			}
+		}
+	}
+	return wrong
+}
+
+// samePlace returns a place in which two instances make records, "" if there is none.
+func samePlace(a, b *Instance, portal string) string {
+	for _, x := range candidates([]*Instance{a}, portal) {
+		for _, y := range candidates([]*Instance{b}, portal) {
+			if x.Place != "" && x.Kind == y.Kind && x.Place == y.Place {
+				return x.Place
+			}
+		}
+	}
+	return ""
+}
+
 func (d *decision) portalRules(live []*Instance) *portalRules {
 	p := &portalRules{live: live, refused: d.refused}
-	for _, r := range d.b.removed(d.portal.Name, d.texts) {
+	for _, r := range d.removed() {
 		if r.last == nil || !p.runAll(r.last) { // otherwise its rules are in another file now
 			p.refused = append(p.refused, r)
 		}
@@ -394,7 +528,7 @@ func (b *builder) check(all []*Instance) diag.List {
 	var key strings.Builder
 	for i, one := range all {
 		sets[i] = one.Set
-		fmt.Fprintf(&key, "%s\x00%s\x00", one.Set.File, one.Set.Version)
+		fmt.Fprintf(&key, "%s\x00%s\x00", one.key(), one.Set.Version)
 	}
 	list, ok := b.together[key.String()]
 	if !ok {
@@ -409,11 +543,11 @@ func (b *builder) check(all []*Instance) diag.List {
 // without removes the rule sets with conflicts: the new ones if there are any, otherwise
 // those that already run. So each call removes a rule set.
 func (d *decision) without(wrong map[string]diag.List) {
-	blamed := func(i *Instance) bool { return wrong[i.Set.File] != nil }
+	blamed := func(i *Instance) bool { return wrong[i.key()] != nil }
 	if !slices.ContainsFunc(d.added, blamed) {
 		for _, i := range d.running {
 			if blamed(i) {
-				d.stop(i, wrong[i.Set.File])
+				d.stop(i, wrong[i.key()])
 			}
 		}
 		d.running = slices.DeleteFunc(d.running, blamed)
@@ -423,14 +557,14 @@ func (d *decision) without(wrong map[string]diag.List) {
 	d.added = slices.DeleteFunc(slices.Clone(added), blamed)
 	for _, i := range added {
 		if blamed(i) {
-			d.refuse(i.Set.Name, i.Set.File, wrong[i.Set.File])
+			d.refuse(i.Set.Name, i.Set.File, wrong[i.key()])
 		}
 	}
 }
 
 // stop notes that a version that already ran no longer runs.
 func (d *decision) stop(i *Instance, list diag.List) {
-	at := slices.IndexFunc(d.refused, func(r Refused) bool { return r.File == i.Set.File })
+	at := slices.IndexFunc(d.refused, func(r Refused) bool { return r.File == i.Set.File && r.Set == i.Set.Name })
 	if at < 0 {
 		at, d.refused = len(d.refused), append(d.refused, Refused{Portal: d.portal.Name, Set: i.Set.Name, File: i.Set.File})
 	}

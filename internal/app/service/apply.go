@@ -56,6 +56,7 @@ func (s *Service) apply(c *config.Config, confirmed bool, a *outcome) (applied, 
 		a.keep(err.Error())
 		return true, false
 	}
+	logNotes(s.log, ch.was, ch.now)
 	s.config.Store(ch.now)
 	ch.replace()
 	s.queue.SetPortals(portalNames(ch.now))

@@ -3,7 +3,9 @@ package service
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 // Watch logs the rule sets that run. It loads the configuration and the rules again when
 // their files and folders change, or when a signal arrives, until end is called.
 func (s *Service) Watch(ctx context.Context, reload <-chan os.Signal) (end func(), err error) {
+	logNotes(s.log, nil, s.config.Load())
 	fleet.LogChanges(s.log, nil, s.rules.Current())
 	w, err := fleet.NewWatcher(s.watched, s.Reload, s.log)
 	if err != nil {
@@ -36,6 +39,9 @@ func (s *Service) watched() []string {
 	paths := s.config.Load().Rules
 	if s.reread != nil {
 		paths = append(append([]string{s.reread.path}, *s.reread.files.Load()...), paths...)
+		if folder := s.config.Load().Folder; folder != "" {
+			paths = append(paths, folder)
+		}
 	}
 	return paths
 }
@@ -215,7 +221,12 @@ func (r *rereader) stable(path string, files []string) bool {
 // again reads the configuration. c is nil if that has errors, which it logs and returns; waits
 // says that a file was still being written.
 func (r *rereader) again(s *Service) (c *config.Config, refused []string, waits bool) {
-	if !r.stable(r.path, *r.files.Load()) {
+	files := slices.Clone(*r.files.Load())
+	if folder := s.config.Load().Folder; folder != "" {
+		added, _, _ := config.PortalFiles(folder) // read reports a folder that is not there
+		files = append(files, added...)
+	}
+	if !r.stable(r.path, files) {
 		return nil, nil, true
 	}
 	c, list, err := r.read()
@@ -225,8 +236,7 @@ func (r *rereader) again(s *Service) (c *config.Config, refused []string, waits 
 		return nil, []string{err.Error()}, false
 	}
 	if c != nil {
-		files := append([]string(nil), c.Files...)
-		r.files.Store(&files)
+		r.files.Store(&c.Files)
 		list = c.Usable(list)
 	}
 	if list.HasErrors() {
@@ -247,6 +257,17 @@ func (r *rereader) fail(s *Service, text string, attrs ...any) {
 	}
 	r.logged = text
 	s.log.Error("configuration is invalid, keeping the current one", append([]any{"file", r.path}, attrs...)...)
+}
+
+// logNotes logs the findings of a configuration that are no errors. was is the configuration
+// before, nil at the start.
+func logNotes(log *slog.Logger, was, now *config.Config) {
+	if was != nil && slices.Equal(findingLines(was.Notes), findingLines(now.Notes)) {
+		return
+	}
+	for _, f := range now.Notes {
+		log.Warn("configuration", "finding", f.String())
+	}
 }
 
 func findingLines(list diag.List) []string {

@@ -25,6 +25,13 @@ const notConfigured = "the portal is not in the configuration"
 // holdPortal stops a portal because of the configuration. Its proven events are stored, and its
 // runs wait.
 func (s *Service) holdPortal(ctx context.Context, name string, digest ingest.Digest, cause, reason string) {
+	if digest == (ingest.Digest{}) { // the token cannot be read now
+		known, err := readDigests(ctx, s.queue)
+		if err != nil {
+			s.log.Error("cannot read what proves the portal's events", "portal", name, "error", err)
+		}
+		digest = known[name]
+	}
 	s.portals.stop(name, digest)
 	h := queue.Hold{Portal: name, Cause: cause, Reason: reason, Since: time.Now()}
 	holds, err := s.queue.HoldList(ctx)
