@@ -12,6 +12,7 @@ import (
 type EventFilter struct {
 	ID           int64
 	Portal, Code string
+	Portals      []string  // several portals, instead of Portal
 	Rule, Entity string    // only events that started or joined a run of the rule, or for the entity
 	NoRule       bool      // only events without a rule
 	From, To     time.Time // only events received at From or later, and before To
@@ -32,6 +33,14 @@ func (q History) FindEvents(ctx context.Context, f EventFilter) ([]Event, error)
 	}
 	add(f.ID != 0, "e.id = $%d", f.ID)
 	add(f.Portal != "", "e.portal = $%d", f.Portal)
+	if len(f.Portals) > 0 {
+		var places []string
+		for _, name := range f.Portals {
+			args = append(args, name)
+			places = append(places, fmt.Sprintf("$%d", len(args)))
+		}
+		all = append(all, "e.portal IN ("+strings.Join(places, ", ")+")")
+	}
 	add(f.Code != "", "e.code = $%d", f.Code)
 	add(!f.From.IsZero(), "e.received_at >= $%d", micros(f.From))
 	add(!f.To.IsZero(), "e.received_at < $%d", micros(f.To))

@@ -18,6 +18,7 @@ import (
 type Filter struct {
 	ID                   int64
 	Portal, Rule, Entity string
+	Portals              []string  // several portals, instead of Portal
 	States               []State   // Blocked selects waiting runs with that reason
 	Cause                string    // of the last failure
 	Event                int64     // only runs that this event has joined
@@ -57,6 +58,13 @@ func (f Filter) conditions() (where string, args []any) {
 	portal := "r.portal"
 	if f.Entity == "" { // or SQLite uses the index of entities, and sorts all runs of the portal
 		portal += " || ''"
+	}
+	if len(f.Portals) > 0 {
+		var places []string
+		for _, name := range f.Portals {
+			places = append(places, place(name))
+		}
+		all = append(all, portal+" IN ("+strings.Join(places, ", ")+")")
 	}
 	for column, value := range map[string]string{portal: f.Portal, "r.rule": f.Rule, "r.entity": f.Entity, "r.cause": f.Cause} {
 		if value != "" {

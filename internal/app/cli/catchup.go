@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"flag"
+	"slices"
 
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/report"
@@ -28,7 +29,7 @@ type windowFlags struct{ config, portal, rule, format string }
 
 func (w *windowFlags) declare(fs *flag.FlagSet) {
 	configVar(fs, &w.config)
-	fs.StringVar(&w.portal, "portal", "", "only the portal `NAME`")
+	portalsVar(fs, &w.portal, "only the portal")
 	fs.StringVar(&w.rule, "rule", "", "only windows of the rule `ID`")
 }
 
@@ -42,13 +43,14 @@ func (w *windowFlags) with(ctx context.Context, env environment, args []string, 
 			return err
 		}
 		all := catchup.NewWindows(q.Database())
-		list, err := all.List(ctx, w.portal)
+		list, err := all.List(ctx, "")
 		if err != nil {
 			return err
 		}
+		names := historyPortals(c, w.portal)
 		var selected []catchup.Window
 		for _, one := range list {
-			if w.rule == "" || one.Rule == w.rule {
+			if (w.rule == "" || one.Rule == w.rule) && (names == nil || slices.Contains(names, one.Portal)) {
 				selected = append(selected, one)
 			}
 		}

@@ -28,7 +28,8 @@ Exit codes: 0 all checks passed, 1 a check failed, is unknown or has a warning, 
 usage error, 3 doctor could not run.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		path := configFlag(fs)
-		portal := fs.String("portal", "", "only the portal `NAME`")
+		portal := new(string)
+		portalsVar(fs, portal, "only the portal")
 		format := fs.String("format", "text", "print as `FORMAT`: text or json")
 		return func(ctx context.Context, env environment, args []string) error {
 			if err := none(args); err != nil {
@@ -71,7 +72,12 @@ func runDoctor(ctx context.Context, env environment, path, portal, format string
 		}
 	}
 	for _, name := range portalNames(c, portal) {
-		found := doctor.Examine(ctx, s.DoctorPortal(name, time.Now))
+		var found []doctor.Check
+		if b := brokenPortal(c, name); b != nil {
+			found = []doctor.Check{{Portal: name, Name: "configuration", State: doctor.Failed, Text: b.Reason(), Advice: "correct it: nothing else of the portal was checked"}}
+		} else {
+			found = doctor.Examine(ctx, s.DoctorPortal(name, time.Now))
+		}
 		if format == "text" {
 			if err := writeChecks(env.Out, found); err != nil {
 				return err

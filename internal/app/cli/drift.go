@@ -36,7 +36,7 @@ compare everything, or could not run. It is never 0 for what drift has not seen.
 	setup: func(fs *flag.FlagSet) runFunc {
 		d := &drifting{}
 		configVar(fs, &d.config)
-		fs.StringVar(&d.portal, "portal", "", "only the portal `NAME`")
+		portalsVar(fs, &d.portal, "only the portal")
 		fs.StringVar(&d.rule, "rule", "", "only the rule `ID`")
 		fs.DurationVar(&d.confirm, "confirm", time.Minute, "look again at what differs after `TIME`; 0 does not")
 		fs.StringVar(&d.format, "format", "text", "print as `FORMAT`: text or json")
@@ -108,6 +108,10 @@ func (d *drifting) run(ctx context.Context, env environment, args []string) erro
 func (d *drifting) compare(ctx context.Context, env environment, c *config.Config, a *service.Service, gen *fleet.Generation) (report.Drift, error) {
 	out := report.Drift{Rules: []report.RuleDrift{}}
 	for _, portal := range portalNames(c, d.portal) {
+		if b := brokenPortal(c, portal); b != nil {
+			out.Rules = append(out.Rules, report.RuleDrift{Portal: portal, NotSeen: b.Reason(), Plans: []report.Plan{}})
+			continue
+		}
 		for rule, inputs := range gen.Rules(portal) {
 			if d.rule != "" && rule.ID != d.rule {
 				continue

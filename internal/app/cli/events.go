@@ -72,7 +72,7 @@ func (l *eventsList) run(ctx context.Context, env environment, path string) erro
 		return err
 	}
 	f := l.filter
-	f.Portal, f.Rule, f.Code = l.portal, l.rule, strings.ToUpper(f.Code)
+	f.Rule, f.Code = l.rule, strings.ToUpper(f.Code)
 	var err error
 	if f.Entity, err = l.entityText(); err != nil {
 		return err
@@ -81,6 +81,7 @@ func (l *eventsList) run(ctx context.Context, env environment, path string) erro
 		return usagef("an event that no rule matched has no run: remove --no-rule, or --rule and --entity")
 	}
 	return withHistory(ctx, env, path, func(c *config.Config, q *queue.Queue) error {
+		f.Portals = historyPortals(c, l.portal)
 		if f.From, f.To, err = l.times(c, time.Now()); err != nil {
 			return err
 		}

@@ -57,6 +57,8 @@ func TestGoldenExamples(t *testing.T) {
 	_, readable := exampleConfig([]byte("rules: [rules]\nportals:\n  main: {webhook_file: /dev/null, application_token: t0k3n}\n"))
 	show("readable-secret", readable, nil)
 
+	show("unread-file", unreadFile(t), nil)
+
 	renamed := "version: 1\nrules:\n  remark:\n    on: ONCRMDEALUPDATE\n    steps:\n      - upsert_element: {list: 47, key: =event.id, fields: {NAME: x}}\n"
 	show("would-double", doubling(t, renamed), map[string][]byte{"rule.yaml": []byte(renamed)})
 
@@ -101,4 +103,16 @@ func doubling(t *testing.T, text string) diag.List {
 		t.Fatal(err)
 	}
 	return gen.Findings()
+}
+
+// unreadFile is the finding of a file in a folder of portals that is not read.
+func unreadFile(t *testing.T) (list diag.List) {
+	t.Helper()
+	t.Run("folder", func(t *testing.T) { // whose end leaves the folder
+		t.Chdir(t.TempDir())
+		testkit.WriteFile(t, "portals/main.yaml", "{webhook: 'https://example.bitrix24.com/rest/1/code/', application_token: t0k3n}")
+		testkit.WriteFile(t, "portals/main.yaml.bak", "")
+		_, list = exampleConfig([]byte("rules: [rules]\nportals: portals\n"))
+	})
+	return list
 }

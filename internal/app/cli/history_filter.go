@@ -23,7 +23,7 @@ type historyFilter struct {
 // flags declares the flags. what are runs or events; arrived says which time of them is
 // compared.
 func (f *historyFilter) flags(fs *flag.FlagSet, what, arrived string) {
-	fs.StringVar(&f.portal, "portal", "", "only "+what+" of the portal `NAME`")
+	portalsVar(fs, &f.portal, "only "+what+" of the portal")
 	fs.StringVar(&f.rule, "rule", "", "only "+what+" of the rule `ID`")
 	fs.StringVar(&f.entity, "entity", "", "only "+what+" for `ENTITY`, such as deal:759 or item:31:7")
 	fs.StringVar(&f.from, "from", "", "only "+what+" "+arrived+" at `TIME` or later: 2h (ago), 3d, 2026-01-31, '2026-01-31 15:00' or 2026-01-31T15:00:00+03:00")
@@ -49,10 +49,7 @@ func (f *historyFilter) times(c *config.Config, now time.Time) (from, until time
 	if f.until != "" && f.to != "" {
 		return from, until, usagef("--until and --to are the same: remove one")
 	}
-	zone, same := known(c).Zone()
-	if f.portal != "" {
-		zone, same = known(c).Zone(f.portal)
-	}
+	zone, same := known(c).Zone(historyPortals(c, f.portal)...)
 	for _, flag := range []struct {
 		name, text string
 		value      *time.Time
@@ -95,7 +92,11 @@ func (f *historyFilter) known(ctx context.Context, env environment, c *config.Co
 	if err != nil {
 		return err
 	}
-	switch err := gen.CheckRule(f.rule, f.portal); {
+	portal := ""
+	if names := historyPortals(c, f.portal); len(names) == 1 {
+		portal = names[0]
+	}
+	switch err := gen.CheckRule(f.rule, portal); {
 	case err != nil && gen.Incomplete():
 		return usagef("%v, and the history has no run of it; a rule file with errors may contain it: run 'b24rules validate'", err)
 	case err != nil:

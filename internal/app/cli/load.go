@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
@@ -29,14 +28,9 @@ func configVar(fs *flag.FlagSet, path *string) {
 	fs.StringVar(path, "config", config.DefaultFile, "read the configuration from `FILE`")
 }
 
-// loadConfig reads a configuration and prints its findings.
+// loadConfig reads a configuration and prints its findings. Errors of single portals do not
+// matter as long as another portal has none: the portals with errors are in Broken.
 func loadConfig(env environment, path string) (*config.Config, error) {
-	return readConfig(env, path, false)
-}
-
-// readConfig is loadConfig. With usable, errors of single portals do not matter as long as
-// another portal has none.
-func readConfig(env environment, path string, usable bool) (*config.Config, error) {
 	if path == config.DefaultFile {
 		path = config.FindDefault(".")
 	}
@@ -46,7 +40,7 @@ func readConfig(env environment, path string, usable bool) (*config.Config, erro
 		return nil, fmt.Errorf("no configuration: %s does not exist (name a file with --config FILE, or copy docs/examples/b24rules.yaml)", path)
 	case err != nil:
 		return nil, fmt.Errorf("no configuration: %w", config.Plain(err))
-	case usable && list.HasErrors() && c != nil:
+	case list.HasErrors() && c != nil:
 		if others := c.Usable(list); others.HasErrors() || len(c.Portals) == 0 {
 			return nil, printFindings(env, list)
 		}
@@ -96,7 +90,9 @@ func openService(ctx context.Context, c *config.Config, rules *fleet.Rules, dry 
 		forget = func() { _ = os.RemoveAll(dir) }
 		c.Database = "sqlite:" + filepath.Join(dir, "none.db")
 	}
-	if s, err = service.New(ctx, service.Options{Config: c, Rules: rules, ReadOnly: dry, Log: log}); err != nil {
+	usable := *c
+	usable.Broken = nil // serve decides about them
+	if s, err = service.New(ctx, service.Options{Config: &usable, Rules: rules, ReadOnly: dry, Log: log}); err != nil {
 		forget()
 		return nil, nil, err
 	}
@@ -114,38 +110,4 @@ func checkMade(ctx context.Context, env environment, s *service.Service, dry, pa
 		return err
 	}
 	return nil
-}
-
-// onePortal returns name, or without a name the only portal of the configuration.
-func onePortal(c *config.Config, name string) (string, error) {
-	if name != "" {
-		return name, checkPortal(c, name)
-	}
-	names := make([]string, len(c.Portals))
-	for i, p := range c.Portals {
-		names[i] = p.Name
-	}
-	if len(names) != 1 {
-		return "", usagef("which portal? --portal %s", diag.Alternatives(names))
-	}
-	return names[0], nil
-}
-
-// checkPortal refuses a portal that the configuration does not have.
-func checkPortal(c *config.Config, name string) error {
-	var names []string
-	for _, p := range c.Portals {
-		names = append(names, p.Name)
-	}
-	for _, p := range c.Broken {
-		names = append(names, p.Name)
-	}
-	if name == "" || slices.Contains(names, name) {
-		return nil
-	}
-	text := fmt.Sprintf("--portal %q is not in the configuration", name)
-	if near := diag.Closest(name, names); near != "" {
-		text += fmt.Sprintf(" (did you mean %s?)", near)
-	}
-	return &usageError{text}
 }

@@ -53,6 +53,19 @@ func (p *planning) run(ctx context.Context, env environment, args []string) erro
 	p.files, p.dry = args, true
 	ctx, stop := interruptible(ctx)
 	defer stop()
+	c, err := loadConfig(env, p.config)
+	if err != nil {
+		return err
+	}
+	return eachPortal(env, c, p.portal, true, func(name string) error {
+		one := *p
+		one.portal = name
+		return one.portalRun(ctx, env)
+	})
+}
+
+// portalRun is run for one portal.
+func (p *planning) portalRun(ctx context.Context, env environment) error {
 	a, targets, done, err := p.open(ctx, env)
 	if err != nil {
 		return err

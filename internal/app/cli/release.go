@@ -67,7 +67,7 @@ type madeFlags struct {
 func (m *madeFlags) flags(fs *flag.FlagSet) {
 	configVar(fs, &m.config)
 	fs.StringVar(&m.rule, "rule", "", "the rule `ID`, also of a rule that no longer exists")
-	fs.StringVar(&m.portal, "portal", "", "only in the portal `NAME`")
+	portalsVar(fs, &m.portal, "only in the portal")
 }
 
 // marks returns the marks of the rule that have records. Without any it returns an error.
@@ -78,9 +78,12 @@ func (m *madeFlags) marks(ctx context.Context, c *config.Config, q *queue.Queue)
 	if err := checkPortal(c, m.portal); err != nil {
 		return nil, err
 	}
-	all, err := ledger.New(q.Database()).Marks(ctx, m.portal)
+	all, err := ledger.New(q.Database()).Marks(ctx, "")
 	if err != nil {
 		return nil, err
+	}
+	if portals := historyPortals(c, m.portal); portals != nil {
+		all = slices.DeleteFunc(all, func(one ledger.Mark) bool { return !slices.Contains(portals, one.Portal) })
 	}
 	var names []string
 	for _, one := range all {

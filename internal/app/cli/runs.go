@@ -37,7 +37,7 @@ runs the current rule from the start, or discard it.`,
 
 // openHistory opens the existing database of a configuration. The caller closes it.
 func openHistory(ctx context.Context, env environment, path string) (*config.Config, *queue.Queue, error) {
-	c, err := readConfig(env, path, true)
+	c, err := loadConfig(env, path)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -102,7 +102,7 @@ func (f *runFilter) empty() bool { return *f == runFilter{} }
 // filter converts the flags. It refuses names that neither the configuration nor the
 // history has.
 func (f *runFilter) filter(ctx context.Context, env environment, c *config.Config, q *queue.Queue) (queue.Filter, error) {
-	out := queue.Filter{Portal: f.portal, Rule: f.rule}
+	out := queue.Filter{Portals: historyPortals(c, f.portal), Rule: f.rule}
 	var err error
 	if out.Entity, err = f.entityText(); err != nil {
 		return out, err

@@ -35,11 +35,15 @@ pauses it anyway, for example a rule whose file does not exist yet.`,
 						return err
 					}
 				}
-				if err := q.Pause(ctx, p.portal, p.rule, *reason); err != nil {
-					return err
+				for _, portal := range p.portals(c) {
+					if err := q.Pause(ctx, portal, p.rule, *reason); err != nil {
+						return err
+					}
+					if _, err := fmt.Fprintf(env.Out, "paused %s\n", report.Paused(portal, p.rule)); err != nil {
+						return err
+					}
 				}
-				_, err := fmt.Fprintf(env.Out, "paused %s\n", report.Paused(p.portal, p.rule))
-				return err
+				return nil
 			})
 		}
 	},
@@ -88,7 +92,7 @@ serve ask the portal now instead of at the next probe.`,
 type pauseFlags struct{ portal, rule string }
 
 func (p *pauseFlags) flags(fs *flag.FlagSet) (path *string) {
-	fs.StringVar(&p.portal, "portal", "", "the portal `NAME`")
+	portalsVar(fs, &p.portal, "the portal")
 	fs.StringVar(&p.rule, "rule", "", "the rule `ID`; without --portal, in all portals")
 	return configFlag(fs)
 }
@@ -103,6 +107,17 @@ func (p *pauseFlags) check(args []string) error {
 	return nil
 }
 
+// portals are those that the flags select, "" for all.
+func (p *pauseFlags) portals(c *config.Config) []string {
+	if p.portal == selectAll {
+		return portalNames(c, p.portal)
+	}
+	if names := historyPortals(c, p.portal); len(names) > 0 {
+		return names
+	}
+	return []string{""}
+}
+
 // known refuses a portal or a rule that the configuration does not have.
 func (p *pauseFlags) known(env environment, c *config.Config) error {
 	if err := checkPortal(c, p.portal); err != nil || p.rule == "" {
@@ -112,7 +127,11 @@ func (p *pauseFlags) known(env environment, c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	err = usageOf(gen.CheckRule(p.rule, p.portal))
+	for _, portal := range p.portals(c) {
+		if err = usageOf(gen.CheckRule(p.rule, portal)); err != nil {
+			break
+		}
+	}
 	if err != nil && gen.Incomplete() {
 		return usagef("%v; a rule file with errors may contain it: run 'b24rules validate', or add --force", err)
 	}

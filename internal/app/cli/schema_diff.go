@@ -33,7 +33,7 @@ error, 3 a portal or a file cannot be read.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		d := &schemaDiff{}
 		configVar(fs, &d.config)
-		fs.StringVar(&d.portal, "portal", "", "only the portal `NAME`")
+		portalsVar(fs, &d.portal, "only the portal")
 		fs.StringVar(&d.format, "format", "text", "print as `FORMAT`: text or json")
 		return d.run
 	},
@@ -103,6 +103,9 @@ func (d *schemaDiff) live(ctx context.Context, env environment) ([]portalDiff, e
 	}
 	var out []portalDiff
 	for _, name := range portalNames(c, d.portal) {
+		if err := usablePortal(env, c, name); err != nil {
+			return nil, err
+		}
 		before, err := readSnapshot(c, name)
 		if err != nil {
 			return nil, err

@@ -33,7 +33,8 @@ Exit codes: 0 success, 1 the configuration has findings, 2 usage error, 3 a port
 cannot be read or a file cannot be written.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		path := configFlag(fs)
-		portal := fs.String("portal", "", "only the portal `NAME`")
+		portal := new(string)
+		portalsVar(fs, portal, "only the portal")
 		out := fs.String("out", "", "write to `FILE`, - is stdout; needs --portal if there are several")
 		return func(ctx context.Context, env environment, args []string) error {
 			if err := none(args); err != nil {
@@ -57,6 +58,9 @@ func runSchemaPull(ctx context.Context, env environment, path, portal, out strin
 		return usagef("--out takes one portal: name it with --portal")
 	}
 	for _, name := range names {
+		if err := usablePortal(env, c, name); err != nil {
+			return err
+		}
 		now, err := snapshot.Pull(ctx, name, s.Portal(name).Client)
 		if err != nil {
 			return fmt.Errorf("portal %s: %w", name, err)

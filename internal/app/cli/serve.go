@@ -50,7 +50,7 @@ func serve(ctx context.Context, env environment, path string) error {
 	if path == config.DefaultFile {
 		path = config.FindDefault(".")
 	}
-	c, err := readConfig(env, path, true)
+	c, err := loadConfig(env, path)
 	if err != nil {
 		return err
 	}

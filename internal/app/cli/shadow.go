@@ -34,7 +34,7 @@ could not be read.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		s := &shadowing{}
 		path := configFlag(fs)
-		fs.StringVar(&s.portal, "portal", "", "only the portal `NAME`")
+		portalsVar(fs, &s.portal, "only the portal")
 		fs.StringVar(&s.rule, "rule", "", "only the rule `ID`")
 		fs.IntVar(&s.limit, "limit", 50, "print at most `N` entities of a rule")
 		fs.BoolVar(&s.reset, "reset", false, "delete the results and start again")
@@ -95,7 +95,7 @@ func (s *shadowing) read(ctx context.Context, env environment, c *config.Config,
 	}
 	var out []report.ShadowPortal
 	for _, p := range c.Portals {
-		if s.portal != p.Name && (s.portal != "" || p.Shadow == 0) {
+		if named := s.portal != "" && s.portal != selectAll; named && !slices.Contains(portalNames(c, s.portal), p.Name) || !named && p.Shadow == 0 {
 			continue
 		}
 		found, err := shadow.Read(ctx, q.Database(), p.Name, s.limit)

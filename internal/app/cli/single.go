@@ -24,7 +24,7 @@ type single struct {
 func (s *single) flags(fs *flag.FlagSet) {
 	configVar(fs, &s.config)
 	fs.StringVar(&s.rule, "rule", "", "only the rule `ID`; without it all rules with events of such entities")
-	fs.StringVar(&s.portal, "portal", "", "the portal `NAME`; not needed if there is only one")
+	portalsVar(fs, &s.portal, "not needed if there is only one: the portal")
 	fs.StringVar(&s.entity, "entity", "", "the `ENTITY`: deal:759, smart_invoice:7 or item:31:7")
 	fs.BoolVar(&s.deleted, "deleted", false, "run as after a delete event; the run still checks whether the entity exists")
 }
@@ -43,7 +43,7 @@ func (s *single) open(ctx context.Context, env environment) (a *service.Service,
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if s.portal, err = onePortal(c, s.portal); err != nil {
+	if s.portal, err = onePortal(env, c, s.portal); err != nil {
 		return nil, nil, nil, err
 	}
 	c.Only, s.redactor, s.known = s.portal, c.Redactor, known(c)

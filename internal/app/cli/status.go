@@ -30,7 +30,8 @@ Exit codes: 0 no portal needs attention, 1 some do, 2 usage error, 3 status coul
 not read the database.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		path := configFlag(fs)
-		portal := fs.String("portal", "", "only the portal `NAME`")
+		portal := new(string)
+		portalsVar(fs, portal, "only the portal")
 		all := fs.Bool("all", false, "show all portals")
 		format := fs.String("format", "text", "print as `FORMAT`: text or json")
 		return func(ctx context.Context, env environment, args []string) error {
@@ -47,6 +48,9 @@ not read the database.`,
 				s, err := report.ReadStatus(ctx, q, portalNames(c, *portal), *portal == "")
 				if err != nil {
 					return err
+				}
+				for _, b := range c.Broken {
+					s.Outdated(b.Name, b.Reason())
 				}
 				if err := addShadows(ctx, c, q, &s); err != nil {
 					return err
@@ -79,22 +83,6 @@ func addShadows(ctx context.Context, c *config.Config, q *queue.Queue, s *report
 		p.Shadow = report.ShadowSummary(results)
 	}
 	return nil
-}
-
-// portalNames are the portals of a configuration, or the one with a name.
-func portalNames(c *config.Config, only string) []string {
-	var names []string
-	for _, p := range c.Portals {
-		if only == "" || only == p.Name {
-			names = append(names, p.Name)
-		}
-	}
-	for _, p := range c.Broken {
-		if only == "" || only == p.Name {
-			names = append(names, p.Name)
-		}
-	}
-	return names
 }
 
 // probeNow asks serve to look whether the faults of a portal and a rule are over, and

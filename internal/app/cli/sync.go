@@ -20,7 +20,7 @@ import (
 
 var syncCmd = &command{
 	name:  "sync",
-	args:  "[--config FILE] [--portal NAME] --rule ID [--since TIME] [--dry-run [--exit-code]] [--restart] [--allow-effects] [--allow-gone] [--format text|json]",
+	args:  "[--config FILE] [--portal NAME] --rule ID [--since TIME] [--dry-run [--exit-code]] [--restart] [--allow-effects] [--allow-gone] [--yes] [--format text|json]",
 	short: "run a rule for all entities, or for changed ones",
 	long: `Sync runs a rule for all its entities: to fill a list for the first time, or to
 repair it after lost events.
@@ -46,7 +46,7 @@ usage error, 3 sync could not run.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		s := &syncing{}
 		configVar(fs, &s.config)
-		fs.StringVar(&s.portal, "portal", "", "the portal `NAME`; not needed if there is only one")
+		portalsVar(fs, &s.portal, "not needed if there is only one: the portal")
 		fs.StringVar(&s.rule, "rule", "", "the rule's `ID`")
 		fs.StringVar(&s.since, "since", "", "only entities that changed since `TIME`: 2h, 3d, 2026-01-31 or 2026-01-31T15:00:00+03:00")
 		fs.BoolVar(&s.dry, "dry-run", false, "show the changes, write nothing")
@@ -54,6 +54,7 @@ usage error, 3 sync could not run.`,
 		fs.BoolVar(&s.restart, "restart", false, "start over instead of resuming an interrupted sync")
 		fs.BoolVar(&s.effects, "allow-effects", false, "allow steps that take effect in every run, such as calls")
 		fs.BoolVar(&s.gone, "allow-gone", false, "run the deleted steps for any number of missing entities")
+		fs.BoolVar(&s.yes, "yes", false, "confirm --portal all")
 		fs.StringVar(&s.format, "format", "text", "print as `FORMAT`: text or json")
 		return s.run
 	},
@@ -64,7 +65,7 @@ type syncing struct {
 	since, format    string
 	restart, effects bool
 	exitCode         bool // a dry run ends with 1 if something would change
-	gone             bool
+	gone, yes        bool
 	alone            bool // a dry run asks no other system
 }
 
@@ -88,6 +89,19 @@ func (s *syncing) run(ctx context.Context, env environment, args []string) error
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
+	c, err := loadConfig(env, s.config)
+	if err != nil {
+		return err
+	}
+	return eachPortal(env, c, s.portal, s.yes || s.dry, func(name string) error {
+		one := *s
+		one.portal = name
+		return one.portalRun(ctx, env)
+	})
+}
+
+// portalRun is run for one portal.
+func (s *syncing) portalRun(ctx context.Context, env environment) error {
 	a, t, done, err := s.openSync(ctx, env)
 	if err != nil {
 		return err
@@ -112,7 +126,7 @@ func (s *syncing) openSync(ctx context.Context, env environment) (a *service.Ser
 	if err != nil {
 		return nil, t, nil, err
 	}
-	if s.portal, err = onePortal(c, s.portal); err != nil {
+	if s.portal, err = onePortal(env, c, s.portal); err != nil {
 		return nil, t, nil, err
 	}
 	c.Only, s.redactor = s.portal, c.Redactor

@@ -37,7 +37,7 @@ Exit codes: 0 handlers removed or shown, 1 the configuration has findings, or wi
 	setup: func(fs *flag.FlagSet) runFunc {
 		u := &unbinding{}
 		configVar(fs, &u.config)
-		fs.StringVar(&u.portal, "portal", "", "the portal `NAME`; not needed if there is only one")
+		portalsVar(fs, &u.portal, "not needed if there is only one: the portal")
 		fs.BoolVar(&u.unused, "unused", false, "only handlers of events that no rule subscribes to any more")
 		fs.BoolVar(&u.all, "all", false, "all handlers of the application, also with other addresses")
 		fs.BoolVar(&u.yes, "yes", false, "remove the handlers; without it they are only shown")
@@ -65,6 +65,18 @@ func (u *unbinding) run(ctx context.Context, env environment, args []string) err
 	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
+	c, err := loadConfig(env, u.config)
+	if err != nil {
+		return err
+	}
+	return eachPortal(env, c, u.portal, true, func(name string) error { // without --yes it only shows
+		one := *u
+		one.portal = name
+		return one.portalRun(ctx, env)
+	})
+}
+
+func (u *unbinding) portalRun(ctx context.Context, env environment) error {
 	a, err := u.open(ctx, env)
 	if err != nil {
 		return err
@@ -116,7 +128,7 @@ func (u *unbinding) open(ctx context.Context, env environment) (*service.Service
 	if err != nil {
 		return nil, err
 	}
-	if u.portal, err = onePortal(c, u.portal); err != nil {
+	if u.portal, err = onePortal(env, c, u.portal); err != nil {
 		return nil, err
 	}
 	i := slices.IndexFunc(c.Portals, func(p config.Portal) bool { return p.Name == u.portal })

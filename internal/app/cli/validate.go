@@ -25,7 +25,7 @@ import (
 
 var validateCmd = &command{
 	name:  "validate",
-	args:  "[--strict] [--schema FILE] [--config FILE] [--format text|json|github|gitlab|sarif] PATH...",
+	args:  "[--strict] [--schema FILE] [--config FILE] [--format text|json|github|gitlab|sarif] [PATH...]",
 	short: "check rule files",
 	long: `Validate prints all findings in the named rule files, in the order of files and
 lines. It needs no portal, no network and no configuration. It searches folders
@@ -40,6 +40,10 @@ If the folder of a rule file, or one of the two above it, has files of schema pu
 (NAME.portal.json), the file is also checked for these portals: custom fields, options,
 stages, properties, lists and types that a portal does not have are warnings. --config
 adds the inputs of the portals; secrets need not be there.
+
+With --config and without PATH, validate checks the whole configuration, as serve
+would load it: the files of all portals, their inputs and instances, and in each portal
+the rule sets that run together there.
 
 A comment allows a warning on its line or on the next line:
   # b24rules: allow CODE reason
@@ -82,18 +86,22 @@ func (v *validation) run(_ context.Context, env environment, paths []string) err
 	if err := oneOf("format", v.format, "text", "json", "github", "gitlab", "sarif"); err != nil {
 		return err
 	}
-	if len(paths) == 0 {
-		return usagef("no paths: name rule files or folders, or - for stdin")
+	if len(paths) == 0 && v.config == "" {
+		return usagef("no paths: name rule files or folders, or - for stdin; or --config FILE")
 	}
 	v.actions = env.actions
 	var err error
 	if v.portals, err = newKnownPortals(v.schema, v.config); err != nil {
 		return err
 	}
-	if err := v.read(env.In, paths); err != nil {
+	if len(paths) == 0 {
+		err = v.readFleet(env)
+	} else if err = v.read(env.In, paths); err == nil {
+		v.together()
+	}
+	if err != nil {
 		return err
 	}
-	v.together()
 	if err := v.print(env); err != nil {
 		return err
 	}
@@ -105,9 +113,38 @@ func (v *validation) run(_ context.Context, env environment, paths []string) err
 	return nil
 }
 
+// readFleet checks a configuration with the rules of all its portals.
+func (v *validation) readFleet(env environment) error {
+	c, list, err := config.Read(v.config)
+	if err != nil {
+		return fmt.Errorf("cannot read %w", config.Plain(err))
+	}
+	v.list.Add(list...)
+	if err := v.read(env.In, c.Rules); err != nil {
+		return err
+	}
+	rules := &fleet.Rules{Source: fleet.FilesOf(c.Rules), Actions: v.actions, Portals: c.Portals, Private: c.PrivateHosts}
+	_, gen, err := rules.Load()
+	if err != nil {
+		return err
+	}
+	v.list.Add(gen.Notes()...)
+	v.list.Add(gen.Findings()...)
+	v.list = slices.DeleteFunc(v.list, config.AboutSecret)
+	v.list.Sort()
+	v.list = slices.CompactFunc(v.list, func(a, b diag.Finding) bool { return a.String() == b.String() })
+	v.allow()
+	return nil
+}
+
 // together checks the rule sets together and removes findings that comments allow.
 func (v *validation) together() {
 	v.list.Add(lint.Together(v.sets)...)
+	v.allow()
+}
+
+// allow removes findings that comments allow.
+func (v *validation) allow() {
 	codes := docs.FindingCodes()
 	for _, name := range slices.Sorted(maps.Keys(v.sources)) {
 		v.list = diag.Allow(v.list, name, v.sources[name], codes)

@@ -34,7 +34,8 @@ Exit codes: 0 a rule has written the record, 1 no rule is known, 2 usage error, 
 could not read the database.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		path := configFlag(fs)
-		portal := fs.String("portal", "", "the portal `NAME`; not needed if there is only one")
+		portal := new(string)
+		portalsVar(fs, portal, "not needed if there is only one: the portal")
 		format := fs.String("format", "text", "print as `FORMAT`: text or json")
 		return func(ctx context.Context, env environment, args []string) error {
 			if err := oneOf("format", *format, "text", "json"); err != nil {
@@ -45,23 +46,21 @@ could not read the database.`,
 				return err
 			}
 			return withHistory(ctx, env, *path, func(c *config.Config, q *queue.Queue) error {
-				name, err := onePortal(c, *portal)
-				if err != nil {
+				return eachPortal(env, c, *portal, true, func(name string) error {
+					w, err := report.ReadWhy(ctx, q, name, place, id, field)
+					if err != nil {
+						return err
+					}
+					if *format == "json" {
+						err = report.WriteJSON(env.Out, w)
+					} else {
+						err = w.Write(env.Out, zoneOf(c, name))
+					}
+					if err == nil && len(w.Writers) == 0 {
+						err = errFindings
+					}
 					return err
-				}
-				w, err := report.ReadWhy(ctx, q, name, place, id, field)
-				if err != nil {
-					return err
-				}
-				if *format == "json" {
-					err = report.WriteJSON(env.Out, w)
-				} else {
-					err = w.Write(env.Out, zoneOf(c, name))
-				}
-				if err == nil && len(w.Writers) == 0 {
-					err = errFindings
-				}
-				return err
+				})
 			})
 		}
 	},

@@ -27,7 +27,7 @@ type namedPortal struct {
 	name string
 	pos  diag.Pos
 	portalBlock
-	// found are the findings in a file of its own. unread says that they leave nothing of it.
+	// found are the findings in the portal's file. unread says that they leave nothing of it.
 	found  diag.List
 	unread bool
 }

@@ -116,7 +116,7 @@ use:
 // TestBrokenFolder has portals with all kinds of mistakes next to one without any.
 func TestBrokenFolder(t *testing.T) {
 	dir, c, list := writeFolder(t, map[string]string{
-		DefaultFile: "rules: [rules]\ndefaults: {webhook_file: 'secrets/{portal}.webhook', application_token: t0k3n, use: {a: {n: '1'}}, title: x}\nportals: portals\n",
+		DefaultFile:            "rules: [rules]\ndefaults: {webhook_file: 'secrets/{portal}.webhook', application_token: t0k3n, use: {a: {n: '1'}}, title: x}\nportals: portals\n",
 		"secrets/good.webhook": hook, "secrets/inputs.webhook": hook, "secrets/zone.webhook": hook, "secrets/key.webhook": hook, "secrets/tag.webhook": hook,
 		"secrets/use.webhook": hook, "secrets/twice.webhook": hook, "secrets/name.webhook": hook, "secrets/variable.webhook": hook, "secrets/wrong name.webhook": hook,
 		"portals/good.yaml":       "",
@@ -225,7 +225,7 @@ defaults:
 	if diff := cmp.Diff(want, describe(c)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	// Without a value of its own, a missing input is missing in the portal.
+	// An input that neither has is missing in the portal.
 	if set, _ := c.Portals[1].Inputs.Set("a"); set.Place("x", true).Line != 7 || set.Place("m", true).Line != 12 {
 		t.Errorf("places %v, %v", set.Place("x", true), set.Place("m", true))
 	}

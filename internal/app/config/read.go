@@ -345,7 +345,7 @@ func (r *reader) secretFile(s scalar, key string) (string, bool) {
 		if errors.As(err, &path) {
 			err = path.Err
 		}
-		r.errorf(s.pos, "unreadable-file", "%s_file %s: %v", key, s.text, err)
+		r.errorf(s.pos, "unreadable-file", secretFileMessage, key, s.text, err)
 		return "", false
 	}
 	r.readableByOthers(s.pos, file, s.text)

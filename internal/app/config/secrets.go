@@ -53,6 +53,15 @@ func secretText(data []byte) (string, error) {
 	return text, nil
 }
 
+// AboutSecret reports whether a finding says only that a secret is not there. It matters where
+// the program runs, and not where files are checked.
+func AboutSecret(f diag.Finding) bool {
+	return f.Code == "missing-variable" || f.Code == "unreadable-file" && f.Message == secretFileMessage
+}
+
+// secretFileMessage is the message for a file with a secret that cannot be read.
+const secretFileMessage = "%s_file %s: %v"
+
 // takesVariables are the keys whose values may have variables of the environment. Rule
 // sets check their inputs themselves.
 var takesVariables = []string{"database", "webhook", "application_token", "client_id", "client_secret", "token", "secret", "inputs", "use"}

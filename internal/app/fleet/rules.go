@@ -439,7 +439,7 @@ func (d *decision) decide() *portalRules {
 			}
 		}
 		if len(wrong) == 0 {
-			wrong = d.checkPlaces(all)
+			wrong = checkPlaces(all, d.portal)
 		}
 		if len(wrong) == 0 {
 			wrong = d.checkMade(all)
@@ -473,9 +473,9 @@ func (d *decision) unknown() []Refused {
 
 // checkPlaces returns what is wrong with instances of one rule set that make the same kind of
 // records in one place, by instance.
-func (d *decision) checkPlaces(all []*Instance) map[string]diag.List {
+func checkPlaces(all []*Instance, portal config.Portal) map[string]diag.List {
 	wrong := map[string]diag.List{}
-	if !d.portal.Inputs.Only {
+	if !portal.Inputs.Only {
 		return wrong
 	}
 	for n, b := range all {
@@ -484,11 +484,11 @@ func (d *decision) checkPlaces(all []*Instance) map[string]diag.List {
 			if other, _ := config.SplitInstance(b.Set.Name); other != set || a.Set.Name == b.Set.Name {
 				continue
 			}
-			if place := samePlace(a, b, d.portal.Name); place != "" {
-				s, _ := d.portal.Inputs.Set(b.Set.Name)
+			if place := samePlace(a, b, portal.Name); place != "" {
+				s, _ := portal.Inputs.Set(b.Set.Name)
 				var list diag.List
-				list.Errorf(s.Pos, "same-place", "portal %s: %s and %s both write %s, so it would have the same records twice", d.portal.Name, a.Set.Name, b.Set.Name, PlaceName(place)).
-					Hint = "give each instance a place of its own, or remove one"
+				list.Errorf(s.Pos, "same-place", "portal %s: %s and %s both write %s, so it would have the same records twice", portal.Name, a.Set.Name, b.Set.Name, PlaceName(place)).
+					Hint = "give each instance another place, or remove one"
 				wrong[b.key()] = list
 			}
 		}

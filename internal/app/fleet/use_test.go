@@ -12,7 +12,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/config"
 )
 
-// fleetConfig is a configuration with portals, each with a line of its own keys.
+// fleetConfig is a configuration with portals, each with a line of keys.
 func fleetConfig(t *testing.T, portals ...string) []config.Portal {
 	t.Helper()
 	text := "rules: [.]\nportals:\n"

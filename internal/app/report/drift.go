@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 )
@@ -58,7 +59,7 @@ func (d Drift) Write(w io.Writer) error {
 		case r.NotCompared != "":
 			fmt.Fprintf(s, "%s %s: not compared: %s\n", r.Portal, r.Rule, r.NotCompared)
 		case r.NotSeen != "":
-			fmt.Fprintf(s, "%s %s: not complete: %s; %d of the %s compared so far differ\n", r.Portal, r.Rule, r.NotSeen, r.Differing, Plural(r.Entities, "entity", "entities"))
+			fmt.Fprintf(s, "%s %s: not complete: %s; %d of the %s compared so far differ\n", r.Portal, cmp.Or(r.Rule, "all rules"), r.NotSeen, r.Differing, Plural(r.Entities, "entity", "entities"))
 		default:
 			fmt.Fprintf(s, "%s %s: %d of %s differ\n", r.Portal, r.Rule, r.Differing, Plural(r.Entities, "entity", "entities"))
 		}

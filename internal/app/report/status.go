@@ -89,7 +89,7 @@ const StateOK = "ok"
 const StatePaused = "paused"
 
 // StateOutdated is the state of a rule set that runs its last good version, because its file
-// has errors.
+// has errors, and of a portal that runs its last valid configuration.
 const StateOutdated = "outdated"
 
 // ReadStatus reads the states of portals, sorted by name. With all, they are those of the
@@ -157,6 +157,16 @@ func ReadStatus(ctx context.Context, q *queue.Queue, portals []string, all bool)
 		s.Portals = append(s.Portals, p)
 	}
 	return s, nil
+}
+
+// Outdated notes that the configuration of a portal has errors. The portal runs its last valid
+// one, unless it is held.
+func (s *Status) Outdated(portal, reason string) {
+	for i := range s.Portals {
+		if p := &s.Portals[i]; p.Portal == portal && p.State == StateOK {
+			p.State, p.Reason = StateOutdated, reason
+		}
+	}
 }
 
 func (p *PortalStatus) count(all []queue.Backlog) {
