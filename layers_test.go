@@ -23,6 +23,7 @@ var layers = map[string]int{
 	"internal/app/fleet":   3,
 	"internal/app/setup":   3,
 	"internal/app/doctor":  3,
+	"internal/app/probe":   2,
 	"internal/app/dump":    1,
 	"internal/app/logfile": 0,
 	"internal/app/apptest": 6,

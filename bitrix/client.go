@@ -214,6 +214,10 @@ func (c *Client) Stats() Stats {
 	return s
 }
 
+// LongNumbers reports whether the portal has printed a number with all digits of a double,
+// such as 0.10000000000000001. Answers have the short form.
+func (c *Client) LongNumbers() bool { return c.transport.longNumbers.Load() }
+
 // UsedUntil says that another process may have used the portal's rate until the
 // given time, such as the process that had the portal's lease before this one.
 // The client then assumes that the portal's bucket was as full at that time as

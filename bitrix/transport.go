@@ -40,6 +40,8 @@ type transport struct {
 	bucket    *limit.Bucket
 	operating *limit.Operating
 	resent    atomic.Int64 // requests with a new token
+	// longNumbers says that an answer had a number with all digits of a double.
+	longNumbers atomic.Bool
 }
 
 // post sends a request and reads its envelope. An application whose token has
@@ -124,8 +126,12 @@ func (t *transport) open(status int, data []byte) (*envelope, *Error) {
 	if raw["result"] == nil || status < 200 || status > 299 {
 		return nil, noRESTAnswer(status, data)
 	}
+	short := wire.ShortNumbers(raw["result"])
+	if len(short) != len(raw["result"]) {
+		t.longNumbers.Store(true)
+	}
 	return &envelope{
-		status: status, result: wire.ShortNumbers(raw["result"]),
+		status: status, result: short,
 		total: wire.Count(raw["total"]), next: wire.Count(raw["next"]), time: wire.DecodeTime(raw["time"]),
 	}, nil
 }

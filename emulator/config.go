@@ -78,6 +78,24 @@ type Config struct {
 	// source does. Without it ELEMENT_ID alone finds the element and
 	// ELEMENT_CODE becomes its code.
 	StrictElementCode bool
+	// DoubleCodes lets lists.element.add make a second element with one ELEMENT_CODE. The
+	// documentation refuses it.
+	DoubleCodes bool
+	// KeepOmitted lets an element keep the properties that lists.element.update omits. The
+	// documentation clears them.
+	KeepOmitted bool
+	// NoReferences leaves references to earlier commands of a batch as text. The
+	// documentation resolves them.
+	NoReferences bool
+	// UnchangedUpdates lets crm.item.update send an event although nothing has changed. The
+	// documentation denies it.
+	UnchangedUpdates bool
+	// SilentRows says that new product rows send no event of their owner. The
+	// documentation promises one.
+	SilentRows bool
+	// TextNumbers prints all numbers of crm.item.* as texts, as the old methods do. The
+	// documentation shows numbers.
+	TextNumbers bool
 	// LongFloats prints fractional numbers of answers with 17 significant digits,
 	// as a server with PHP's serialize_precision=17 does: 1.0049999999999999 for
 	// 1.005.
@@ -200,6 +218,7 @@ func (c Config) withDefaults() Config {
 func (c Config) options() rest.Options {
 	return rest.Options{
 		SingleOwner: c.SingleOwner, CodeRace: c.CodeRace, StrictElementCode: c.StrictElementCode, MoveAlsoUpdates: c.MoveAlsoUpdates, CommentFields: c.CommentFields,
+		DoubleCodes: c.DoubleCodes, KeepOmitted: c.KeepOmitted, UnchangedUpdates: c.UnchangedUpdates, SilentRows: c.SilentRows,
 		NoOfflineExtended: c.NoOfflineExtended, NoAuthConnector: c.NoAuthConnector, Currency: c.Currency, Scopes: c.Scopes,
 	}
 }

@@ -209,6 +209,9 @@ func (s *server) run(req *exchange, m *rest.Method, params *php.Array, f *faults
 	if p.cfg.LongFloats {
 		result = value.LongFloats(result)
 	}
+	if p.cfg.TextNumbers && strings.HasPrefix(m.Name, "crm.item.") {
+		result = value.TextNumbers(result)
+	}
 	finish := time.Now()
 	cost := p.cfg.cost(m.Name, finish.Sub(start))
 	if req.Inside {

@@ -42,7 +42,10 @@ func (s *server) runBatch(req *exchange) *rest.Answer {
 // batchCommand runs one command.
 func (s *server) batchCommand(req *exchange, command string, b *rest.Batch, tooMany bool) *rest.Answer {
 	name, query := rest.SplitCommand(command)
-	params := b.Resolve(rest.ParseForm(query))
+	params := rest.ParseForm(query)
+	if !s.p.cfg.NoReferences {
+		params = b.Resolve(params)
+	}
 	m, err := s.find(name)
 	switch {
 	case tooMany:

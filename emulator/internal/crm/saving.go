@@ -126,7 +126,7 @@ func saveItem(c *rest.Call, it *model.Item, changes map[string]any, how saveOpti
 	if err := recompute(s, it, v, how.rowsChanged); err != nil {
 		return err
 	}
-	if !how.always && !how.rowsChanged && maps.EqualFunc(filled(before), filled(v), same) {
+	if !how.always && !how.rowsChanged && !c.Options.UnchangedUpdates && maps.EqualFunc(filled(before), filled(v), same) {
 		return nil
 	}
 	strip(it.Type, v)
@@ -144,7 +144,9 @@ func saveItem(c *rest.Call, it *model.Item, changes map[string]any, how saveOpti
 		fireMove(c, it)
 		return nil
 	}
-	fire(c, it.Type, rest.OpUpdate, it.ID)
+	if !how.rowsChanged || !c.Options.SilentRows {
+		fire(c, it.Type, rest.OpUpdate, it.ID)
+	}
 	return nil
 }
 

@@ -42,7 +42,7 @@ func elementAdd(c *rest.Call) (any, error) {
 	if code == "" {
 		return nil, rest.MissingParam("ELEMENT_CODE")
 	}
-	if old := b.ElementByCode(code); old != nil && c.Now.Sub(old.Added) >= c.Options.CodeRace {
+	if old := b.ElementByCode(code); old != nil && !c.Options.DoubleCodes && c.Now.Sub(old.Added) >= c.Options.CodeRace {
 		return nil, rest.Fail("ERROR_ELEMENT_ALREADY_EXISTS", "Element already exists")
 	}
 	fields, err := elementInput(c, b, nil)
@@ -127,7 +127,8 @@ func writeElement(c *rest.Call, b *model.IBlock, e *model.Element, code string, 
 	oldSystem, old := e.System, e.Properties
 	e.System, e.Properties = map[string]string{}, map[int64][]model.PropertyValue{}
 	for _, f := range b.Fields {
-		if c.Forgets(f.Name, f.Code) {
+		_, given := g[f.Name]
+		if c.Forgets(f.Name, f.Code) || c.Options.KeepOmitted && !given {
 			if text, ok := oldSystem[f.Name]; ok {
 				e.System[f.Name] = text
 			}

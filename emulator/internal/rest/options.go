@@ -10,6 +10,8 @@ import (
 type Options struct {
 	SingleOwner, StrictElementCode, MoveAlsoUpdates, CommentFields bool
 	NoOfflineExtended, NoAuthConnector                             bool
+	DoubleCodes, KeepOmitted                                       bool
+	UnchangedUpdates, SilentRows                                   bool
 	CodeRace                                                       time.Duration
 	Currency                                                       string
 	Scopes                                                         []string

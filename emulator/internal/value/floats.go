@@ -60,3 +60,18 @@ func LongFloats(v any) any {
 	}
 	return v
 }
+
+// TextNumbers returns a value whose numbers are texts.
+func TextNumbers(v any) any {
+	switch v := v.(type) {
+	case *php.Array:
+		out := php.NewArray()
+		for key, inner := range v.All() {
+			out.Set(key, TextNumbers(inner))
+		}
+		return out
+	case json.Number:
+		return string(v)
+	}
+	return v
+}

@@ -14,7 +14,7 @@ import (
 
 var doctorCmd = &command{
 	name:  "doctor",
-	args:  "[--config FILE] [--portal NAME] [--format text|json]",
+	args:  "[--config FILE] [--portal NAME] [--format text|json] [--probe [--out FILE]]",
 	short: "check that portals have what the rules need",
 	long: `Doctor asks each portal for what the rules of its configuration need: the address
 and its certificate, the credentials and their user, permissions, lists, types and
@@ -24,6 +24,14 @@ when a check fails.
 
 Unknown means that a check could not be made. It is no success.
 
+With --probe, doctor asks one portal what no documentation decides: whether filters take
+lists of owners, what an update clears, which events follow which change, and more.
+This writes: it makes two or three deals and a list, and removes them, also after Ctrl-C. What a
+killed probe has left, the next one removes. Robots and rules of the portal see these
+deals. The report is a file without data of the portal, from which b24rules emulator
+--like makes a portal that answers in the same way. Events are asked for only while
+serve receives those of the portal.
+
 Exit codes: 0 all checks passed, 1 a check failed, is unknown or has a warning, 2
 usage error, 3 doctor could not run.`,
 	setup: func(fs *flag.FlagSet) runFunc {
@@ -31,12 +39,20 @@ usage error, 3 doctor could not run.`,
 		portal := new(string)
 		portalsVar(fs, portal, "only the portal")
 		format := fs.String("format", "text", "print as `FORMAT`: text or json")
+		ask := fs.Bool("probe", false, "ask the portal what no documentation decides; makes and removes deals and a list")
+		out := fs.String("out", "", "write the report of --probe to `FILE` (default NAME.probe.yaml)")
 		return func(ctx context.Context, env environment, args []string) error {
 			if err := none(args); err != nil {
 				return err
 			}
 			if err := oneOf("format", *format, "text", "json"); err != nil {
 				return err
+			}
+			if *out != "" && !*ask {
+				return usagef("--out needs --probe")
+			}
+			if *ask {
+				return (&probing{path: *path, portal: *portal, out: *out}).run(ctx, env)
 			}
 			return runDoctor(ctx, env, *path, *portal, *format)
 		}

@@ -22,7 +22,7 @@ import (
 
 var emulatorCmd = &command{
 	name:  "emulator",
-	args:  "[--listen ADDR] [--plan PLAN] [--latency TIME] [--seed FILE] [--faults FILE] [--single-owner] [--handler URL] [--token TOKEN]",
+	args:  "[--listen ADDR] [--plan PLAN] [--latency TIME] [--seed FILE] [--faults FILE] [--single-owner] [--like FILE] [--handler URL] [--token TOKEN]",
 	short: "run an emulated portal",
 	long: `Emulator runs a Bitrix24 portal in memory: CRM items with product rows, universal
 lists, batch requests, the limits of a plan, events, and an application with
@@ -31,7 +31,8 @@ OAuth and offline events. Its address in a browser shows a live page.
 By default the portal has a smart process for the totals of invoices and a list
 for shipments, as the shipped rule sets require, and no data. A --seed file
 replaces this with its own content, in the format of rule tests: portal, users,
-deals, invoices, items, elements. A --faults file lists errors to simulate.
+deals, invoices, items, elements. A --faults file lists errors to simulate. --like takes the report of b24rules doctor
+--probe: the portal then answers as that portal did.
 
 The first line on stdout is the URL of the inbound webhook. The following lines
 are for people and contain a portals section for b24rules.yaml. Ctrl-C stops the
@@ -51,6 +52,7 @@ read or the address is in use.`,
 		fs.StringVar(&o.seed, "seed", "", "fill the portal with the data of `FILE`")
 		fs.StringVar(&o.faults, "faults", "", "simulate the errors that `FILE` lists")
 		fs.BoolVar(&o.singleOwner, "single-owner", false, "refuse lists of owners in filters, as a strict portal does")
+		fs.StringVar(&o.like, "like", "", "answer like the portal of the report `FILE`, from doctor --probe")
 		fs.StringVar(&o.handler, "handler", "", "send the CRM events to `URL`")
 		fs.StringVar(&o.token, "token", "emulator-application-token", "send the application token `TOKEN` with events")
 		return o.run
@@ -64,6 +66,7 @@ const emulatorSecret = "emulator"
 type emulatorOptions struct {
 	listen, plan, handler, token string
 	latency, seed, faults        string
+	like                         string
 	singleOwner                  bool
 }
 
@@ -90,6 +93,10 @@ func (o *emulatorOptions) run(ctx context.Context, env environment, args []strin
 	if err != nil {
 		return err
 	}
+	report, err := o.report()
+	if err != nil {
+		return err
+	}
 	ctx, stop := interruptible(ctx)
 	defer stop()
 
@@ -97,7 +104,11 @@ func (o *emulatorOptions) run(ctx context.Context, env environment, args []strin
 	if err != nil {
 		return err
 	}
-	portal := emulator.New(emulator.Config{Plan: o.plan, Secret: emulatorSecret, ApplicationToken: o.token, Latency: latency, SingleOwner: o.singleOwner || seed.SingleOwner()})
+	cfg := emulator.Config{Plan: o.plan, Secret: emulatorSecret, ApplicationToken: o.token, Latency: latency, SingleOwner: o.singleOwner || seed.SingleOwner()}
+	if report != nil {
+		like(&cfg, report)
+	}
+	portal := emulator.New(cfg)
 	defer portal.Close()
 	base := "http://" + ln.Addr().String()
 	portal.SetBaseURL(base)

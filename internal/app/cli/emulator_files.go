@@ -9,6 +9,7 @@ import (
 
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/probe"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/ruletest/testportal"
@@ -26,6 +27,22 @@ func (o *emulatorOptions) prepare(env environment) (seed *testportal.Seed, fault
 		faults, err = readFindings(env, o.faults, emulator.ParseFaults)
 	}
 	return seed, faults, err
+}
+
+// report reads the report of a probe, nil without one.
+func (o *emulatorOptions) report() (*probe.Report, error) {
+	if o.like == "" {
+		return nil, nil
+	}
+	data, err := yamlfile.ReadFile(o.like)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %w", config.Plain(err))
+	}
+	r, err := probe.Decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.like, err)
+	}
+	return r, nil
 }
 
 // readFindings reads a file and prints its findings.

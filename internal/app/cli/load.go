@@ -82,13 +82,10 @@ func newRules(env environment, c *config.Config) (*fleet.Rules, error) {
 // and a database that does not exist yet is not created. The caller must call done.
 func openService(ctx context.Context, c *config.Config, rules *fleet.Rules, dry bool, log *slog.Logger) (s *service.Service, done func(), err error) {
 	forget := func() {}
-	if dry && haveDatabase(c) != nil {
-		dir, err := os.MkdirTemp("", "b24rules")
-		if err != nil {
+	if dry {
+		if forget, err = withoutDatabase(c); err != nil {
 			return nil, nil, err
 		}
-		forget = func() { _ = os.RemoveAll(dir) }
-		c.Database = "sqlite:" + filepath.Join(dir, "none.db")
 	}
 	usable := *c
 	usable.Broken = nil // serve decides about them
@@ -97,6 +94,21 @@ func openService(ctx context.Context, c *config.Config, rules *fleet.Rules, dry 
 		return nil, nil, err
 	}
 	return s, func() { s.Close(); forget() }, nil
+}
+
+// withoutDatabase gives the configuration an empty database if its own does not exist yet,
+// so that a command of another user than that of serve does not create it. The caller must
+// call forget.
+func withoutDatabase(c *config.Config) (forget func(), err error) {
+	if haveDatabase(c) == nil {
+		return func() {}, nil
+	}
+	dir, err := os.MkdirTemp("", "b24rules")
+	if err != nil {
+		return nil, err
+	}
+	c.Database = "sqlite:" + filepath.Join(dir, "none.db")
+	return func() { _ = os.RemoveAll(dir) }, nil
 }
 
 // checkMade prints rules that would make again what rules have made. Unless the command is dry,

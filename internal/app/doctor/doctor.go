@@ -13,6 +13,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
+	"github.com/b24rules/b24rules/internal/app/probe"
 )
 
 // State is the result of a check.
@@ -95,6 +96,7 @@ func Examine(ctx context.Context, p Portal) []Check {
 	x.timeFilter(ctx, "time filter")
 	x.events(ctx, "events")
 	x.rate("rate")
+	x.leftovers(ctx, "probe")
 	return x.checks
 }
 
@@ -205,6 +207,15 @@ func (x *examination) ask(ctx context.Context, method string, into any) error {
 		return fmt.Errorf("%s: the answer is not what the documentation says: %w", method, err)
 	}
 	return nil
+}
+
+// leftovers reports what an interrupted probe has left on the portal.
+func (x *examination) leftovers(ctx context.Context, name string) {
+	left, err := probe.Leftovers(ctx, x.Client)
+	if err != nil || len(left) == 0 {
+		return // the other checks report a portal that does not answer
+	}
+	x.add(name, Warning, "a probe was interrupted and has left "+strings.Join(left, ", "), "b24rules doctor --probe --portal "+x.Name+" removes it")
 }
 
 // rate reports refusals of this examination: a few requests are never over the limit,

@@ -2,8 +2,12 @@ package service
 
 import (
 	"context"
+	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/app/doctor"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -26,6 +30,30 @@ func (s *Service) DoctorPortal(name string, now func() time.Time) doctor.Portal 
 		out.Rules = append(out.Rules, doctor.Rule{Rule: r, Inputs: inputs})
 	}
 	return out
+}
+
+// DealEvents returns a function that finds the codes of the events of a deal that arrived at a time or later, sorted and each once.
+func (s *Service) DealEvents(portal string) func(ctx context.Context, id int, since time.Time) ([]string, error) {
+	return func(ctx context.Context, id int, since time.Time) ([]string, error) {
+		events, err := s.queue.FindEvents(ctx, queue.EventFilter{Portal: portal, From: since, Limit: 1000})
+		if err != nil {
+			return nil, err
+		}
+		var out []string
+		for _, e := range events {
+			var data struct {
+				Fields struct {
+					ID bitrix.ID
+				} `json:"FIELDS"`
+			}
+			// Events of other kinds have data of another form.
+			if json.Unmarshal(e.Data, &data) == nil && int(data.Fields.ID) == id && strings.HasPrefix(e.Code, "ONCRMDEAL") {
+				out = append(out, e.Code)
+			}
+		}
+		slices.Sort(out)
+		return slices.Compact(out), nil
+	}
 }
 
 // latestEvent returns when the latest event of a portal with a code arrived.
