@@ -31,7 +31,7 @@ func (p *probing) run(ctx context.Context, env environment) error {
 	if err != nil {
 		return err
 	}
-	name, err := onePortal(c, p.portal)
+	name, err := onePortal(env, c, p.portal)
 	if err != nil {
 		return err
 	}
