@@ -73,7 +73,7 @@ type fetchElementsArgs struct {
 }
 
 func fetchElements(ctx context.Context, c *engine.Call, a fetchElementsArgs) (any, error) {
-	l, err := plan.OpenList(ctx, c, a.List, a.ListType)
+	l, err := plan.OpenListToRead(ctx, c, a.List, a.ListType)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func fetchElements(ctx context.Context, c *engine.Call, a fetchElementsArgs) (an
 		if _, err := plan.Verify(conditions, value, e.String(), false); err != nil {
 			return nil, err
 		}
-		out[i] = l.Schema.Shown(e)
+		out[i] = l.Shown(c, e)
 	}
 	return out, nil
 }

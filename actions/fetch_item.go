@@ -2,6 +2,7 @@ package actions
 
 import (
 	"context"
+	"strings"
 
 	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/bitrix"
@@ -63,5 +64,18 @@ func fetchItem(ctx context.Context, c *engine.Call, a fetchItemArgs) (any, error
 	if err != nil {
 		return nil, err
 	}
+	markDeleted(c, typ, item)
 	return record(item, schemas.ItemFields(typ)), nil
+}
+
+// markDeleted marks the custom fields that items of the type have had and the item lacks. An
+// item shows empty fields too.
+func markDeleted(c *engine.Call, typ int, item map[string]any) {
+	var custom []string
+	for name := range item {
+		if strings.HasPrefix(name, "ufCrm") {
+			custom = append(custom, name)
+		}
+	}
+	c.MarkDeleted(engine.PlaceOfItems(typ), item, custom)
 }

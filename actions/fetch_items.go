@@ -123,6 +123,7 @@ func fetchItems(ctx context.Context, c *engine.Call, a fetchItemsArgs) (any, err
 	for i, r := range items {
 		item := r.Values
 		if len(a.Select) == 0 {
+			markDeleted(c, schema.Type, item)
 			item = record(item, schemas.ItemFields(schema.Type))
 		}
 		item["id"] = value.Typed(item["id"], formula.Int, false)

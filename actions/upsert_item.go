@@ -129,7 +129,7 @@ func addItem(ctx context.Context, c *engine.Call, s *plan.ItemSchema, values []p
 	plan.NoteRefused(c, item, values)
 	c.Made(s.Place(), item.ID, engine.MadeWritten)
 	c.Note("added %s", item)
-	return upserted(item.ID, true, false), nil
+	return upserted(item.ID, true, false), s.CheckFields(ctx, c, item, values)
 }
 
 func changeFound(ctx context.Context, c *engine.Call, s *plan.ItemSchema, found []*plan.Record, fields []plan.FieldValue) (any, error) {

@@ -29,6 +29,10 @@ type Call struct {
 	// WithNext says that the call travels in the same request as the next one of
 	// its Do, directly before it, unless one of them needs its own request.
 	WithNext bool
+	// Shared says that the call only reads, and that identical calls which leave in the
+	// same request are one command. It runs behind the calls that come before it in the
+	// Do of each of its callers.
+	Shared bool
 	// Many, if not nil, lets a listing call share a command with the same call
 	// for other owners. Only a Do with this one call uses it. The answer then
 	// has all rows of the owner instead of one page.
@@ -49,7 +53,8 @@ type Call struct {
 	// client waits a millisecond for them, because a request costs more.
 	Parallel bool
 
-	background bool // see Later
+	background bool   // see Later
+	describes  string // see DescribeList and DescribeItems
 }
 
 // ErrStale is the cause of the error of a call that was not sent because its
@@ -107,6 +112,7 @@ func (c *Client) Do(ctx context.Context, calls ...Call) []Answer {
 	if refused := refuse(c.transport.cfg, calls); refused != nil {
 		return doOthers(ctx, c, calls, refused)
 	}
+	asked := time.Now()
 	var answers []Answer
 	if len(calls) == 1 && calls[0].Many != nil {
 		answers = []Answer{c.merger.do(ctx, calls[0])}
@@ -116,6 +122,9 @@ func (c *Client) Do(ctx context.Context, calls ...Call) []Answer {
 	for i := range answers {
 		answers[i] = confirm(calls[i], answers[i])
 		answers[i].Err = c.meta.doubt(calls[i], answers[i].Err)
+		if calls[i].describes != "" && answers[i].Err == nil {
+			answers[i].Err = c.meta.renew(calls[i], answers[i].Result, asked)
+		}
 	}
 	return answers
 }

@@ -79,8 +79,8 @@ func (f *ItemFields) Names() []string { return slices.Sorted(maps.Keys(f.fields)
 // ItemFields describes a CRM type. The answer may be as old as
 // Config.MetadataLife.
 func (c *Client) ItemFields(ctx context.Context, entityTypeID int) (*ItemFields, error) {
-	v, err := c.meta.get(ctx, "item "+strconv.Itoa(entityTypeID), func() (any, error) {
-		a := c.Do(ctx, Call{Method: methodItemFields, Params: map[string]any{"entityTypeId": entityTypeID}})[0]
+	v, err := c.meta.get(ctx, itemKey(entityTypeID), func() (any, error) {
+		a := c.Do(ctx, itemFieldsCall(entityTypeID))[0]
 		if a.Err != nil {
 			return nil, a.Err
 		}
@@ -89,6 +89,21 @@ func (c *Client) ItemFields(ctx context.Context, entityTypeID int) (*ItemFields,
 	f, _ := v.(*ItemFields)
 	return f, err
 }
+
+// DescribeItems returns a call that describes a CRM type once more. ItemFields then
+// returns this description. See DescribeList.
+func DescribeItems(entityTypeID int) Call {
+	call := itemFieldsCall(entityTypeID)
+	call.Shared, call.describes = true, itemKey(entityTypeID)
+	return call
+}
+
+func itemFieldsCall(entityTypeID int) Call {
+	return Call{Method: methodItemFields, Params: map[string]any{"entityTypeId": entityTypeID}}
+}
+
+// itemKey is the key of the description of a CRM type.
+func itemKey(entityTypeID int) string { return "item " + strconv.Itoa(entityTypeID) }
 
 const methodItemFields = "crm.item.fields"
 

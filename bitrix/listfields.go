@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/b24rules/b24rules/bitrix/internal/wire"
 )
@@ -39,13 +40,19 @@ func (f ListField) IsProperty() bool { return strings.HasPrefix(f.ID, propertyPr
 const propertyPrefix = "PROPERTY_"
 
 // ListFields are the fields and properties of one universal list.
-type ListFields struct{ fields []ListField }
+type ListFields struct {
+	fields []ListField
+	asked  time.Time
+}
+
+// Asked is when the portal was asked for them, zero for those of NewListFields.
+func (l *ListFields) Asked() time.Time { return l.asked }
 
 // NewListFields returns a description of a list with these fields.
 func NewListFields(fields []ListField) *ListFields {
 	fields = slices.Clone(fields)
 	slices.SortFunc(fields, func(a, b ListField) int { return strings.Compare(a.ID, b.ID) })
-	return &ListFields{fields}
+	return &ListFields{fields: fields}
 }
 
 // All returns all fields, ordered by id.
@@ -93,16 +100,35 @@ func (l *ListFields) Lookup(name string) (ListField, error) {
 // ListFields describes a universal list. The answer may be as old as
 // Config.MetadataLife.
 func (c *Client) ListFields(ctx context.Context, iblockType string, iblockID int) (*ListFields, error) {
-	v, err := c.meta.get(ctx, "list "+iblockType+" "+strconv.Itoa(iblockID), func() (any, error) {
-		call := Call{Method: methodListFields, Params: map[string]any{"IBLOCK_TYPE_ID": iblockType, "IBLOCK_ID": iblockID}}
-		a := c.Do(ctx, call)[0]
+	v, err := c.meta.get(ctx, listKey(iblockType, iblockID), func() (any, error) {
+		asked := time.Now()
+		a := c.Do(ctx, listFieldsCall(iblockType, iblockID))[0]
 		if a.Err != nil {
 			return nil, a.Err
 		}
-		return decodeListFields(a.Result)
+		return decodeListFields(a.Result, asked)
 	})
 	l, _ := v.(*ListFields)
 	return l, err
+}
+
+// DescribeList returns a call that describes a list once more, for the end of a Do that
+// writes elements. ListFields then returns this description. A portal ignores a property
+// that it no longer has, so nothing else shows that its value is lost. Callers whose
+// calls leave in one request share one command.
+func DescribeList(iblockType string, iblockID int) Call {
+	call := listFieldsCall(iblockType, iblockID)
+	call.Shared, call.describes = true, listKey(iblockType, iblockID)
+	return call
+}
+
+func listFieldsCall(iblockType string, iblockID int) Call {
+	return Call{Method: methodListFields, Params: map[string]any{"IBLOCK_TYPE_ID": iblockType, "IBLOCK_ID": iblockID}}
+}
+
+// listKey is the key of the description of a list.
+func listKey(iblockType string, iblockID int) string {
+	return "list " + iblockType + " " + strconv.Itoa(iblockID)
 }
 
 // ListChanged returns when a universal list was made or changed, as the portal
@@ -130,7 +156,7 @@ func (c *Client) ListChanged(ctx context.Context, iblockType string, iblockID in
 const methodListFields = "lists.field.get"
 
 // decodeListFields reads the description of a list, which has a field at least.
-func decodeListFields(raw json.RawMessage) (*ListFields, error) {
+func decodeListFields(raw json.RawMessage, asked time.Time) (*ListFields, error) {
 	m, err := wire.Object(raw)
 	if err == nil && len(m) == 0 {
 		err = errors.New("no fields")
@@ -171,5 +197,7 @@ func decodeListFields(raw json.RawMessage) (*ListFields, error) {
 		}
 		fields = append(fields, out)
 	}
-	return NewListFields(fields), nil
+	l := NewListFields(fields)
+	l.asked = asked
+	return l, nil
 }

@@ -2,6 +2,7 @@ package bitrix
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -150,6 +151,25 @@ func (m *metadata) forget(before time.Time) bool {
 		}
 	})
 	return len(m.entries) < n
+}
+
+// renew stores the description in the answer to a call of DescribeList or DescribeItems.
+func (m *metadata) renew(call Call, result json.RawMessage, asked time.Time) error {
+	e := &metaEntry{ready: make(chan struct{}), at: asked}
+	var err error
+	if call.Method == methodListFields {
+		e.value, err = decodeListFields(result, asked)
+	} else {
+		e.value, err = decodeItemFields(result)
+	}
+	if err != nil {
+		return err
+	}
+	close(e.ready)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.entries[call.describes] = e
+	return nil
 }
 
 // drop forgets a description, unless it is new. It reports whether it did.

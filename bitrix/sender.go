@@ -45,7 +45,7 @@ func (c Call) command() (batch.Command, error) {
 	if err != nil {
 		return cmd, &Error{Method: c.Method, Code: codeArgument, Detail: err.Error(), Outcome: NotExecuted, cause: err}
 	}
-	cmd.Write, cmd.Unordered, cmd.Deadline, cmd.Parallel, cmd.WithNext = c.Write, c.Unordered, c.Deadline, c.Parallel, c.WithNext
+	cmd.Write, cmd.Unordered, cmd.Deadline, cmd.Parallel, cmd.WithNext, cmd.Shared = c.Write, c.Unordered, c.Deadline, c.Parallel, c.WithNext, c.Shared
 	switch {
 	case c.background:
 		cmd.Rank = batch.Background

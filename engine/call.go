@@ -52,6 +52,9 @@ type Host interface {
 	Send(ctx context.Context, r Request, send SendFunc) (reply Reply, sent bool, err error)
 	// Made notes what the step has done with a record of a place.
 	Made(place string, id int, what MadeWhat)
+	// MarkDeleted sets the fields that records of a place have had, and that are not among
+	// names now, to formula.Deleted.
+	MarkDeleted(place string, record map[string]any, names []string)
 	// Number returns the number of the run's entity in a series.
 	Number(ctx context.Context, series string, atLeast int) (int, error)
 	// Prefetched returns the result of the action's Prefetch, and calls it now if the
@@ -74,6 +77,13 @@ func (c *Call) Note(format string, args ...any) {
 // Start starts runs of another rule, for entities with these ids, if this run succeeds.
 // Without ids it starts the one run of a rule about the portal.
 func (c *Call) Start(rule string, ids []int) error { return c.host.Start(rule, ids) }
+
+// MarkDeleted sets the fields that records of a place have had since the program started, and
+// that are not among names now, to formula.Deleted. names are the fields that people can add
+// and delete. See PlaceOfList and PlaceOfItems.
+func (c *Call) MarkDeleted(place string, record map[string]any, names []string) {
+	c.host.MarkDeleted(place, record, names)
+}
 
 // Made says what the step has done with a record of a place, for the list of what rules
 // have made. See PlaceOfList and PlaceOfItems.

@@ -187,6 +187,8 @@ type host struct{ notes []string }
 
 func (h *host) Start(string, []int) error { return nil }
 
+func (h *host) MarkDeleted(string, map[string]any, []string) {}
+
 func (h *host) Made(place string, id int, what engine.MadeWhat) {
 	h.notes = append(h.notes, fmt.Sprintf("made %s %d %d", place, id, what))
 }

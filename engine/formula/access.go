@@ -12,7 +12,7 @@ func fieldOf(name string) unary {
 		if !ok {
 			fail(errField(name, v))
 		}
-		return record[name]
+		return present(record, name)
 	}
 }
 
@@ -66,7 +66,7 @@ func element(base, key any) any {
 		}
 		return x[at]
 	case map[string]any:
-		return x[must(text(key)).(string)]
+		return present(x, must(text(key)).(string))
 	case nil:
 		fail(errors.New("nil has no elements: write ?.[…]"))
 	}

@@ -23,6 +23,29 @@ type omitted struct{}
 // String makes an omit readable in a log.
 func (omitted) String() string { return "omit" }
 
+// deleted is the value of a field that the portal no longer has. Every use of it fails.
+type deleted string
+
+// Deleted returns the value of a field that existed and that somebody has deleted. nil
+// would mean that the field is empty.
+func Deleted(name string) any { return deleted(name) }
+
+// MarshalJSON writes the field as an empty one.
+func (deleted) MarshalJSON() ([]byte, error) { return []byte("null"), nil }
+
+func (d deleted) error() error {
+	return fmt.Errorf("the portal no longer has the field %s", string(d))
+}
+
+// present returns a field of a record. It fails if somebody has deleted it.
+func present(record map[string]any, name string) any {
+	v := record[name]
+	if d, ok := v.(deleted); ok {
+		fail(d.error())
+	}
+	return v
+}
+
 // maxDepth bounds the nesting of values that are compared.
 const maxDepth = 64
 
@@ -53,6 +76,9 @@ func kindOf(v any) Kind {
 
 // describe names a value's kind for a message.
 func describe(v any) string {
+	if d, ok := v.(deleted); ok {
+		return "the deleted field " + string(d)
+	}
 	k := kindOf(v)
 	if k == Any {
 		return fmt.Sprintf("a %T", v)

@@ -37,6 +37,10 @@ func (h *callHost) Note(text string) { h.trace.Notes = append(h.trace.Notes, tex
 
 // Made notes what the step has done with a record. Of records that are as they should be, only
 // runs that repair note it: an earlier attempt may have been killed after its writes.
+func (h *callHost) MarkDeleted(place string, record map[string]any, names []string) {
+	h.x.run.Fields.markDeleted(place, record, names)
+}
+
 func (h *callHost) Made(place string, id int, what engine.MadeWhat) {
 	if what == engine.MadeKept && h.x.run.Attempt < 2 && !h.x.run.Quiet {
 		return

@@ -46,7 +46,7 @@ func (x *execution) portal(t *history.StepTrace) *meter {
 	return m
 }
 
-// forget subtracts a call that was counted but not sent.
+// forget subtracts a call that was counted but not sent, or that all runs share.
 func (m *meter) forget() {
 	m.usage.calls.Add(-1)
 	m.trace.Count(m.step, -1, 0)
@@ -87,6 +87,10 @@ func (m *meter) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
 	took := time.Since(started)
 	for i, c := range calls {
 		a := &answers[i]
+		if c.Shared && a.Err == nil {
+			m.forget() // like ListFields
+			continue
+		}
 		if errors.Is(a.Err, bitrix.ErrStale) {
 			m.forget()
 			continue

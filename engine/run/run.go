@@ -45,6 +45,8 @@ type Run struct {
 	Quiet bool
 	// Guard stops cycles of rules. Nil stops none.
 	Guard *LoopGuard
+	// Fields finds custom fields that somebody has deleted. Nil finds none.
+	Fields *Fields
 	// Zone is the portal's time zone. Nil leaves times unchanged.
 	Zone *time.Location
 	// Language is that of names and numbers in formulas; "" is English.

@@ -23,6 +23,10 @@ type Target interface {
 	// judge returns the id of the record if the answers to calls say that the write is
 	// done, otherwise an error.
 	judge(w write, answers []bitrix.Answer) (id int, err error)
+	// ending are reads that go behind the writes, in the same request if there is room.
+	ending(writes []write) []bitrix.Call
+	// verify looks at the answers to ending.
+	verify(ctx context.Context, c *engine.Call, writes []write, answers []bitrix.Answer)
 	// place is where the records are, for engine.Call.Made.
 	place() string
 	// finish tries the writes that are not done in other ways, repairs what the
@@ -128,7 +132,8 @@ func send(ctx context.Context, c *engine.Call, to Target, writes []write, t *Tal
 		calls = append(calls, to.calls(w)...)
 		ends[i] = len(calls)
 	}
-	answers := c.Portal.Do(ctx, calls...)
+	answers := c.Portal.Do(ctx, append(calls, to.ending(writes)...)...)
+	to.verify(ctx, c, writes, answers[len(calls):])
 	var open []undone
 	start := 0
 	for i, w := range writes {

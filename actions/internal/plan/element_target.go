@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,8 @@ type ElementTarget struct {
 	overwritten []overwritten
 	// unseen counts the updates without a readable answer of the read before them.
 	unseen int
+	// outdated is why values that were written may be lost: the list has changed.
+	outdated error
 }
 
 // NewElementTarget returns the target for the elements of a list. reread reads
@@ -64,6 +67,31 @@ func (x *ElementTarget) judge(w write, answers []bitrix.Answer) (id int, err err
 	return id, nil
 }
 
+func (x *ElementTarget) ending(writes []write) []bitrix.Call {
+	if x.list.current || !slices.ContainsFunc(writes, func(w write) bool { return w.desired != nil }) {
+		return nil
+	}
+	return []bitrix.Call{bitrix.DescribeList(x.list.typ, x.list.id)}
+}
+
+func (x *ElementTarget) verify(ctx context.Context, c *engine.Call, writes []write, answers []bitrix.Answer) {
+	var written []FieldValue
+	for _, w := range writes {
+		if w.desired != nil {
+			written = append(written, w.desired.Values...)
+		}
+	}
+	for _, a := range answers {
+		err := a.Err
+		if err == nil {
+			err = x.list.changed(ctx, c, written)
+		}
+		if x.outdated == nil {
+			x.outdated = err
+		}
+	}
+}
+
 func (x *ElementTarget) place() string { return engine.PlaceOfList(x.list.id) }
 
 // finish handles codes that are taken, updates that waited for too long, portals
@@ -88,6 +116,9 @@ func (x *ElementTarget) finish(ctx context.Context, c *engine.Call, open []undon
 	x.replace(ctx, c, fixed, t, &failed)
 	x.repair(ctx, c, &failed)
 	x.reportRepairs(c)
+	if x.outdated != nil {
+		failed.Add(x.outdated)
+	}
 	return failed
 }
 
@@ -146,6 +177,7 @@ func (x *ElementTarget) retryAsUpdate(ctx context.Context, c *engine.Call, taken
 	}
 	byCode.renew(ctx, c, stale, t, failed) // their codes do not change
 	x.overwritten = append(x.overwritten, byCode.overwritten...)
+	x.outdated = cmp.Or(x.outdated, byCode.outdated)
 }
 
 // renew reads the elements of updates that waited for too long, and sends new

@@ -86,23 +86,23 @@ func decodeProperty(v any) (values []any, ids []string) {
 }
 
 // Shown is an element as a formula's value.
-func (s *ListSchema) Shown(e *Record) map[string]any {
+func (l *List) Shown(c *engine.Call, e *Record) map[string]any {
 	out := map[string]any{}
+	var properties []string
 	for name, v := range e.Values {
 		if !strings.HasPrefix(name, "PROPERTY_") {
 			out[name] = v
 		}
 	}
-	for _, f := range s.fields {
+	for _, f := range l.Schema.fields {
 		if !strings.HasPrefix(f.Name, "PROPERTY_") {
 			continue
 		}
-		name := f.Name
-		if f.Code != "" {
-			name = f.Code
-		}
+		name := cmp.Or(f.Code, f.Name)
+		properties = append(properties, name)
 		out[name] = f.Shown(e.Values[f.Name])
 	}
+	c.MarkDeleted(engine.PlaceOfList(l.id), out, properties)
 	out["id"] = num.FromInt(int64(e.ID))
 	out["code"] = e.Code
 	out["name"] = value.TextOf(e.Values["NAME"])

@@ -16,6 +16,13 @@ type ItemTarget struct {
 	Schema *ItemSchema
 	// refused counts the items whose field does not have its value after a write.
 	refused map[*value.Field]int
+	// written are the items as the portal has answered writes of them.
+	written []writtenItem
+}
+
+type writtenItem struct {
+	stored *Record
+	values []FieldValue
 }
 
 func (x *ItemTarget) calls(w write) []bitrix.Call {
@@ -54,18 +61,30 @@ func (x *ItemTarget) judge(w write, answers []bitrix.Answer) (id int, err error)
 		}
 		x.refused[v.Field]++
 	}
+	x.written = append(x.written, writtenItem{stored, values})
 	return stored.ID, nil
 }
+
+// ending is empty: the answer to a write shows the item.
+func (x *ItemTarget) ending([]write) []bitrix.Call { return nil }
+
+func (x *ItemTarget) verify(context.Context, *engine.Call, []write, []bitrix.Answer) {}
 
 func (x *ItemTarget) place() string { return x.Schema.Place() }
 
 // finish leaves everything to the next attempt of the run.
-func (x *ItemTarget) finish(_ context.Context, _ *engine.Call, open []undone, _ *Tally) (failed Failures) {
+func (x *ItemTarget) finish(ctx context.Context, c *engine.Call, open []undone, _ *Tally) (failed Failures) {
 	for _, u := range open {
 		if u.record != nil && bitrix.IsNotFound(u.err) {
 			failed.Add(Removed(u.record))
 		} else {
 			failed.Add(u.failed(u.err))
+		}
+	}
+	for _, w := range x.written {
+		if err := x.Schema.CheckFields(ctx, c, w.stored, w.values); err != nil {
+			failed.Add(err)
+			break // the others lack the same field
 		}
 	}
 	return failed

@@ -160,6 +160,20 @@ func (s *ItemSchema) FindItems(ctx context.Context, c *engine.Call, conditions [
 	if err != nil {
 		return nil, err
 	}
+	var asked []FieldValue
+	for _, cond := range conditions {
+		if cond.Field != nil {
+			asked = append(asked, FieldValue{Field: cond.Field})
+		}
+	}
+	for _, name := range q.Selected {
+		if f := s.byName[name]; f != nil {
+			asked = append(asked, FieldValue{Field: f})
+		}
+	}
+	if err := s.checkListed(ctx, c, items, asked); err != nil {
+		return nil, err
+	}
 	inside := make([]*Record, 0, len(items))
 	for _, item := range items {
 		value := func(f *value.Field) (any, bool) { v, ok := item.Values[f.Name]; return v, ok }
@@ -273,6 +287,9 @@ func (s *ItemSchema) FindByKey(ctx context.Context, c *engine.Call, key, fields 
 	}
 	items, err := s.decodeItems(raw)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.checkListed(ctx, c, items, append(slices.Clone(key), fields...)); err != nil {
 		return nil, err
 	}
 	var found []*Record

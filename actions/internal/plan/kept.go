@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
+	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 )
 
@@ -53,6 +55,9 @@ func (s *ItemSchema) CheckWrite(ctx context.Context, c *engine.Call, item *Recor
 // remembers for CheckWrite if it does not have them. stored is the item in the answer.
 func (s *ItemSchema) CheckKept(ctx context.Context, c *engine.Call, stored *Record, written []FieldValue) error {
 	if !stored.shows(written) {
+		if err := s.CheckFields(ctx, c, stored, written); err != nil {
+			return err
+		}
 		var err error
 		if stored, err = s.Read(ctx, c, stored.ID); err != nil {
 			return fmt.Errorf("read whether the portal has kept what was written: %w", err)
@@ -66,6 +71,55 @@ func (s *ItemSchema) CheckKept(ctx context.Context, c *engine.Call, stored *Reco
 		c.Memory.Set(key, fmt.Sprintf("%s %d", digestOf(written), time.Now().Unix()))
 	}
 	return nil
+}
+
+// CheckFields returns an error if the portal no longer has a field that was written: it
+// ignores such a field. The answer to a write shows empty fields too, so the portal is
+// asked only if it lacks one.
+func (s *ItemSchema) CheckFields(ctx context.Context, c *engine.Call, stored *Record, written []FieldValue) error {
+	gone, err := s.gone(ctx, c, stored, written)
+	if err != nil || gone == nil {
+		return err
+	}
+	return engine.ParkErrorOf(engine.ParkedByMissing, "items of type %d no longer have the field %s, so the portal has ignored its value", s.Type, gone.Name)
+}
+
+// checkListed returns an error if the portal no longer has a field of a filter or a select: it
+// ignores such a field. The fields of all items are the same.
+func (s *ItemSchema) checkListed(ctx context.Context, c *engine.Call, items []*Record, asked []FieldValue) error {
+	if len(items) == 0 {
+		return nil
+	}
+	gone, err := s.gone(ctx, c, items[0], asked)
+	if err != nil || gone == nil {
+		return err
+	}
+	return engine.ParkErrorOf(engine.ParkedByMissing, "items of type %d no longer have the field %s, so the portal has not applied it", s.Type, gone.Name)
+}
+
+// gone returns the first of fields that the portal no longer has. It asks the portal only if
+// the item lacks one.
+func (s *ItemSchema) gone(ctx context.Context, c *engine.Call, item *Record, fields []FieldValue) (*value.Field, error) {
+	unseen := slices.DeleteFunc(slices.Clone(fields), func(v FieldValue) bool {
+		_, there := item.Values[v.Field.Name]
+		return there || v.Field.Kind == value.KindMultifields // few answers have these
+	})
+	if len(unseen) == 0 {
+		return nil, nil
+	}
+	if a := c.Portal.Do(ctx, bitrix.DescribeItems(s.Type))[0]; a.Err != nil {
+		return nil, fmt.Errorf("read which fields items of type %d have: %w", s.Type, a.Err)
+	}
+	now, err := LoadItemSchema(ctx, c, s.Type)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range unseen {
+		if now.byName[v.Field.Name] == nil {
+			return v.Field, nil
+		}
+	}
+	return nil, nil
 }
 
 // shows reports whether the record has all the fields, with any value.

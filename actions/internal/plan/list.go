@@ -3,8 +3,10 @@ package plan
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/bitrix"
@@ -17,18 +19,69 @@ type List struct {
 	id     int
 	typ    string
 	Schema *ListSchema
+	// asked is when the portal was asked for the fields, and current says that this was not
+	// before the list was opened.
+	asked   time.Time
+	current bool
 }
 
-// OpenList reads the fields of a list.
+// OpenList reads the fields of a list. The client remembers them.
 func OpenList(ctx context.Context, c *engine.Call, id int, typ string) (*List, error) {
 	if typ == "" {
 		typ = "lists"
 	}
-	schema, err := loadListSchema(ctx, c, typ, id)
+	opened := time.Now()
+	meta, err := c.Portal.ListFields(ctx, typ, id)
 	if err != nil {
 		return nil, err
 	}
-	return &List{id, typ, schema}, nil
+	return &List{id, typ, ListSchemaOf(meta, c.Zone), meta.Asked(), !meta.Asked().Before(opened)}, nil
+}
+
+// maxReadAge is how old the fields may be of a list that a step reads. The answer has no key
+// for a property without a value, so it does not show that a property was deleted.
+const maxReadAge = time.Minute
+
+// OpenListToRead is OpenList for a step that shows elements to formulas.
+func OpenListToRead(ctx context.Context, c *engine.Call, id int, typ string) (*List, error) {
+	l, err := OpenList(ctx, c, id, typ)
+	if err != nil || time.Since(l.asked) < maxReadAge {
+		return l, err
+	}
+	if a := c.Portal.Do(ctx, bitrix.DescribeList(l.typ, id))[0]; a.Err != nil {
+		return nil, a.Err
+	}
+	return OpenList(ctx, c, id, typ)
+}
+
+// changed returns an error if the portal no longer has one of the fields, or has another one
+// under its name: it has ignored them in a write or a filter. ListFields is current.
+func (l *List) changed(ctx context.Context, c *engine.Call, fields []FieldValue) error {
+	now, err := c.Portal.ListFields(ctx, l.typ, l.id)
+	if err != nil {
+		return err
+	}
+	schema := ListSchemaOf(now, c.Zone)
+	for _, v := range fields {
+		f := schema.byName[v.Field.Name]
+		switch {
+		case f != nil && f.Kind == v.Field.Kind && f.Multiple == v.Field.Multiple:
+		case f != nil:
+			return fmt.Errorf("the type of property %s of list %d has changed, so the portal may have ignored its value", f.Label(), l.id)
+		case schema.has(v.Field):
+			return fmt.Errorf("property %s of list %d has been replaced by another one, so the portal has ignored its value", v.Field.Label(), l.id)
+		default:
+			return engine.ParkErrorOf(engine.ParkedByMissing, "list %d no longer has the property %s, so the portal has ignored its value", l.id, v.Field.Label())
+		}
+	}
+	return nil
+}
+
+// has reports whether the list has a property with the code or the title of f.
+func (s *ListSchema) has(f *value.Field) bool {
+	return slices.ContainsFunc(s.fields, func(x *value.Field) bool {
+		return f.Code != "" && x.Code == f.Code || x.Title == f.Title
+	})
 }
 
 // Call is a reading call of a lists.* method on this list.

@@ -79,15 +79,6 @@ func itemPlaces(m bitrix.ItemField) int {
 	return value.UnknownPlaces
 }
 
-// loadListSchema reads the fields of a universal list.
-func loadListSchema(ctx context.Context, c *engine.Call, typ string, id int) (*ListSchema, error) {
-	meta, err := c.Portal.ListFields(ctx, typ, id)
-	if err != nil {
-		return nil, err
-	}
-	return ListSchemaOf(meta, c.Zone), nil
-}
-
 // ListSchemaOf returns the schema for a description of a list.
 func ListSchemaOf(meta *bitrix.ListFields, zone *time.Location) *ListSchema {
 	all := meta.All()

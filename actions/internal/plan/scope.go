@@ -90,6 +90,14 @@ func (l *List) readScope(ctx context.Context, c *engine.Call, scope []FieldValue
 		}
 	}
 	if outside := len(all) - len(inside); outside > 0 {
+		if !l.current { // the portal ignores a property that it no longer has
+			if a := c.Portal.Do(ctx, bitrix.DescribeList(l.typ, l.id))[0]; a.Err != nil {
+				return nil, a.Err
+			}
+			if err := l.changed(ctx, c, scope); err != nil {
+				return nil, err
+			}
+		}
 		c.Note("the portal also returned %d elements outside the scope, which stay unchanged", outside)
 	}
 	return inside, nil

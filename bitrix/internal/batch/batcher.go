@@ -252,19 +252,48 @@ func (b *Batcher) sleep(d time.Duration) {
 
 // send makes one request.
 func (b *Batcher) send(taken []*pending) []Reply {
+	commands, places := distinct(taken)
 	b.requests.Add(1)
-	b.commands.Add(int64(len(taken)))
-	if len(taken) > 1 {
+	b.commands.Add(int64(len(commands)))
+	if len(commands) > 1 {
 		b.batches.Add(1)
 	}
-	commands := make([]Command, len(taken))
-	for i, p := range taken {
-		commands[i] = p.Command
-		if p.Write {
+	for _, c := range commands {
+		if c.Write {
 			b.writes.Add(1)
 		}
 	}
-	return b.opt.Send(b.life, commands)
+	got := b.opt.Send(b.life, commands)
+	replies := make([]Reply, len(taken))
+	for i, place := range places {
+		replies[i] = got[place]
+		replies[i].Batch = len(commands)
+	}
+	return replies
+}
+
+// distinct returns the commands of a request, and for each of taken the place of its
+// command. Of shared ones with one query the last is sent.
+func distinct(taken []*pending) (commands []Command, places []int) {
+	last := map[string]int{}
+	for i, p := range taken {
+		if p.shares() {
+			last[p.Query] = i
+		}
+	}
+	places = make([]int, len(taken))
+	for i, p := range taken {
+		if !p.shares() || last[p.Query] == i {
+			places[i] = len(commands)
+			commands = append(commands, p.Command)
+		}
+	}
+	for i, p := range taken {
+		if p.shares() {
+			places[i] = places[last[p.Query]]
+		}
+	}
+	return commands, places
 }
 
 // process delivers the replies of a request and repeats what may be repeated:
@@ -277,7 +306,6 @@ func (b *Batcher) process(taken []*pending, replies []Reply) {
 	refused := false
 	for i, p := range taken {
 		r := &replies[i]
-		r.Batch = len(taken)
 		results[i] = result{pending: p, reply: r}
 		refused = refused || r.Fault == RateLimited
 		if r.Err != nil && b.repeats(p, r, now, jitter) {

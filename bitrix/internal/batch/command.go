@@ -31,6 +31,9 @@ type Command struct {
 	// WithNext says that the command goes in the same request as the next one of
 	// its caller, unless one of them needs its own request.
 	WithNext bool
+	// Shared says that the command only reads. Those with one query that leave in one
+	// request are sent once, behind the other commands of their callers.
+	Shared bool
 	// Rank says which commands go first.
 	Rank Rank
 	// Parallel says that the caller makes other calls at the same time. An idle

@@ -19,6 +19,9 @@ type pending struct {
 // single reports whether the command needs its own request.
 func (p *pending) single() bool { return p.Query == "" }
 
+// shares reports whether the command can be sent once for several callers.
+func (p *pending) shares() bool { return p.Shared && !p.single() }
+
 // stale reports whether the command's deadline is over.
 func (p *pending) stale(now time.Time) bool {
 	return !p.Deadline.IsZero() && p.Deadline.Before(now)
@@ -99,24 +102,47 @@ func (g *group) fail(r Reply) {
 	}
 }
 
+// load is what a request takes.
+type load struct {
+	room   int             // commands that it can have
+	taken  int             // commands that it has; shared ones count once
+	shared map[string]bool // the queries of shared ones
+}
+
+// add counts a command.
+func (l *load) add(p *pending) {
+	if !p.shares() {
+		l.taken++
+		return
+	}
+	if l.shared == nil {
+		l.shared = map[string]bool{}
+	}
+	if !l.shared[p.Query] {
+		l.shared[p.Query] = true
+		l.taken++
+	}
+}
+
 // pick takes a group's next commands for a request that already has some. An
 // ordered group is taken whole, or it is the first of the next request.
-func (g *group) pick(now time.Time, room, taken int, admit admission) []*pending {
+func (g *group) pick(now time.Time, l *load, admit admission) []*pending {
 	if g.ordered && g.inFlight > 0 {
 		return nil
 	}
-	if g.ordered && taken > 0 && taken+min(len(g.waiting), maxBatch) > room {
+	if g.ordered && l.taken > 0 && l.taken+min(len(g.waiting), maxBatch) > l.room {
 		return nil
 	}
 	var out, rest []*pending
 	stuck := false // a command stays, and the following ones must not overtake it
 	for _, p := range g.waiting {
-		stuck = stuck || p.WithNext && room > 1 && taken+len(out) == room-1
-		if stuck || taken+len(out) == room || len(out) == 1 && out[0].single() {
+		stuck = stuck || p.WithNext && l.room > 1 && l.taken == l.room-1
+		full := l.taken == l.room && !(p.shares() && l.shared[p.Query])
+		if stuck || full || len(out) == 1 && out[0].single() {
 			rest = append(rest, p)
 			continue
 		}
-		ready := !p.notBefore.After(now) && !p.stale(now) && (!p.single() || taken+len(out) == 0)
+		ready := !p.notBefore.After(now) && !p.stale(now) && (!p.single() || l.taken == 0)
 		if ready {
 			later, fault := admit(p)
 			if fault != nil {
@@ -135,6 +161,7 @@ func (g *group) pick(now time.Time, room, taken int, admit admission) []*pending
 			continue
 		}
 		out = append(out, p)
+		l.add(p)
 	}
 	g.waiting = rest
 	g.inFlight += len(out)

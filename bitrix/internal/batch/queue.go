@@ -244,12 +244,13 @@ func (q *requestQueue) take(now time.Time, room int, admit admission) []*pending
 	defer q.mu.Unlock()
 	var out []*pending
 	var served []*group // a whole batch in a row
+	l := &load{room: room}
 	for _, g := range q.groups {
-		if len(out) == room || len(out) == 1 && out[0].single() {
+		if l.taken == room || len(out) == 1 && out[0].single() {
 			break
 		}
 		before := len(g.waiting)
-		picked := g.pick(now, room, len(out), admit)
+		picked := g.pick(now, l, admit)
 		q.waiting -= before - len(g.waiting)
 		out = append(out, picked...)
 		if g.turn += len(picked); g.turn >= maxBatch {
