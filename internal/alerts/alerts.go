@@ -49,6 +49,9 @@ type Condition struct {
 	// Quiet says that nothing is sent about it now, but its end if its start was sent. It
 	// is not over.
 	Quiet bool `json:"-"`
+	// Unknown says that nobody can tell whether it lasts. An alert that was sent is not over
+	// then, and one that was not sent starts over.
+	Unknown bool `json:"-"`
 }
 
 // The states of a message.
@@ -181,6 +184,9 @@ func (k *Keeper) compare(ctx context.Context, scope string, found []Condition, n
 	}
 	for _, c := range found {
 		a, ok := known[c.Key]
+		if c.Unknown && (!ok || a.sent.IsZero()) {
+			continue
+		}
 		delete(known, c.Key)
 		c.Title, c.Over, c.Text = k.hide(c.Title), k.hide(c.Over), k.hide(c.Text)
 		if c.Since.IsZero() {
@@ -211,7 +217,7 @@ func (k *Keeper) hide(text string) string { return k.Hide.Text(text) }
 func (k *Keeper) lasts(ctx context.Context, a alert, c Condition, now time.Time) error {
 	state := ""
 	switch {
-	case c.Quiet:
+	case c.Quiet || c.Unknown:
 		return nil
 	case a.sent.IsZero() && now.Sub(a.seen) >= max(c.After, gather):
 		state = Started

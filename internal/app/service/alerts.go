@@ -109,14 +109,15 @@ func (f *faults) shared(ctx context.Context, now time.Time) ([]alerts.Condition,
 		return nil, err
 	}
 	silent := map[string]bool{} // somebody has paused the portal
-	held := map[string]bool{}
+	held := map[string]bool{}   // portals of which no run starts
 	for _, p := range pauses {
-		silent[p.Portal] = silent[p.Portal] || p.Rule == ""
-		held[p.Portal] = true
+		if p.Rule == "" {
+			silent[p.Portal], held[p.Portal] = true, true
+		}
 	}
 	var all []alerts.Condition
 	for _, h := range holds {
-		held[h.Portal] = true
+		held[h.Portal] = held[h.Portal] || h.Rule == ""
 		if h.Rule == "" || !hold.OfFiles(h.Cause) { // own has the rule file
 			all = append(all, f.held(h))
 		}
@@ -136,9 +137,11 @@ func (f *faults) shared(ctx context.Context, now time.Time) ([]alerts.Condition,
 	}
 	all = append(all, f.parked...)
 	for _, b := range f.late {
-		if b.overdue >= behind && !held[b.portal] && !held[""] {
+		// While no run of the portal starts, its runs are not late, and no longer late is wrong.
+		unknown := held[b.portal] || held[""]
+		if b.overdue >= behind || unknown {
 			all = append(all, alerts.Condition{
-				Key: "behind " + b.portal, Since: f.runsRead.Add(-b.overdue), After: behindFor, Repeat: urgentAgain, Portals: []string{b.portal},
+				Key: "behind " + b.portal, Since: f.runsRead.Add(-b.overdue), After: behindFor, Repeat: urgentAgain, Portals: []string{b.portal}, Unknown: unknown,
 				Title: fmt.Sprintf("The runs of portal %s are late by more than %s.", b.portal, behindFor),
 				Over:  fmt.Sprintf("the runs of portal %s are no longer late.", b.portal),
 				Text:  "Too many events arrive for the rate limit of the portal, another program uses it, or no process works the portal. b24rules status shows more.",

@@ -24,6 +24,7 @@ import (
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // alertWorld is a queue, its faults, and a stand-in for a receiver.
@@ -184,6 +185,49 @@ func TestAlertsOfHolds(t *testing.T) {
 	if got := w.take(); len(got) != 0 {
 		t.Errorf("messages about a paused portal: %q", got)
 	}
+}
+
+// TestAlertsOfLateRuns: runs that start again after a fault of the portal are late as before.
+// Under the fault they are neither late nor no longer late.
+func TestAlertsOfLateRuns(t *testing.T) {
+	w := newAlertWorld(t)
+	if err := w.queue.Push(t.Context(), queue.Event{Portal: "acme", Code: "ONCRMDEALUPDATE"}, []queue.Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
+		t.Fatal(err)
+	}
+	late := func(by time.Duration) {
+		t.Helper()
+		err := w.queue.Database().Write(t.Context(), func(ctx context.Context, tx store.Tx) error {
+			_, err := tx.Exec(ctx, `UPDATE b24_run SET due_at = $1`, store.Micros(time.Now().Add(-by)))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.faults.runsNext = time.Time{}
+	}
+	hold := func(do func()) {
+		t.Helper()
+		if err := w.queue.SetHold(t.Context(), queue.Hold{Portal: "acme", Cause: "unreachable", Since: w.now}); err != nil {
+			t.Fatal(err)
+		}
+		do()
+		if err := w.queue.EndHold(t.Context(), "acme", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	late(5 * time.Minute)
+	w.pass(9 * time.Minute)
+	hold(func() { w.pass(9 * time.Minute) })
+	w.pass(9 * time.Minute)
+	wantMessages(t, w.take(), nil) // ten minutes without a hold are not over
+	w.pass(2 * time.Minute)
+	wantMessages(t, w.take(), []string{"The runs of portal acme are late by more than 10m0s."})
+	hold(func() { w.pass(9 * time.Minute) })
+	w.pass(time.Minute)
+	wantMessages(t, w.take(), nil)
+	late(0)
+	w.pass(time.Minute)
+	wantMessages(t, w.take(), []string{"Over: the runs of portal acme are no longer late."})
 }
 
 // TestAlertsOfPortalsThatDoNotRun: a portal whose configuration has errors is a message, again
