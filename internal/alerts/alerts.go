@@ -49,7 +49,7 @@ type Condition struct {
 	// Quiet says that nothing is sent about it now, but its end if its start was sent. It
 	// is not over.
 	Quiet bool `json:"-"`
-	// Unknown says that nobody can tell whether it lasts. An alert that was sent is not over
+	// Unknown says that it cannot be seen whether it lasts. An alert that was sent is not over
 	// then, and one that was not sent starts over.
 	Unknown bool `json:"-"`
 }

@@ -199,7 +199,7 @@ rules:
 	}
 	list := map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": h.IDs.ShipmentList}
 	h.property("lists.field.delete", list, "SUM", nil)
-	h.Service.Reload() // the fields are read again, as they are after a minute
+	h.Service.Reload() // the fields are read again, as after a minute
 	h.Until("reloaded", func() bool {
 		h.Touch(deal, fmt.Sprint("Roof ", time.Now()))
 		return len(h.parked()) > 0
