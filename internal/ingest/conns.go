@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"container/list"
 	"context"
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net"
@@ -70,7 +71,7 @@ func (c *Conns) Guard(s *http.Server, ln net.Listener) net.Listener {
 	c.mu.Unlock()
 	s.ConnState = c.state
 	s.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
-		return context.WithValue(ctx, connKey{}, connOf{c, nc})
+		return context.WithValue(ctx, connKey{}, connOf{c, accepted(nc)})
 	}
 	return &guarded{ln, c}
 }
@@ -157,8 +158,17 @@ func (c *Conns) forget(one *conn) {
 	delete(c.open, one.Conn)
 }
 
+// accepted returns the connection that the guarded listener has accepted: that below TLS.
+func accepted(nc net.Conn) net.Conn {
+	if t, ok := nc.(*tls.Conn); ok {
+		return t.NetConn()
+	}
+	return nc
+}
+
 // state follows the states that net/http reports of a connection.
 func (c *Conns) state(nc net.Conn, s http.ConnState) {
+	nc = accepted(nc)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	one := c.open[nc]

@@ -104,7 +104,11 @@ func serve(ctx context.Context, env environment, path string) error {
 	defer endWatch()
 
 	for _, p := range c.Portals {
-		env.say("portal %s: events at http://%s/hooks/%s", p.Name, ln.Addr(), p.Name)
+		address := "http://" + ln.Addr().String()
+		if c.HTTPS != nil {
+			address = "https://" + c.HTTPS.Hosts[0]
+		}
+		env.say("portal %s: events at %s/hooks/%s", p.Name, address, p.Name)
 		if p.Shadow != 0 {
 			env.say("portal %s: in shadow mode, its rules write nothing; 'b24rules shadow' shows how often the portal agrees with them", p.Name)
 		}

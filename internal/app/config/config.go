@@ -26,6 +26,8 @@ const DefaultFile = "b24rules.yaml"
 type Config struct {
 	// Listen is the address that receives events.
 	Listen string
+	// HTTPS obtains certificates for Listen. Nil serves http, for a proxy.
+	HTTPS *HTTPS
 	// Metrics is the address of /metrics; "" serves none.
 	Metrics string
 	// Database is the DSN of the queue.
@@ -67,6 +69,18 @@ type Config struct {
 	// Redactor hides the secrets of the configuration, of the rules' inputs and of
 	// applications in everything that is shown or stored.
 	Redactor *redact.Redactor
+}
+
+// HTTPS says how certificates are obtained, by the protocol ACME.
+type HTTPS struct {
+	// Hosts are the names for which certificates are obtained.
+	Hosts []string
+	// Directory is the URL of the authority.
+	Directory string
+	// Folder keeps the certificates; "" means the database.
+	Folder string
+	// Email is the contact for the authority; "" gives none.
+	Email string
 }
 
 // Portal is the configuration of one portal.
@@ -176,7 +190,7 @@ func (l Limits) SettleTime() time.Duration { return cmp.Or(l.Settle, time.Minute
 // layout has the keys of the file. Editors show the doc of a key: `make gen` writes it
 // to schemas/ and to docs/configuration.md.
 type layout struct {
-	Listen               scalar       `yaml:"listen" default:"127.0.0.1:8400" doc:"the address that receives events"`
+	Listen               listenBlock  `yaml:"listen" default:"127.0.0.1:8400" doc:"the address that receives events, or https: {https: b24.example.com} obtains certificates automatically"`
 	Metrics              scalar       `yaml:"metrics" doc:"the address of the metrics; without it there are none" example:"127.0.0.1:8401"`
 	Database             scalar       `yaml:"database" default:"sqlite:b24rules.db" doc:"the database for events and runs: sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME; ${VARIABLE} is replaced" example:"sqlite:/var/lib/b24rules/b24rules.db"`
 	DatabaseFile         scalar       `yaml:"database_file" doc:"instead of database: a file with its value"`

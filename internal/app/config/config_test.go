@@ -128,7 +128,7 @@ func TestConfigFindings(t *testing.T) {
 		{"syntax", "rules: [\n", "1:8 yaml-syntax"},
 		{"unknown key", minimal(web, token, "webook: x"), `6:5 unknown-key: unknown key "webook"`},
 		{"unknown key, hint", "listn: 1\n" + minimal(web, token), `did you mean "listen"?`},
-		{"listen", "listen: 8400\n" + minimal(web, token), `1:9 invalid-value: listen "8400" is not an address (write HOST:PORT, such as 127.0.0.1:8400)`},
+		{"listen", "listen: 8400\n" + minimal(web, token), `1:9 invalid-value: listen "8400" is not an address (write HOST:PORT, such as 127.0.0.1:8400, or https: listen: {https: b24.example.com})`},
 		{"port", "listen: localhost:99999\n" + minimal(web, token), `1:9 invalid-value: listen "localhost:99999" is not an address`},
 		{"postgres without a name", "database: postgres://u:s3cr3t@h\n" + minimal(web, token), "1:11 invalid-value: database: the URL names no database, want postgres://USER:PASSWORD@HOST:PORT/NAME"},
 		{"postgres that is no URL", "database: postgres://u:s3/cr3t@h/x\n" + minimal(web, token), "1:11 invalid-value: database: not the URL of a PostgreSQL database"},
@@ -254,6 +254,42 @@ func TestConfigOfPostgres(t *testing.T) {
 		}
 		if hidden := redact.New(c.Secrets()...).Text("a p@:/?#% b"); strings.Contains(text, "PASSWORD") && strings.Contains(hidden, "#") {
 			t.Errorf("the password is not hidden: %s", hidden)
+		}
+	}
+}
+
+// TestListen reads listen with certificates.
+func TestListen(t *testing.T) {
+	parse := func(listen string) (*Config, []string) {
+		text := "listen: " + listen + "\nrules: [rules]\nportals:\n  main: {webhook: https://example.bitrix24.com/rest/1/code/, application_token: t0k3n}\n"
+		c, list := Parse("b24rules.yaml", []byte(text), func(string) (string, bool) { return "", false })
+		var out []string
+		for _, f := range list {
+			out = append(out, f.Error())
+		}
+		return c, out
+	}
+	c, list := parse("{https: b24.Example.com}")
+	if len(list) > 0 || c.Listen != ":443" || c.PublicURL != "https://b24.example.com" || c.HTTPS.Directory != letsEncrypt || c.HTTPS.Folder != "" {
+		t.Errorf("%+v %+v %v", c, c.HTTPS, list)
+	}
+	c, list = parse("{https: [a.example.com, b.example.com], address: '0.0.0.0:8443', folder: certs, email: a@example.com}")
+	if len(list) > 0 || c.Listen != "0.0.0.0:8443" || len(c.HTTPS.Hosts) != 2 || c.HTTPS.Folder != "certs" || c.HTTPS.Email != "a@example.com" {
+		t.Errorf("%+v %+v %v", c, c.HTTPS, list)
+	}
+	for listen, want := range map[string]string{
+		"{address: ':443'}":                "listen has no https",
+		"{https: https://b24.example.com}": "is not a host name for which certificates are issued",
+		"{https: localhost}":               "is not a host name",
+		"{https: 10.1.2.3}":                "is not a host name",
+		"{https: a.example.com, directory: 'http://ca.example.com/'}": "is not an https address",
+		"{https: a.example.com, email: me}":                           "is not an e-mail address",
+		"{https: a.example.com, adress: x}":                           "adress",
+		"{https: a.example.com, address: 443}":                        "listen: address",
+		"b24.example.com":                                             "is not an address",
+	} {
+		if _, list := parse(listen); len(list) != 1 || !strings.Contains(list[0], want) {
+			t.Errorf("%s: %v, want %s", listen, list, want)
 		}
 	}
 }

@@ -30,6 +30,7 @@ var configSections = []struct {
 	keys        any
 }{
 	{"The file", "", layout{}},
+	{"listen: {https: …}", "[install.md](install.md#https) describes it.", httpsFile{}},
 	{"portals: {NAME: …}, defaults", "You choose NAME. `portals: FOLDER` names a folder with a file NAME.yaml for each portal; [operating.md](operating.md#many-portals) describes it. The keys of `defaults` hold for all portals. The portal sends its events to `/hooks/NAME`. [portal.md](portal.md) describes how to connect a portal.", portalFile{}},
 	{"portals: {NAME: {oauth: …}}", "", oauthFile{}},
 	{"alerts: {to: {NAME: …}}", "You choose NAME. Each receiver has `webhook` or `telegram`. [operating.md](operating.md#alerts) describes when a message is sent.", alertReceiverFile{}},

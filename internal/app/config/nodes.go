@@ -99,6 +99,22 @@ func (c *catchUpBlock) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	return wrongType(c.pos, "want off, on or limits such as catch_up: {longest: 7d, entities: 5000, margin: 10m}")
 }
 
+// listenBlock is listen: an address, or how to obtain certificates.
+type listenBlock struct {
+	scalar
+	secure bool // it is a mapping
+	httpsFile
+}
+
+// UnmarshalNode implements yamlfile.NodeUnmarshaler.
+func (l *listenBlock) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	if yamlfile.Resolve(n).Kind != yaml.MappingNode {
+		return l.scalar.UnmarshalNode(f, n)
+	}
+	l.pos, l.secure = f.Pos(n), true
+	return yamlfile.Decode(f, n, &l.httpsFile)
+}
+
 // Inputs holds the inputs of a portal: rule set, input, value.
 type Inputs struct {
 	Sets []SetInputs

@@ -47,9 +47,7 @@ func (r *reader) later(pos diag.Pos, what, hint string) {
 
 func (r *reader) config(in *layout) *Config {
 	c := &Config{Listen: "127.0.0.1:8400", Limits: in.Limits, History: in.History}
-	if in.Listen.set() {
-		c.Listen = r.listen("listen", in.Listen, "127.0.0.1:8400")
-	}
+	r.listening(c, in.Listen)
 	if in.Metrics.set() {
 		c.Metrics = r.listen("metrics", in.Metrics, "127.0.0.1:8401")
 	}
@@ -64,7 +62,7 @@ func (r *reader) config(in *layout) *Config {
 	for _, p := range in.Rules.all {
 		c.Rules, c.RulesAt = append(c.Rules, r.path(p)), append(c.RulesAt, p.pos)
 	}
-	c.PublicURL = r.publicURL(in.PublicURL)
+	c.PublicURL = cmp.Or(r.publicURL(in.PublicURL), c.secureURL())
 	c.CatchUp = r.catchUp(in.CatchUp)
 	if in.FirstLook.set() && r.words(in.FirstLook, "first_look", "on", "off") {
 		c.NoLooks = in.FirstLook.text == "off"

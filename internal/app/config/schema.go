@@ -21,6 +21,11 @@ func (s *scalars) NodeSchema() yamlfile.Schema {
 }
 
 // NodeSchema implements yamlfile.NodeSchema.
+func (l *listenBlock) NodeSchema() yamlfile.Schema {
+	return yamlfile.AnySchema(yamlfile.TextSchema(), yamlfile.SchemaFor[httpsFile]())
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
 func (o *oauthBlock) NodeSchema() yamlfile.Schema { return yamlfile.SchemaFor[oauthFile]() }
 
 // NodeSchema implements yamlfile.NodeSchema.

@@ -86,6 +86,7 @@ func (ch *change) keepFixed() {
 		}
 	}
 	keep("listen", &ch.was.Listen, &ch.now.Listen)
+	keep("listen: https", &ch.was.HTTPS, &ch.now.HTTPS)
 	keep("metrics", &ch.was.Metrics, &ch.now.Metrics)
 	keep("database", &ch.was.Database, &ch.now.Database)
 	keep("log", &ch.was.Log, &ch.now.Log)

@@ -3,9 +3,11 @@
 package service
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/app/certs"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/dump"
 	"github.com/b24rules/b24rules/internal/app/fleet"
@@ -214,8 +217,22 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorLog:          stdlog.New(serverErrors{log}, "", 0),
 	}
+}
+
+// serverErrors logs the errors of a server. Failed TLS handshakes are those of strangers who
+// look for open ports: anybody can cause them.
+type serverErrors struct{ log *slog.Logger }
+
+// Write implements io.Writer.
+func (e serverErrors) Write(line []byte) (int, error) {
+	level := slog.LevelWarn
+	if bytes.HasPrefix(line, []byte("http: TLS handshake error")) {
+		level = slog.LevelDebug
+	}
+	e.log.Log(context.Background(), level, string(bytes.TrimSpace(line)))
+	return len(line), nil
 }
 
 // Serve receives events from the listener and runs rules for them until ctx ends.
@@ -235,6 +252,11 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 	ln = s.conns.Guard(server, ln)
 	ended := make(chan error, 2)
 	var wg, heartbeats sync.WaitGroup
+	if c := s.config.Load().HTTPS; c != nil {
+		manager := certs.New(ctx, *c, s.queue.Database(), s.log)
+		ln = manager.Listener(ln)
+		wg.Go(func() { manager.Obtain(ctx) })
+	}
 	listening, stopListening := context.WithCancel(working)
 	defer stopListening()
 	heartbeats.Go(func() { s.downtime.watch(listening) })
