@@ -187,9 +187,27 @@ func allNames(c *config.Config) []string {
 	return names
 }
 
-// replace starts the new portals and stops the removed ones, and those that are new and have
-// errors.
+// replace stops the removed portals, starts the new ones, and holds those that are new and have
+// errors. A portal may have a new name, so the removed ones come first.
 func (ch *change) replace() {
+	for _, name := range ch.removed {
+		ch.changed("portal removed", name)
+		p := ch.portals.get(name)
+		if p == nil { // it had errors
+			digest, _ := ch.portals.stopped(name)
+			ch.holdPortal(ch.ctx, name, digest, hold.Removed, notConfigured)
+			continue
+		}
+		ch.holdPortal(ch.ctx, name, ingest.DigestOf(p.eventToken()), hold.Removed, notConfigured)
+		ch.pollers.replace(name, nil)
+		ch.retire(p)
+		for _, next := range ch.next {
+			if next.address == p.address && portalOf(ch.was, next.Name) == nil {
+				ch.log.Warn("a portal has another name now: what waits for the old name, what its rules remember and its history stay with the old name", "portal", next.Name, "before", name)
+				ch.answer.Changes = append(ch.answer.Changes, fmt.Sprintf("portal %s was %s: what waits for %s and what its rules remember stays with that name", next.Name, name, name))
+			}
+		}
+	}
 	for name, p := range ch.next {
 		old := ch.portals.get(name)
 		ch.portals.put(p)
@@ -212,18 +230,6 @@ func (ch *change) replace() {
 	for _, b := range ch.now.Broken {
 		ch.holdPortal(ch.ctx, b.Name, ingest.DigestOf(b.Token), hold.Broken, b.Reason())
 		ch.refused(b, "portal "+b.Name+" does not run")
-	}
-	for _, name := range ch.removed {
-		ch.changed("portal removed", name)
-		p := ch.portals.get(name)
-		if p == nil { // it had errors
-			digest, _ := ch.portals.stopped(name)
-			ch.holdPortal(ch.ctx, name, digest, hold.Removed, notConfigured)
-			continue
-		}
-		ch.holdPortal(ch.ctx, name, ingest.DigestOf(p.eventToken()), hold.Removed, notConfigured)
-		ch.pollers.replace(name, nil)
-		ch.retire(p)
 	}
 }
 

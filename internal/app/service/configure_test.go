@@ -238,6 +238,38 @@ func TestRemovedPortalWithErrors(t *testing.T) {
 	}
 }
 
+// TestRenamedWhileRunning: a portal gets another name while one of its runs is in the middle of
+// its work. The queue keeps the runs of an entity apart only under one name, so those of the
+// new name wait until those of the old one have ended.
+func TestRenamedWhileRunning(t *testing.T) {
+	t.Parallel()
+	h, l := newLive(t, apptest.Options{})
+	// A run that has found no helper adds it two seconds later.
+	if err := h.Portal.SetFaults(emulator.Fault{Kind: emulator.FaultDelay, Method: "crm.item.list", After: true, Delay: 2 * time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	invoice := h.addInvoice("10")
+	h.Until("a run looks for the helper", func() bool { return h.Portal.Faults()[0].Hit > 0 })
+	h.change(l, func(c *config.Config) {
+		c.Portals[0].Name = "acme"
+		c.Portals[0].Inputs = h.Config().Portals[0].Inputs
+	})
+	url := strings.Replace(h.HookURL, "/"+demo.PortalName, "/acme", 1)
+	if status := h.Post(url, formType, h.form("ONCRMDYNAMICITEMUPDATE", map[string]string{"ID": fmt.Sprint(invoice), "ENTITY_TYPE_ID": "31"})); status != http.StatusOK {
+		t.Fatalf("status %d", status)
+	}
+	h.Until("a run under the new name", func() bool {
+		runs, err := h.Service.Queue().Runs(h.Context(), queue.Filter{Portal: "acme", States: []queue.State{queue.Succeeded}})
+		return err == nil && len(runs) > 0
+	})
+	if got := h.helpers(invoice); got != "[30]" {
+		t.Errorf("helpers %s, want one with 30", got)
+	}
+	if h.Logged("a portal has another name now") != 1 {
+		t.Error("the log does not say that the portal has another name")
+	}
+}
+
 // TestForgottenPortal: what waits for a portal that was removed long ago is given up, with the
 // holds of its rules, and its events are refused.
 func TestForgottenPortal(t *testing.T) {

@@ -79,6 +79,9 @@ func (s *Service) retire(p *Portal) {
 		p.Client.Close()
 		return
 	}
-	ctx := s.pollers.ctx
-	s.pollers.all.Go(func() { close(ctx) })
+	ctx, left := s.pollers.ctx, s.portals.leave(p)
+	s.pollers.all.Go(func() {
+		defer left()
+		close(ctx)
+	})
 }

@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"reflect"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +31,8 @@ type Portal struct {
 	// shadow is how long the runs of a portal in shadow mode wait, 0 in live mode.
 	shadow time.Duration
 
+	// address is the host of the portal.
+	address  string
 	language datetime.Language
 	calendar *run.Calendar
 	token    bitrix.Secret
@@ -127,7 +131,20 @@ func (s *Service) newPortal(ctx context.Context, c config.Portal) (*Portal, erro
 
 // configure sets what a configuration says of a portal, except its client.
 func (p *Portal) configure(c config.Portal) {
+	p.address = addressOf(c)
 	p.token, p.encoding, p.Zone, p.language, p.calendar, p.shadow = c.Token, c.Encoding, c.Zone, c.Language, &run.Calendar{Dates: c.Dates}, c.Shadow
+}
+
+// addressOf returns the host of a portal.
+func addressOf(c config.Portal) string {
+	if c.OAuth != nil {
+		return strings.ToLower(c.OAuth.Portal)
+	}
+	u, err := url.Parse(string(c.Webhook))
+	if err != nil {
+		return "" // the client refuses it
+	}
+	return strings.ToLower(u.Host)
 }
 
 // current returns the portal with the name of p that runs now: its client may have been
@@ -152,7 +169,7 @@ func (s *Service) changePortal(ctx context.Context, old *Portal, was, c config.P
 	if err != nil {
 		return nil, err
 	}
-	next.hold, next.rules, next.guard, next.complete, next.started = old.hold, old.rules, old.guard, old.complete, old.started
+	next.hold, next.rules, next.guard, next.fields, next.complete, next.started = old.hold, old.rules, old.guard, old.fields, old.complete, old.started
 	next.Client.UsedUntil(time.Now())
 	return next, nil
 }

@@ -24,6 +24,8 @@ type portals struct {
 	byName map[string]*Portal
 	// digests are those of portals whose events are stored and that do not run.
 	digests map[string]ingest.Digest
+	// leaving are the removed portals whose runs have not ended.
+	leaving []*Portal
 }
 
 func newPortals() *portals {
@@ -62,6 +64,28 @@ func (all *portals) stop(name string, digest ingest.Digest) {
 	defer all.mu.Unlock()
 	delete(all.byName, name)
 	all.digests[name] = digest
+}
+
+// leave notes that the runs of a removed portal may still be in progress. It returns what ends
+// that.
+func (all *portals) leave(p *Portal) (left func()) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.leaving = append(all.leaving, p)
+	return func() {
+		all.mu.Lock()
+		defer all.mu.Unlock()
+		all.leaving = slices.DeleteFunc(all.leaving, func(o *Portal) bool { return o == p })
+	}
+}
+
+// renamed reports whether runs are in progress that have the same portal under a name
+// that it has no more. Two runs of one entity must not work at the same time, and the queue
+// only knows names.
+func (all *portals) renamed(p *Portal) bool {
+	all.mu.RLock()
+	defer all.mu.RUnlock()
+	return slices.ContainsFunc(all.leaving, func(o *Portal) bool { return o.Name != p.Name && o.address == p.address })
 }
 
 // forget makes the events of a portal that does not run refused.

@@ -50,6 +50,9 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 		r.SetCause(cause.Cause{Kind: cause.NoRule, Rule: r.Rule}.String())
 		return w.absent(ctx, holdOf(gen, r))
 	}
+	if w.portals.renamed(p) {
+		return queue.Postpone(started.Add(time.Second), errors.New("runs of this portal under its old name are still in progress"))
+	}
 	p.running.Add(1)
 	defer p.running.Add(-1)
 	run, err := w.engineRun(p, r, inputs)
