@@ -35,7 +35,7 @@ func FaultOf(err error) PortalFault {
 	case CodeOverload:
 		return Blocked
 	case CodeMoved, CodeNotInstalled, CodeTokensLost, codeExpired, codeInvalid, "NO_AUTH_FOUND", "INVALID_CREDENTIALS",
-		"APPLICATION_NOT_FOUND", "ERROR_OAUTH", "AUTHORIZATION_ERROR", "PAYMENT_REQUIRED", "PORTAL_DELETED":
+		"APPLICATION_NOT_FOUND", "ERROR_OAUTH", "AUTHORIZATION_ERROR", "PAYMENT_REQUIRED", "PORTAL_DELETED", codeNotRenewed:
 		return Unauthorised
 	case CodeNetwork, "INTERNAL_SERVER_ERROR", "ERROR_UNEXPECTED_ANSWER":
 		return Unreachable
@@ -63,6 +63,9 @@ func FaultOf(err error) PortalFault {
 // server.time needs credentials but no scope.
 // Source: https://apidocs.bitrix24.com/api-reference/common/system/server-time.html
 func (c *Client) Probe(ctx context.Context) (time.Time, error) {
+	if c.transport.auth != nil {
+		c.transport.auth.askAgain()
+	}
 	c.transport.bucket.Take(time.Now())
 	env, e := c.transport.post(ctx, "server.time", []byte("{}"), 1)
 	if e != nil {

@@ -21,6 +21,7 @@ import (
 const (
 	CodeNotInstalled = "APPLICATION_NOT_INSTALLED" // ours: there are no tokens yet
 	CodeTokensLost   = "TOKENS_LOST"               // ours: the refresh token is no longer taken
+	codeNotRenewed   = "TOKENS_NOT_RENEWED"        // ours: the token server refuses the application
 	codeExpired      = "EXPIRED_TOKEN"
 	codeInvalid      = "INVALID_TOKEN"
 )
@@ -193,6 +194,18 @@ func tokensLost(code string, until time.Time) *Error {
 	return &Error{Code: CodeTokensLost, Detail: detail, Outcome: NotExecuted, passing: true, NotBefore: until}
 }
 
+// notRenewed says that the token server refuses the application and not these tokens.
+func notRenewed(detail string) *Error {
+	return &Error{Code: codeNotRenewed, Detail: detail, Outcome: NotExecuted, passing: true, NotBefore: time.Now().Add(lostFor)}
+}
+
+// askAgain lets the next renewal send a refresh token that was refused.
+func (a *authority) askAgain() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.lost = ""
+}
+
 // ask renews tokens at the token server. The parameters travel in a form, so
 // that no log of a server or a proxy has them in an address.
 func (a *authority) ask(ctx context.Context, old Tokens) (Tokens, *Error) {
@@ -243,12 +256,9 @@ func readRenewal(status int, data []byte, old Tokens) (Tokens, *Error) {
 	case code == "invalid_grant" || code == "bad_verification_code" || code == "not_installed":
 		return Tokens{}, tokensLost(code, time.Time{})
 	case code == "invalid_client" || code == "wrong_client":
-		return Tokens{}, &Error{
-			Code: code, Outcome: NotExecuted, passing: true, NotBefore: time.Now().Add(lostFor),
-			Detail: "the token server does not know this client_id with this client_secret",
-		}
+		return Tokens{}, notRenewed("the token server does not know this client_id with this client_secret (" + code + ")")
 	case code == "payment_required" || code == "insufficient_scope" || code == "invalid_scope" || code == "invalid_request":
-		return Tokens{}, &Error{Code: code, Detail: "the token server refused to renew the tokens", Outcome: NotExecuted, passing: true, NotBefore: time.Now().Add(lostFor)}
+		return Tokens{}, notRenewed("the token server refused to renew the tokens (" + code + ")")
 	case code != "" && code != "false" && code != "0":
 		return Tokens{}, tokenServer("answered an error that is not documented")
 	case status < 200 || status > 299 || raw.Access == "" || raw.Refresh == "":

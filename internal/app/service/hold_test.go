@@ -92,6 +92,56 @@ func TestPortalAtFault(t *testing.T) {
 	}
 }
 
+// TestTokensAtFault holds the same for an application whose tokens the portal no longer takes,
+// and whose token server renews none.
+func TestTokensAtFault(t *testing.T) {
+	t.Parallel()
+	for name, token := range map[string]emulator.Fault{
+		"revoked tokens":                   {Kind: emulator.FaultRefuse, Code: "invalid_grant"},
+		"the token server is away":         {Kind: emulator.FaultHTML, Status: 502},
+		"the token server takes no client": {Kind: emulator.FaultRefuse, Code: "invalid_client", Status: 401},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newApplicationHarness(t, "online", emulator.Config{})
+			token.Method = "oauth.token"
+			if err := h.Portal.SetFaults(token); err != nil {
+				t.Fatal(err)
+			}
+			h.Portal.App().ExpireTokens()
+			var deals []int
+			for range 4 {
+				deal, err := h.People.AddDeal(h.Context(), "Under the fault", row("Nails", "1", "2"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				deals = append(deals, deal)
+			}
+			h.Until("held, and all runs wait", func() bool {
+				s := h.States()
+				return len(h.holds()) == 1 && h.holds()[0].Rule == "" && s[queue.Waiting] >= 4 && s[queue.Running] == 0
+			})
+			if n := h.States()[queue.Parked]; n != 0 {
+				t.Errorf("%d runs are parked", n)
+			}
+			if err := h.Portal.SetFaults(); err != nil {
+				t.Fatal(err)
+			}
+			h.Until("the hold has ended", func() bool {
+				h.probesAged(time.Hour)
+				return len(h.holds()) == 0
+			})
+			h.Wait()
+			if n := h.States()[queue.Parked]; n != 0 {
+				t.Errorf("%d runs are parked after the fault", n)
+			}
+			for _, deal := range deals {
+				apptest.WantNames(t, h.Elements(deal), "Nails × 2")
+			}
+		})
+	}
+}
+
 // TestEntityAtFault holds that an answer that looks like the portal's fault, while the
 // portal answers a probe, is the run's own.
 func TestEntityAtFault(t *testing.T) {

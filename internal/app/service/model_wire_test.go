@@ -80,6 +80,9 @@ func (x *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if isClosed(x.cut) {
 		return nil, errCut
 	}
+	if link := x.w.link.Load(); link != nil && *link != nil {
+		return nil, *link
+	}
 	type result struct {
 		resp *http.Response
 		err  error

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing/synctest"
 	"time"
 
@@ -35,6 +36,7 @@ type world struct {
 	people *demo.People
 	rnd    *rand.Rand // of the wire, not of the history
 	faults []emulator.Fault
+	link   atomic.Pointer[error] // what every request ends with before it is sent
 
 	deals, bills []*modelOwner
 	foreign      map[int64]*foreignElement // elements that people added
