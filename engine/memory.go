@@ -18,8 +18,9 @@ type Memory interface {
 	Forget()
 	// Follow starts runs of other rules.
 	Follow(starts []Start)
-	// Wake plans the next run of this rule for this entity. The latest call holds.
-	Wake(at time.Time)
+	// Wake plans the next run of this rule for this entity. gone says that the entity does
+	// not exist any more: that run knows it, too. The latest call holds.
+	Wake(at time.Time, gone bool)
 
 	// Done reports whether an earlier attempt of this run completed an effect.
 	// MarkDone stores durably, before it returns, that the effect is complete.

@@ -83,7 +83,11 @@ func (h *callHost) Start(rule string, ids []int) error {
 		names = append(names, e.String())
 	}
 	if len(names) > 0 {
-		h.Note("starts " + rule + " for " + strings.Join(names, ", "))
+		verb := "starts " + rule + " for "
+		if h.x.run.Look {
+			verb = "remembers for " + rule + ": "
+		}
+		h.Note(verb + strings.Join(names, ", "))
 	}
 	return nil
 }

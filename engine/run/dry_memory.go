@@ -15,6 +15,16 @@ type Getter interface {
 // ReadOnly returns a memory that stores nothing. of may be nil.
 func ReadOnly(of Getter) engine.Memory { return dryMemory{of} }
 
+// shadowMemory remembers what a run of shadow mode sees. Nothing was sent, so no effect is
+// complete.
+type shadowMemory struct{ engine.Memory }
+
+// Done is always false.
+func (shadowMemory) Done(context.Context, string) (bool, error) { return false, nil }
+
+// MarkDone does nothing.
+func (shadowMemory) MarkDone(context.Context, string) error { return nil }
+
 // dryMemory reads the memory of real runs and stores nothing.
 type dryMemory struct{ of Getter }
 
@@ -36,7 +46,7 @@ func (dryMemory) Forget() {}
 func (dryMemory) Follow([]engine.Start) {}
 
 // Wake does nothing.
-func (dryMemory) Wake(time.Time) {}
+func (dryMemory) Wake(time.Time, bool) {}
 
 // Done is always false, because a dry run has no earlier attempt.
 func (dryMemory) Done(context.Context, string) (bool, error) { return false, nil }

@@ -49,6 +49,12 @@ func (m *remembered) keepStarts(ctx context.Context, gone bool) error {
 			words = append(words, entity)
 			m.add(rule, entity)
 		}
+		if m.look { // it starts nothing, and a live run may know better
+			if len(words) > 0 && !ok {
+				m.follows = append(m.follows, "remembers for "+rule+": "+strings.Join(words, ", "))
+			}
+			continue
+		}
 		for _, entity := range before[rule] {
 			if !m.named[rule][entity] {
 				words = append(words, entity+" (left)")

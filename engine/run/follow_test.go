@@ -247,6 +247,9 @@ func TestAt(t *testing.T) {
 			d.change = func(r *run.Run) { r.Deleted, r.Entity.TypeID, r.Now = true, 0, at(x[0]) }
 			saved, err := d.run(map[string]any{"end": "2026-05-02T09:00:00Z"})
 			due := ""
+			if d.gone == d.wake.IsZero() {
+				t.Errorf("run %d: the next run is at %v, and the entity is gone: %v", i+1, d.wake, d.gone)
+			}
 			if !d.wake.IsZero() {
 				due = d.wake.UTC().Format("2006-01-02T15:04")
 			}
@@ -288,11 +291,17 @@ func TestLook(t *testing.T) {
 	m := &run.LocalMemory{}
 	r := enginetest.DealRun()
 	r.Memory, r.Rule, r.DryRun, r.Look, r.Event.Data = m, finder(set), &dryrun.Run{}, true, map[string]any{"ids": []any{"1"}}
-	if _, err := r.Do(context.Background(), set.Rules[0]); err != nil {
-		t.Fatal(err)
-	}
-	if starts, _ := m.Succeed(); len(starts) != 0 {
-		t.Errorf("the look starts %s", startsText(starts))
+	for _, want := range []string{"remembers for parent: company:1", ""} { // the second look has nothing to add
+		trace, err := r.Do(context.Background(), set.Rules[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(trace.Follows, "; "); got != want {
+			t.Errorf("the history of the look says %q, want %q", got, want)
+		}
+		if starts, _ := m.Succeed(); len(starts) != 0 {
+			t.Errorf("the look starts %s", startsText(starts))
+		}
 	}
 	r.DryRun, r.Look, r.Event.Data = nil, false, map[string]any{"ids": []any{"2"}}
 	if _, err := r.Do(context.Background(), set.Rules[0]); err != nil {

@@ -13,9 +13,11 @@ import (
 type LocalMemory struct {
 	// Values are what the last successful run has left.
 	Values map[string]string
-	// Starts and At are what follows the current run. At is zero without.
+	// Starts and At are what follows the current run. At is zero without. Gone says that
+	// the run at that time is for an entity that does not exist.
 	Starts []engine.Start
 	At     time.Time
+	Gone   bool
 
 	changes map[string]string
 	forgets bool
@@ -39,7 +41,7 @@ func (m *LocalMemory) Succeed() (starts []engine.Start, at time.Time) {
 
 // Fail ends an attempt without its changes. Completed effects stay.
 func (m *LocalMemory) Fail() {
-	m.changes, m.forgets, m.Starts, m.At = nil, false, nil, time.Time{}
+	m.changes, m.forgets, m.Starts, m.At, m.Gone = nil, false, nil, time.Time{}, false
 }
 
 // Begin starts another run.
@@ -69,7 +71,7 @@ func (m *LocalMemory) Forget() { m.forgets, m.changes = true, nil }
 func (m *LocalMemory) Follow(starts []engine.Start) { m.Starts = append(m.Starts, starts...) }
 
 // Wake implements engine.Memory.
-func (m *LocalMemory) Wake(at time.Time) { m.At = at }
+func (m *LocalMemory) Wake(at time.Time, gone bool) { m.At, m.Gone = at, gone }
 
 // Done implements engine.Memory.
 func (m *LocalMemory) Done(_ context.Context, key string) (bool, error) { return m.done[key], nil }

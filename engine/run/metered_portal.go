@@ -37,6 +37,7 @@ type meter struct {
 func (x *execution) portal(t *history.StepTrace) *meter {
 	m := &meter{Portal: x.run.Client, usage: x.usage, guard: x.run.Guard, run: x.run, trace: x.trace, step: t, parallel: len(x.prefetched) > 0}
 	if x.run.DryRun != nil {
+		m.guard = nil
 		name := ""
 		if t != nil {
 			name = t.Step

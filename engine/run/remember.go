@@ -40,6 +40,7 @@ type remembered struct {
 	isTrue  map[*engine.Step]bool // conditions of entered that count as true now
 	toStore []change
 	asked   bool // a step has read the memory
+	results map[string]any // names that steps have defined, also those of on_error
 
 	named   map[string]map[string]bool // by rule: the entities for which this attempt starts it
 	starts  []engine.Start             // what follows the run
@@ -216,9 +217,8 @@ func (m *remembered) set(key, value string) {
 // A change is a value that a run will remember.
 type change struct{ key, value string }
 
-// commit gives the memory what a successful run remembers. sc has the results of the
-// steps.
-func (m *remembered) commit(ctx context.Context, sc engine.Scope) error {
+// commit gives the memory what a successful run remembers.
+func (m *remembered) commit(ctx context.Context) error {
 	if m.memory == nil || !m.rule.Remembers() {
 		return nil
 	}
@@ -227,13 +227,13 @@ func (m *remembered) commit(ctx context.Context, sc engine.Scope) error {
 			m.set(keyEntered+s.Key, boolText(m.isTrue[s]))
 		}
 	}
-	if err := m.keepPast(sc); err != nil {
+	if err := m.keepPast(); err != nil {
 		return err
 	}
 	if err := m.keepStarts(ctx, false); err != nil {
 		return err
 	}
-	m.plan()
+	m.plan(false)
 	if err := m.moveOld(ctx); err != nil {
 		return err
 	}
@@ -253,9 +253,9 @@ func (m *remembered) commit(ctx context.Context, sc engine.Scope) error {
 }
 
 // plan plans the next run of the rule for the entity, if a step waits for a time.
-func (m *remembered) plan() {
+func (m *remembered) plan(gone bool) {
 	if !m.wake.IsZero() {
-		m.memory.Wake(m.wake)
+		m.memory.Wake(m.wake, gone)
 		m.follows = append(m.follows, "next run at "+m.wake.Format(time.RFC3339))
 	}
 }
@@ -273,7 +273,7 @@ func (m *remembered) commitGone(ctx context.Context) error {
 	if err := m.keepStarts(ctx, true); err != nil {
 		return err
 	}
-	m.plan()
+	m.plan(true)
 	kept := map[string]string{}
 	keep := func(kind string, s *engine.Step) (err error) {
 		kept[kind+s.Key], _, err = m.lookUp(ctx, kind, s)
@@ -371,7 +371,7 @@ func (m *remembered) past(ctx context.Context) (map[string]any, error) {
 }
 
 // keepPast notes the values that later runs read as before.
-func (m *remembered) keepPast(sc engine.Scope) error {
+func (m *remembered) keepPast() error {
 	if len(m.rule.Before) == 0 {
 		return nil
 	}
@@ -379,7 +379,7 @@ func (m *remembered) keepPast(sc engine.Scope) error {
 	size, largest := 0, ""
 	for _, p := range m.rule.Before {
 		name := strings.Join(p.Path, ".")
-		v := valueAt(sc.Vars, p.Path)
+		v := valueAt(m.results, p.Path)
 		if v == nil {
 			continue
 		}

@@ -22,6 +22,7 @@ type diary struct {
 	rule   *engine.Rule
 	out    []enginetest.Saved
 	wake   time.Time // of the next run
+	gone   bool      // the entity of the next run does not exist
 	change func(*run.Run)
 }
 
@@ -47,6 +48,7 @@ func (d *diary) run(data map[string]any) (saved string, err error) {
 	d.out = nil
 	d.memory.Begin()
 	if _, err = r.Do(context.Background(), d.rule); err == nil {
+		d.gone = d.memory.Gone
 		_, d.wake = d.memory.Succeed()
 	}
 	var all []string
@@ -232,6 +234,17 @@ func TestBefore(t *testing.T) {
 		if trace, err := r.Do(context.Background(), d.rule); err != nil || trace.Outcome != history.Skipped {
 			t.Errorf("%s, %v", trace.Outcome, err)
 		}
+	})
+
+	t.Run("a name of on_error", func(t *testing.T) {
+		d := newDiary(t, `    steps:
+      - when: =event.data.stage != "GOOD"
+        fail: {with: oops}
+        on_error: [{compute: {failed: =event.data.stage}}]
+      - save: {entityTypeId: 9, fields: {it: '=before.failed ?? "-"'}}
+`)
+		d.change = func(r *run.Run) { r.LastAttempt = true }
+		d.expect("BAD: -", "GOOD: BAD", "GOOD: -")
 	})
 
 	t.Run("another type", func(t *testing.T) {

@@ -66,6 +66,8 @@ type Run struct {
 	// DryRun makes the run read only: it does not write to Client and Memory, and does
 	// not use Guard. Nil is a real run.
 	DryRun DryRun
+	// Shadow makes a dry run remember, start and plan what a real run would.
+	Shadow bool
 	// ID names this run among all runs of its portal. It is the same in every attempt,
 	// and "" for a run that is never repeated.
 	ID string
@@ -127,18 +129,20 @@ func (run Run) Do(ctx context.Context, r *engine.Rule) (*history.Trace, error) {
 		usage: &usage{limit: limit},
 		trace: &history.Trace{Rule: r.ID, File: r.Set.File, Version: r.Set.Version, Steps: []history.StepTrace{}, Inputs: run.Inputs, Secrets: r.Set.SecretInputs()},
 	}
-	if run.DryRun != nil {
-		run.Guard, x.trace.DryRun = nil, true
-		if !run.Look {
-			run.Memory = ReadOnly(run.Memory)
-		}
+	x.trace.DryRun = run.DryRun != nil
+	switch {
+	case run.DryRun == nil || run.Look:
+	case run.Shadow && run.Memory != nil:
+		run.Memory = shadowMemory{run.Memory}
+	default:
+		run.Guard, run.Memory = nil, ReadOnly(run.Memory)
 	}
 	if run.Now.IsZero() {
 		run.Now = time.Now()
 	}
 	x.remembered = remembered{
 		rule: r, memory: run.Memory, quiet: run.Quiet || run.Look, look: run.Look, now: run.Now,
-		isTrue: map[*engine.Step]bool{}, named: map[string]map[string]bool{},
+		isTrue: map[*engine.Step]bool{}, results: map[string]any{}, named: map[string]map[string]bool{},
 	}
 	outcome, err := x.do(ctx)
 	x.trace.Outcome = outcome
@@ -190,7 +194,7 @@ func (x *execution) do(ctx context.Context) (history.Outcome, error) {
 		inner := sc.Child(nil)
 		outcome, err := x.existing(ctx, inner)
 		if err == nil {
-			err = x.commit(ctx, inner)
+			err = x.commit(ctx)
 		}
 		var lost *engine.GoneError
 		if !errors.As(err, &lost) {
@@ -213,8 +217,8 @@ func (x *execution) do(ctx context.Context) (history.Outcome, error) {
 
 // commit gives the memory what a run remembers whose entity exists, and starts what
 // follows it.
-func (x *execution) commit(ctx context.Context, sc engine.Scope) error {
-	if err := x.remembered.commit(ctx, sc); err != nil {
+func (x *execution) commit(ctx context.Context) error {
+	if err := x.remembered.commit(ctx); err != nil {
 		return err
 	}
 	return x.remembered.follow(x.run)

@@ -3,7 +3,6 @@ package run
 import (
 	"context"
 	"errors"
-	"maps"
 	"time"
 
 	"github.com/b24rules/b24rules/engine"
@@ -91,12 +90,12 @@ func (x *execution) stepError(ctx context.Context, s *engine.Step, err error) *R
 // undefine sets the names of a step without a result to nil.
 func (x *execution) undefine(s *engine.Step, sc engine.Scope) {
 	if s.ID != "" {
-		sc.Vars[s.ID] = nil
+		x.set(sc, s.ID, nil)
 	}
 	if s.Action.Spread {
 		for _, a := range s.Args {
 			for _, n := range a.Names {
-				sc.Vars[n.Name] = nil
+				x.set(sc, n.Name, nil)
 			}
 		}
 	}
@@ -143,12 +142,21 @@ func (x *execution) attempt(ctx context.Context, s *engine.Step, sc engine.Scope
 func (x *execution) define(s *engine.Step, sc engine.Scope, result any) {
 	if s.Action.Spread {
 		if fields, ok := result.(map[string]any); ok {
-			maps.Copy(sc.Vars, fields)
+			for name, v := range fields {
+				x.set(sc, name, v)
+			}
 		}
 	}
 	if s.ID != "" {
-		sc.Vars[s.ID] = result
+		x.set(sc, s.ID, result)
 	}
+}
+
+// set gives a name of a step its value. Names are unique in a rule, so those of on_error,
+// which later steps do not see, hide no other in what the run remembers.
+func (x *execution) set(sc engine.Scope, name string, v any) {
+	sc.Vars[name] = v
+	x.remembered.results[name] = v
 }
 
 // perform runs the action, once or for each row. Of rows, which belong to for_each, it

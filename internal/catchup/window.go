@@ -27,8 +27,11 @@ type Window struct {
 	Next time.Time `json:"next,omitzero"` // when it is tried again, unless it is held
 }
 
-// due reports whether a catch-up may cover the window without a person's order.
-func (w Window) due(now time.Time) bool { return !w.Held && !now.Before(w.Next) }
+// due reports whether a catch-up may cover the window without a person's order. No window
+// waits for longer than retryWindow: such a time is of a clock that was set back since.
+func (w Window) due(now time.Time) bool {
+	return !w.Held && (!now.Before(w.Next) || w.Next.Sub(now) > retryWindow)
+}
 
 // covers reports whether a window contains another state of the same window.
 func (w Window) covers(other Window) bool {

@@ -401,3 +401,26 @@ func testLostLease(t *testing.T, portal string) {
 type unaware struct{ *lease.Set }
 
 func (unaware) Context(string) context.Context { return context.Background() }
+
+// TestClockSetBack: jobs do not wait for a time that the clock had reached before it was
+// set back. Jobs with a time of their own do.
+func TestClockSetBack(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		ahead := time.Now().Add(24 * time.Hour)
+		w.add(jobs.Job{Kind: "k", Key: "repeats", Every: time.Hour, Due: ahead})
+		w.add(jobs.Job{Kind: "k", Key: "own", Due: ahead})
+		w.add(jobs.Job{Kind: "other", Key: "repeats", Every: time.Hour, Due: ahead})
+		if err := w.table.ClockSetBack(t.Context(), "other"); err != nil {
+			t.Fatal(err)
+		}
+		all, err := w.table.List(t.Context(), jobs.Filter{Open: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, j := range all {
+			if due := !j.Due.After(time.Now()); due != (j.Kind == "k" && j.Key == "repeats") {
+				t.Errorf("job %s %s is due: %v", j.Kind, j.Key, due)
+			}
+		}
+	})
+}

@@ -267,9 +267,12 @@ func (k Kind) end(j *Claimed, err error, stopped bool) end {
 	return end{state: Waiting, due: now.Add(retry(attempts)), attempts: attempts, text: err.Error(), level: slog.LevelWarn, message: "a job waits, trying again"}
 }
 
+// longestBackoff bounds backoff.
+const longestBackoff = 15 * time.Minute
+
 // backoff is the usual wait after a failed attempt.
 func backoff(attempt int) time.Duration {
-	return min(5*time.Second<<min(attempt-1, 10), 15*time.Minute)
+	return min(5*time.Second<<min(attempt-1, 10), longestBackoff)
 }
 
 // next returns the first time after now that is a multiple of every after due. So a job

@@ -216,6 +216,24 @@ func scan(row store.Row) (Job, error) {
 	return j, err
 }
 
+const clockSetBack = `
+UPDATE b24_job SET due_at = CASE WHEN due_at > $1 THEN $1 ELSE due_at END, created_at = CASE WHEN created_at > $1 THEN $1 ELSE created_at END
+WHERE state IN ('waiting', 'running') AND kind <> $2
+    AND (created_at > $1 OR every > 0 AND due_at > $1 + every OR attempts > 0 AND due_at > $1 + $3)`
+
+// ClockSetBack makes jobs due that would wait for a time that the clock had reached before
+// it was set back. Jobs with times of their own stay, and so does the kind except.
+func (t *Table) ClockSetBack(ctx context.Context, except string) error {
+	err := t.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
+		_, err := tx.Exec(ctx, clockSetBack, store.Micros(time.Now()), except, longestBackoff.Microseconds())
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("repair the times of jobs: %w", err)
+	}
+	return nil
+}
+
 // retainEnded is how long ended jobs are listed.
 const retainEnded = 30 * 24 * time.Hour
 

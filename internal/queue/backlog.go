@@ -31,9 +31,50 @@ func (q History) Backlogs(ctx context.Context) ([]Backlog, error) {
 		err := row.Scan(&b.Portal, &b.Priority, &b.State, &b.Runs, &due)
 		b.Due = fromMicros(due.Int64)
 		return b, err
-	}, `
-SELECT r.portal, r.priority, CASE WHEN `+asleep+` THEN 'asleep' ELSE r.state END,
-    COUNT(*), MIN(CASE WHEN NOT `+asleep+` AND `+startable+` THEN r.due_at END) FROM b24_run r
-WHERE r.state IN ('waiting', 'blocked', 'queued', 'running', 'parked')
-GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`, micros(clock()))
+	}, countOpen(q.db.backend), micros(clock()))
+}
+
+// unfinished is a condition on a run r, in the words of the index of open runs.
+const unfinished = `r.state IN ('waiting', 'blocked', 'queued', 'running', 'parked')`
+
+// portalsOf starts a statement with the portals that have runs in a state: p, with a row
+// ” and one that is NULL. It looks once into an index of these states for each portal,
+// however many runs there are.
+func portalsOf(b backend, index, states string) string {
+	return `
+WITH RECURSIVE p (portal) AS (
+    SELECT ''
+    UNION ALL
+    SELECT (SELECT r.portal FROM b24_run AS r` + b.byIndex(index) + ` WHERE ` + states + ` AND r.portal > p.portal ORDER BY r.portal LIMIT 1)
+    FROM p WHERE p.portal IS NOT NULL)`
+}
+
+// openRuns counts the unfinished runs of the portals in p for which a condition holds.
+// due is when the first of them is due.
+func openRuns(condition, state, due string) string {
+	return `
+    SELECT r.portal AS portal, r.priority AS priority, ` + state + ` AS state, COUNT(*) AS runs, ` + due + ` AS due
+    FROM p CROSS JOIN b24_run r
+    WHERE r.portal = p.portal AND ` + unfinished + ` AND ` + condition + `
+    GROUP BY r.portal, r.priority, r.state`
+}
+
+const firstStartable = `MIN(CASE WHEN ` + startable + ` THEN r.due_at END)`
+
+// countOpen counts the unfinished runs. Each part is a range of the index of open runs,
+// because a portal may have hundreds of thousands that sleep: those are counted without
+// a look at the runs themselves.
+func countOpen(b backend) string {
+	return portalsOf(b, "b24_run_open", unfinished) + `
+SELECT portal, priority, state, CAST(SUM(runs) AS BIGINT), MIN(due) FROM (` +
+		openRuns(`r.priority = 0`, `r.state`, firstStartable) + ` UNION ALL ` +
+		openRuns(`r.priority = 1 AND r.state <> 'waiting'`, `r.state`, firstStartable) + ` UNION ALL ` +
+		openRuns(`r.priority = 1 AND r.state = 'waiting' AND r.opened_at <= $1`, `r.state`, firstStartable) + ` UNION ALL ` +
+		openRuns(`r.priority = 1 AND r.state = 'waiting' AND r.due_at <= $1 AND +r.opened_at > $1`, `r.state`, firstStartable) + ` UNION ALL ` +
+		`
+    SELECT p.portal, 1, 'asleep', (
+        SELECT COUNT(*) FROM b24_run AS r` + b.byIndex("b24_run_open") + `
+        WHERE r.portal = p.portal AND ` + unfinished + ` AND r.priority = 1 AND r.state = 'waiting' AND r.opened_at > $1 AND r.due_at > $1), CAST(NULL AS BIGINT)
+    FROM p
+) open_runs GROUP BY portal, priority, state HAVING SUM(runs) > 0 ORDER BY portal, priority, state`
 }

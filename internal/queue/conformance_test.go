@@ -46,6 +46,8 @@ var conformance = []struct {
 	{"StartsOfABackfill", testStartsOfABackfill},
 	{"StartsDoNotDeadlock", testStartsDoNotDeadlock},
 	{"Sleepers", testSleepers},
+	{"AClockThatWasSetBack", testAClockThatWasSetBack},
+	{"ASleeperOfADeletedEntity", testASleeperOfADeletedEntity},
 	{"DoneMarks", testDoneMarks},
 	{"DiscardForgetsDoneMarks", testDiscardForgetsDoneMarks},
 	{"MarkDoneOutlivesItsContext", testMarkDoneOutlivesItsContext},

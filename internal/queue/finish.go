@@ -240,7 +240,7 @@ func (q finisher) store(ctx context.Context, t *tx, r *Run, v verdict, next foll
 			return err
 		}
 		if !next.wake.IsZero() {
-			if err := q.sleep(ctx, t, r, next.wake); err != nil {
+			if err := q.sleep(ctx, t, r, next.wake, next.gone); err != nil {
 				return err
 			}
 		}

@@ -35,6 +35,7 @@ func (i Info) Starter() (s Starter, ok bool) {
 type following struct {
 	starts []Route
 	wake   time.Time
+	gone   bool // the entity of the run at wake does not exist
 }
 
 // Start starts runs for other entities if this one succeeds, in the same transaction.
@@ -46,11 +47,12 @@ func (r *Run) Start(routes ...Route) {
 }
 
 // Sleep plans the next run of the same rule and entity if this one succeeds. If an event
-// has started it already, nothing is planned. The latest call counts.
-func (r *Run) Sleep(until time.Time) {
+// has started it already, nothing is planned. deleted says that the entity does not exist
+// any more, like Info.Deleted. The latest call counts.
+func (r *Run) Sleep(until time.Time, deleted bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.next.wake = until
+	r.next.wake, r.next.gone = until, deleted
 }
 
 // following returns what follows the run, its starts in the order of their keys.
@@ -128,15 +130,15 @@ func (q finisher) start(ctx context.Context, t *tx, p Priority, e Event, s Route
 // received when it wakes up. Its event is the one of the run before it.
 const insertSleeper = `
 INSERT INTO b24_run (portal, rule, entity, state, added, deleted, count, max_attempts, event_id, first_at, opened_at, due_at, priority)
-VALUES ($1, $2, $3, 'waiting', FALSE, FALSE, 1, $4, $5, $6, $6, $6, 1)
+VALUES ($1, $2, $3, 'waiting', FALSE, $7, 1, $4, $5, $6, $6, $6, 1)
 ON CONFLICT (portal, rule, entity) WHERE state IN ('waiting', 'blocked', 'queued') DO NOTHING
 RETURNING id`
 
 // sleep stores the next run of a run that has succeeded. The sweep deletes no event of
 // a run, however long it sleeps.
-func (q finisher) sleep(ctx context.Context, t *tx, r *Run, until time.Time) error {
+func (q finisher) sleep(ctx context.Context, t *tx, r *Run, until time.Time, deleted bool) error {
 	var id int64
-	err := t.QueryRow(ctx, insertSleeper, r.Portal, r.Rule, r.Entity, r.MaxAttempts, r.Event.ID, micros(until)).Scan(&id)
+	err := t.QueryRow(ctx, insertSleeper, r.Portal, r.Rule, r.Entity, r.MaxAttempts, r.Event.ID, micros(until), deleted).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) { // an event came in the meantime, and its run plans again
 		return nil
 	}

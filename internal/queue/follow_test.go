@@ -66,7 +66,7 @@ func testAFailedRunStartsNothing(t *testing.T) {
 				t.Error("the parent runs")
 			}
 			r.Start(parentRoute)
-			r.Sleep(time.Now().Add(time.Hour))
+			r.Sleep(time.Now().Add(time.Hour), false)
 			return errPortal
 		})
 		push(t, q, "0", queue.Route{Rule: "child", Entity: "deal:1"})
@@ -151,7 +151,7 @@ func testSleepers(t *testing.T) {
 			*times = append(*times, time.Since(start))
 			*woken = append(*woken, r.Woken)
 			if len(*times) == 1 {
-				r.Sleep(start.Add(nap))
+				r.Sleep(start.Add(nap), false)
 			}
 			return nil
 		})
@@ -237,7 +237,7 @@ func testSleepers(t *testing.T) {
 			start := time.Now()
 			work(t, q, func(_ context.Context, r *queue.Run) error {
 				if data = append(data, string(r.Event.Data)); len(data) == 1 {
-					r.Sleep(start.Add(nap))
+					r.Sleep(start.Add(nap), false)
 				}
 				return nil
 			})

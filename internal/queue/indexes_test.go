@@ -9,6 +9,7 @@ import (
 // The choice of SQLite does not depend on the number of rows.
 func TestQueriesUseTheirIndexes(t *testing.T) {
 	q := openTest(t)
+	b := q.db.backend
 	parked, _ := Filter{States: []State{Parked}}.conditions()
 	list, _ := Filter{Portal: "acme", Rule: "r"}.conditions()
 	for _, tt := range []struct{ name, text, want string }{
@@ -19,7 +20,11 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"the next due run", selectNextLive, "b24_run_due (portal=? AND priority=? AND due_at>?)"},
 		{"the next due run of a backfill", selectNextBackfill, "b24_run_due (portal=? AND priority=? AND due_at>?)"},
 		{"claimed runs", selectClaimed, "b24_run_busy (portal=? AND entity>?)"},
-		{"portals", selectPortals, "b24_run_state (state=?)"},
+		{"portals", selectPortals(b), "b24_run_due (portal>?)"},
+		{"portals with unfinished runs", countOpen(b), "b24_run_open (portal>?)"},
+		{"unfinished backfills", countOpen(b), "b24_run_open (portal=? AND priority=? AND state=? AND opened_at<?)"},
+		{"repeated sleepers", countOpen(b), "b24_run_due (portal=? AND priority=? AND due_at<?)"},
+		{"sleepers", countOpen(b), "COVERING INDEX b24_run_open (portal=? AND priority=? AND state=? AND opened_at>?)"},
 		{"pending runs", countPending, "b24_run_open (portal=? AND priority=? AND state=?)"},
 		{"a tally", tallyRuns, "b24_run_latest (event_id=?)"},
 		{"recent runs of an entity", selectRecent, "b24_run_entity (portal=? AND entity=?)"},

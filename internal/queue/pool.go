@@ -123,7 +123,10 @@ func (p *pool) look(ctx context.Context) error {
 	return nil
 }
 
-const selectPortals = `SELECT DISTINCT portal FROM b24_run WHERE state = 'waiting'`
+// selectPortals selects the portals that have waiting runs.
+func selectPortals(b backend) string {
+	return portalsOf(b, "b24_run_due", `r.state = 'waiting'`) + ` SELECT portal FROM p WHERE portal > ''`
+}
 
 // waitingPortals returns the portals that have waiting runs.
 func (q *Queue) waitingPortals(ctx context.Context) (map[string]bool, error) {
@@ -132,7 +135,7 @@ func (q *Queue) waitingPortals(ctx context.Context) (map[string]bool, error) {
 		err = row.Scan(&portal)
 		all[portal] = true
 		return portal, err
-	}, selectPortals)
+	}, selectPortals(q.db.backend))
 	return all, err
 }
 

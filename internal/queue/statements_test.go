@@ -102,7 +102,7 @@ func TestStatementsOfARun(t *testing.T) {
 			return nil
 		}, plainStatements + 1},
 		{"a run is planned", func(_ context.Context, r *Run) error {
-			r.Sleep(clock().Add(time.Hour))
+			r.Sleep(clock().Add(time.Hour), false)
 			return nil
 		}, plainStatements + 2},
 	} {

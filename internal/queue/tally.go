@@ -8,17 +8,21 @@ import (
 )
 
 // pendingRuns selects the unfinished runs of backfills of a portal, of a rule or of
-// all rules, without those that sleep. It lists the states like the index of open runs does.
+// all rules, without those that sleep: see countOpen. A row is a state and a number.
 const pendingRuns = `
-FROM b24_run r
-WHERE r.portal = $2 AND r.priority = $3 AND r.state IN ('waiting', 'blocked', 'queued', 'running', 'parked') AND r.state <> 'parked'
-    AND NOT ` + asleep + ` AND ($4 = '' OR r.rule = $4)`
+SELECT r.state, COUNT(*) AS runs FROM b24_run r
+WHERE r.portal = $2 AND r.priority = $3 AND ` + unfinished + ` AND r.state NOT IN ('waiting', 'parked') AND ($4 = '' OR r.rule = $4) GROUP BY r.state
+UNION ALL
+SELECT 'waiting', COUNT(*) FROM b24_run r
+WHERE r.portal = $2 AND r.priority = $3 AND ` + unfinished + ` AND r.state = 'waiting' AND r.opened_at <= $1 AND ($4 = '' OR r.rule = $4)
+UNION ALL
+SELECT 'waiting', COUNT(*) FROM b24_run r
+WHERE r.portal = $2 AND r.priority = $3 AND r.state = 'waiting' AND r.due_at <= $1 AND +r.opened_at > $1 AND ($4 = '' OR r.rule = $4)`
 
-const countPending = `SELECT COUNT(*)` + pendingRuns
+const countPending = `SELECT CAST(SUM(runs) AS BIGINT) FROM (` + pendingRuns + `) AS pending`
 
 // tallyRuns finds the pages first, because they are far fewer than runs.
-const tallyRuns = `SELECT r.state, COUNT(*)` + pendingRuns + `
-GROUP BY r.state
+const tallyRuns = pendingRuns + `
 UNION ALL
 SELECT r.state, COUNT(*) FROM b24_event e CROSS JOIN b24_run r
 WHERE e.id >= $5 AND e.portal = $2 AND e.code = $6
@@ -48,7 +52,9 @@ func (q History) countStates(ctx context.Context, text string, args ...any) (map
 	_, err := store.All(ctx, q.db.read, "count runs", func(row store.Row) (state State, err error) {
 		var n int
 		err = row.Scan(&state, &n)
-		counts[state] = n
+		if n > 0 {
+			counts[state] += n
+		}
 		return state, err
 	}, text, args...)
 	return counts, err

@@ -323,9 +323,10 @@ func (s *fixture) runRule(ctx context.Context, w *sandbox, route engine.Route, e
 		r.outcome = verdict(r.err)
 		return r, nil
 	}
+	gone := m.Gone
 	starts, at := m.Succeed()
 	if delete(w.sleeping, routeKey(route)); !at.IsZero() {
-		w.sleeping[routeKey(route)] = sleeper{engine.Route{Rule: route.Rule, Entity: route.Entity}, at}
+		w.sleeping[routeKey(route)] = sleeper{engine.Route{Rule: route.Rule, Entity: route.Entity, Deleted: gone}, at}
 	}
 	return r, starts
 }

@@ -24,6 +24,8 @@ const (
 	// A longer one means that the process was stopped, the computer slept or the
 	// database did not answer.
 	longestGap = 3 * heartbeatEvery
+	// unknownDowntime is what a downtime counts as in which the clock was set back.
+	unknownDowntime = 24 * time.Hour
 	// heartbeatsAtOnce is how many portals' heartbeats share a commit.
 	heartbeatsAtOnce = 100
 	// eventNotStored is why a window is opened after a lost event.
@@ -112,8 +114,10 @@ func (d *downtime) heartbeat(ctx context.Context, p *Portal) (err error) {
 	case !known:
 		d.log.Info("first start with this portal, run sync to process the existing entities", "portal", p.Name)
 	case afterLoss || gap > longestGap:
-		// A negative gap means that the clock was set back.
-		from := now.Add(-max(gap, 0))
+		from := now.Add(-max(gap, 0)) // clocks of two processes differ
+		if gap < -clockStep {         // the clock was set back, so nobody knows how long the downtime was
+			from = now.Add(-unknownDowntime)
+		}
 		why := "no process received events"
 		if gap <= longestGap && p.started.Load() {
 			why = eventNotStored

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -82,8 +83,7 @@ func (l *looks) addOne(ctx context.Context, portal string, r *engine.Rule, input
 	before, _, _ := strings.Cut(note, " ")
 	switch {
 	case before != shape && !l.config.Load().NoLooks:
-		err = catchup.Start(ctx, l.queue, catchup.Job{Portal: portal, Rule: r.ID, Types: types, Look: true, Started: time.Now()})
-		if err != nil {
+		if err = l.start(ctx, portal, r, types); err != nil {
 			return err
 		}
 		l.log.Info("a rule that remembers is new: it looks at its entities once, behind all events", "portal", portal, "rule", r.ID)
@@ -94,6 +94,33 @@ func (l *looks) addOne(ctx context.Context, portal string, r *engine.Rule, input
 		return err
 	}
 	return l.queue.SetNote(ctx, name, now)
+}
+
+// again looks once more at the entities of rules that plan times, after the clock was set
+// back: while it was ahead, a step may have been left out because its time had passed for
+// longer than late.
+func (l *looks) again(ctx context.Context, by time.Duration) {
+	if l.config.Load().NoLooks {
+		return
+	}
+	gen := l.rules.Current()
+	for _, portal := range gen.Portals() {
+		for rule := range gen.Rules(portal) {
+			types, _, _ := ScopeOf(rule)
+			missed := slices.ContainsFunc(engine.Flatten(rule.Steps), func(s *engine.Step) bool { return s.At != nil && s.Late < by })
+			if !missed || len(types) == 0 || rule.Derived() {
+				continue
+			}
+			if err := l.start(ctx, portal, rule, types); err != nil && ctx.Err() == nil {
+				l.log.Error("cannot look again at the entities of a rule", "portal", portal, "rule", rule.ID, "error", err)
+			}
+		}
+	}
+}
+
+// start stores the job of a look.
+func (l *looks) start(ctx context.Context, portal string, r *engine.Rule, types []int) error {
+	return catchup.Start(ctx, l.queue, catchup.Job{Portal: portal, Rule: r.ID, Types: types, Look: true, Started: time.Now()})
 }
 
 // shapeOf is a digest of what the runs of a rule remember about an entity that a look can

@@ -53,7 +53,7 @@ func (p *Portal) debounce(r *engine.Rule) (wait, ceiling time.Duration) {
 // compares what the rule would write with what is there.
 func (w *worker) dryRun(ctx context.Context, p *Portal, r *queue.Run, engineRun run.Run, rule *engine.Rule) (*history.Trace, error) {
 	dry := &dryrun.Run{}
-	engineRun.DryRun = dry
+	engineRun.DryRun, engineRun.Shadow = dry, true
 	trace, failed := engineRun.Do(ctx, rule)
 	result := shadow.Comparison{Portal: p.Name, Rule: r.Rule, Entity: r.Entity, Version: trace.Version, Run: r.ID, At: time.Now()}
 	if failed != nil {

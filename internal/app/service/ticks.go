@@ -45,7 +45,7 @@ type tickPlace struct {
 func tickKey(rule string, i int) string { return rule + "/" + strconv.Itoa(i) }
 
 // add stores a job for each schedule that has none, and replaces those of schedules that
-// have changed.
+// have changed, or whose next tick the clock had passed before it was set back.
 func (t *ticks) add(ctx context.Context) {
 	t.adding.Lock()
 	defer t.adding.Unlock()
@@ -72,17 +72,22 @@ func (t *ticks) addOne(ctx context.Context, portal, key string, s engine.Schedul
 	if err != nil {
 		return err
 	}
+	next, last := s.Next(time.Now(), p.Zone), time.Time{}
 	for _, j := range open {
 		var place tickPlace
-		if json.Unmarshal(j.Place, &place) == nil && place.Schedule == text {
+		if json.Unmarshal(j.Place, &place) != nil || place.Schedule != text {
+			continue
+		}
+		if !j.Due.After(next) { // otherwise the clock was set back
 			return nil
 		}
+		last = place.Last
 	}
-	place, err := json.Marshal(tickPlace{Schedule: text})
+	place, err := json.Marshal(tickPlace{Schedule: text, Last: last})
 	if err != nil {
 		return err
 	}
-	return table.Replace(ctx, jobs.Job{Portal: portal, Kind: kindTick, Key: key, Due: s.Next(time.Now(), p.Zone), Place: place})
+	return table.Replace(ctx, jobs.Job{Portal: portal, Kind: kindTick, Key: key, Due: next, Place: place})
 }
 
 // may reports whether the tick of a portal and schedule may run now.
@@ -115,7 +120,7 @@ func (t *ticks) work(ctx context.Context, j *jobs.Claimed) error {
 	case tick.IsZero():
 		result = "missed"
 		t.log.Warn("the ticks of a schedule were missed", "portal", j.Portal, "rule", name, "schedule", s.String(), "due", j.Due, "next", next)
-	case !tick.After(place.Last): // stored before the process was killed
+	case tick.Equal(place.Last), tick.Before(place.Last) && !place.Last.After(now): // stored before the process was killed; after now, the clock was set back
 		return jobs.At(next)
 	default:
 		place.Last = tick

@@ -201,7 +201,7 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.
 		Portal: p.Name, Client: client, Entity: entity, Event: event,
 		Count: r.Count, Added: r.Added, Deleted: r.Deleted, Quiet: quiet,
 		Attempt: r.Attempt, LastAttempt: r.Attempt >= r.MaxAttempts,
-		Inputs: inputs, Memory: runMemory{r, find}, Rule: find, Guard: p.guard, Fields: p.fields, Zone: p.Zone, Language: p.language, Calendar: p.calendar, Log: w.log, Numbers: numbers.New(w.database, p.Name), Private: w.config.Load().PrivateHosts,
+		Inputs: inputs, Memory: runMemory{r, p, find}, Rule: find, Guard: p.guard, Fields: p.fields, Zone: p.Zone, Language: p.language, Calendar: p.calendar, Log: w.log, Numbers: numbers.New(w.database, p.Name), Private: w.config.Load().PrivateHosts,
 		PortalDown: w.portals.down(p),
 	}
 	if r.Event.Code == catchup.CodeLook && r.Woken.IsZero() {

@@ -1,0 +1,82 @@
+package queue_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// testAClockThatWasSetBack: what was stored while the clock was a day ahead starts when it
+// is right again, each run once. A sleeping run plans again, and no run that has a time of
+// its own is lost.
+func testAClockThatWasSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := openNew(t, queue.Options{})
+		var mu sync.Mutex
+		started := map[string]int{}
+		ahead := time.Now().Add(24 * time.Hour)
+		work(t, q, func(_ context.Context, r *queue.Run) error {
+			mu.Lock()
+			defer mu.Unlock()
+			started[r.Entity]++
+			switch {
+			case r.Entity == "deal:sleeps":
+				r.Sleep(ahead.Add(time.Duration(started[r.Entity])*time.Minute), false)
+			case r.Entity == "deal:waits" && started[r.Entity] == 1:
+				return queue.Postpone(ahead, errPortal)
+			}
+			return nil
+		})
+		if err := q.Push(t.Context(), queue.Event{Portal: "acme", Code: "X", Received: ahead}, []queue.Route{{Rule: "r", Entity: "deal:event", Debounce: time.Second}}); err != nil {
+			t.Fatal(err)
+		}
+		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:sleeps"})
+		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:waits"})
+		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:ended"})
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if diff := cmp.Diff(map[string]int{"deal:sleeps": 1, "deal:waits": 1, "deal:ended": 1}, started); diff != "" {
+			t.Fatalf("before (-want +got):\n%s", diff)
+		}
+		if err := q.ClockSetBack(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if diff := cmp.Diff(map[string]int{"deal:event": 1, "deal:sleeps": 2, "deal:waits": 2, "deal:ended": 1}, started); diff != "" {
+			t.Errorf("after (-want +got):\n%s", diff)
+		}
+		asleep := runs(t, q, queue.Filter{Entity: "deal:sleeps", Limit: 1})
+		if len(asleep) != 1 || asleep[0].State != queue.Asleep || !asleep[0].Due.Equal(ahead.Add(2*time.Minute).Truncate(time.Microsecond)) {
+			t.Errorf("the sleeping run is %+v", asleep)
+		}
+	})
+}
+
+// testASleeperOfADeletedEntity: the run that wakes knows that its entity does not exist,
+// also when the tombstone is gone.
+func testASleeperOfADeletedEntity(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := openNew(t, queue.Options{})
+		var deleted []bool
+		start := time.Now()
+		work(t, q, func(_ context.Context, r *queue.Run) error {
+			if deleted = append(deleted, r.Deleted); len(deleted) == 1 {
+				r.Sleep(start.Add(time.Minute), true) // found gone by the run: no event has said so
+			}
+			return nil
+		})
+		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1"})
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if diff := cmp.Diff([]bool{false, true}, deleted); diff != "" {
+			t.Errorf("deleted (-want +got):\n%s", diff)
+		}
+	})
+}
