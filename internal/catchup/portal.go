@@ -245,7 +245,7 @@ func (j *Job) Next(ctx context.Context, r *Reader) (typeID int, ids []int, more 
 		last := j.After
 		ids, j.After, again, err = r.page(ctx, typeID, j.Since, j.Filter, last)
 		j.Seen, j.Read = j.Seen+len(ids), j.Read+len(ids)
-		if err == nil && j.Since.IsZero() {
+		if err == nil && j.Since.IsZero() && len(j.Filter) == 0 { // what a filter finds changes while it is read
 			r.note(j, last, ids)
 			if !again {
 				err = r.wholeType(ctx, typeID, last, j.Read)

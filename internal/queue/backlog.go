@@ -68,7 +68,7 @@ func countOpen(b backend) string {
 	return portalsOf(b, "b24_run_open", unfinished) + `
 SELECT portal, priority, state, CAST(SUM(runs) AS BIGINT), MIN(due) FROM (` +
 		openRuns(`r.priority = 0`, `r.state`, firstStartable) + ` UNION ALL ` +
-		openRuns(`r.priority = 1 AND r.state <> 'waiting'`, `r.state`, firstStartable) + ` UNION ALL ` +
+		openRuns(`r.priority = 1 AND r.state IN ('blocked', 'queued', 'running', 'parked')`, `r.state`, firstStartable) + ` UNION ALL ` +
 		openRuns(`r.priority = 1 AND r.state = 'waiting' AND r.opened_at <= $1`, `r.state`, firstStartable) + ` UNION ALL ` +
 		openRuns(`r.priority = 1 AND r.state = 'waiting' AND r.due_at <= $1 AND +r.opened_at > $1`, `r.state`, firstStartable) + ` UNION ALL ` +
 		`

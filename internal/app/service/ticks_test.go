@@ -124,6 +124,9 @@ rules:
 	if h.Logged("the ticks of a schedule were missed") != 1 {
 		t.Error("nothing is said about the missed tick")
 	}
+	if h.Logged("a job is incomplete") > 0 {
+		t.Error("the entities of a filter are taken for all of their type")
+	}
 	// A process that was killed after it has stored a tick does not start it again.
 	key := "report/0"
 	h.Stop()
