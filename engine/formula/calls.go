@@ -85,6 +85,14 @@ func (c *checker) function(x ast.Node, name string, argNodes []ast.Node) (ast.No
 		if c.visits <= maxNodes && c.hasSize(argNodes[0], types[0], 1) {
 			t = types[0].elem() // of a list that a condition says is not empty
 		}
+	case "min", "max":
+		if t.isNumber() && len(args) > 1 {
+			t = bestRange(name, args, types).within(t)
+		}
+	case "round":
+		t = c.roundedType(args, types)
+	case "formatDate":
+		t = dateText(argNodes[1])
 	case "hasPrefix", "hasSuffix":
 		c.doubtEnd(x, name, operand{node: argNodes[0], typ: types[0]}, operand{node: argNodes[1], lowered: args[1]})
 	}

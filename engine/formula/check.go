@@ -40,6 +40,7 @@ type checker struct {
 	present  Facts                  // paths that are known not to be nil here
 	chain    *bool                  // of the innermost ?. chain: may it be cut short
 	sizes    map[ast.Node]int       // of lists whose type has a size
+	zeroed   map[string]bool        // ids that count as 0 in an order where they are missing
 	parts    map[ast.Node]PricePart // of fields that are parts of a price
 	shares   bool                   // the formula can make values that share parts
 

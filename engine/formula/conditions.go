@@ -94,7 +94,8 @@ func (c *checker) literalFacts(value ast.Node, op string, literal ast.Node, foun
 		return
 	}
 	value = c.resolved(value)
-	if swapped[op] != "" { // an order of nil fails
+	n, isNum := numberLiteral(literal)
+	if swapped[op] != "" && (!c.zeroed[canonical(c.source, value)] || isNum && excludesZero(op, n.Sign())) { // an order of nil fails
 		c.addFact(value, found)
 	}
 	if path, instead, ok := withDefault(value); ok {
@@ -102,7 +103,6 @@ func (c *checker) literalFacts(value ast.Node, op string, literal ast.Node, foun
 			c.addFact(path, found) // with the value to take instead, it would be false
 		}
 	}
-	n, isNum := numberLiteral(literal)
 	if !isNum {
 		return
 	}

@@ -24,6 +24,8 @@ type Domain struct {
 	Size int
 	// Range is the range of a number; nil means any number.
 	Range *Range
+	// Places, if not nil, is how many digits a number has after its point at most.
+	Places *int
 	// Excludes returns why a text is never the value, and what to write instead. An
 	// empty reason means that the text is possible. nil means any text.
 	Excludes func(text string) (why, hint diag.Phrase)
@@ -40,6 +42,9 @@ type Domain struct {
 	// of two types are never meant to be equal. IDName names one such record.
 	IDOf   int
 	IDName string
+	// Unordered is why texts of the type have no order that an author can mean; "" if they
+	// have one.
+	Unordered string
 	// Words says that a text is meant for people and holds no number.
 	Words bool
 	// Part says which part of a price a number is.
@@ -60,47 +65,6 @@ const (
 	Discount             // a sum or a rate
 	Tax                  // a rate
 )
-
-// Range is the range of a whole number, both ends included. Max is math.MaxInt64
-// if the number has no upper end.
-type Range struct{ Min, Max int64 }
-
-// outcome returns the outcome of a comparison of a number of the range with n, if
-// it is the same for all numbers of the range.
-func (r Range) outcome(op string, n num.Num) (v, known bool) {
-	low, high := num.FromInt(r.Min).Cmp(n), num.FromInt(r.Max).Cmp(n)
-	if r.Max == math.MaxInt64 {
-		high = 1
-	}
-	switch op {
-	case "==":
-		return false, low > 0 || high < 0 || !n.IsInt()
-	case "!=":
-		return true, low > 0 || high < 0 || !n.IsInt()
-	case "<":
-		return high < 0, high < 0 || low >= 0
-	case "<=":
-		return high <= 0, high <= 0 || low > 0
-	case ">":
-		return low > 0, low > 0 || high <= 0
-	case ">=":
-		return low >= 0, low >= 0 || high < 0
-	}
-	return false, false
-}
-
-// words names the range in messages.
-func (r Range) words() diag.Phrase {
-	if r.Max == math.MaxInt64 {
-		return diag.Phrasef("at least %d", r.Min)
-	}
-	return diag.Phrasef("from %d to %d", r.Min, r.Max)
-}
-
-// ranged returns the type of a whole number of a range.
-func ranged(low, high int64) Type {
-	return Type{Kind: Int, Domain: &Domain{Range: &Range{low, high}}}
-}
 
 // SizedList returns the type of a list with at least so many elements.
 func SizedList(elem Type, size int) Type {
@@ -237,15 +201,22 @@ func (c *checker) verdict(op string, value, other operand) (v verdict, known boo
 			return v, true
 		}
 	}
+	if isNum && d.Places != nil && (op == "==" || op == "!=") && !n.Round(*d.Places).Equal(n) {
+		v.why = diag.Phrasef("%s has at most %d digits after the point", c.excerpt(value.node), *d.Places)
+		return v, true
+	}
 	if !isNum || d.Range == nil {
 		return v, false
 	}
 	v.senseless = false
-	v.outcome, known = d.Range.outcome(op, n)
-	if known && v.outcome && op != "!=" && d.Range.Max != math.MaxInt64 {
+	v.outcome, known = d.Range.outcome(op, n, value.typ.Kind == Int)
+	if known && v.outcome && op != "!=" && d.Range.Max != math.MaxInt64 && d.Range.Min != math.MinInt64 {
 		return v, false // careful authors write hourOf(time) >= 0 && hourOf(time) < 9
 	}
 	v.why = diag.Phrasef("%s is %s", c.excerpt(value.node), d.Range.words())
+	if value.typ.mayBeNil() {
+		v.why = diag.Phrasef("%s is %s, or nil", c.excerpt(value.node), d.Range.words())
+	}
 	return v, known
 }
 

@@ -116,8 +116,8 @@ func (c *checker) condition(n ast.Node, what string) ast.Node {
 }
 
 func (c *checker) conditional(x *ast.ConditionalNode) (ast.Node, Type) {
-	yes, no := c.facts(x.Cond, true), c.facts(x.Cond, false)
 	n := &ast.ConditionalNode{Ternary: x.Ternary, Cond: c.condition(x.Cond, "the condition")}
+	yes, no := c.facts(x.Cond, true), c.facts(x.Cond, false)
 	var t1, t2 Type
 	c.knowing(yes, func() { n.Exp1, t1 = c.infer(x.Exp1) })
 	c.knowing(no, func() { n.Exp2, t2 = c.infer(x.Exp2) })

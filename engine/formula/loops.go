@@ -2,6 +2,7 @@ package formula
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/expr-lang/expr/ast"
 )
@@ -49,7 +50,7 @@ func (c *checker) builtinNode(x *ast.BuiltinNode) (ast.Node, Type) {
 	case "findIndex":
 		cond := c.bodyCondition(x, elem, body)
 		n := builtin(x.Location(), x.Name, list, predicate(cond))
-		return call(x.Location(), unary(lift), n), Type{Kind: Int, Maybe: true}
+		return call(x.Location(), unary(lift), n), sizeType.Optional()
 	case "findLast", "findLastIndex":
 		return c.findLast(x, list, elem, body)
 	case "count":
@@ -125,7 +126,7 @@ func (c *checker) findLast(x *ast.BuiltinNode, list ast.Node, elem Type, body as
 	if x.Name == "findLast" {
 		return call(at, unary(lastMatch), pairs), c.narrowElem(elem, body).Optional()
 	}
-	return call(at, unary(lastMatchIndex), pairs), Type{Kind: Int, Maybe: true}
+	return call(at, unary(lastMatchIndex), pairs), sizeType.Optional()
 }
 
 func (c *checker) count(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.Node) (ast.Node, Type) {
@@ -163,7 +164,11 @@ func (c *checker) sum(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.Nod
 	if !t.isNumber() {
 		t = Type{Kind: Number}
 	}
-	return call(at, unary(sumFn), list), Type{Kind: t.Kind}
+	result := Type{Kind: t.Kind}
+	if rangeOf(nil, t).Min >= 0 {
+		result = Range{0, math.MaxInt64}.within(result)
+	}
+	return call(at, unary(sumFn), list), result
 }
 
 // groupBy gives a list of {key, items} in the order in which the keys appear.

@@ -22,7 +22,11 @@ func (c *checker) unary(x *ast.UnaryNode) (ast.Node, Type) {
 	}
 	operand, t := c.infer(x.Node)
 	t = c.wantNumber(x.Node, t, x.Operator)
-	t.Domain = nil
+	if r := rangeOf(nil, t); x.Operator == "-" {
+		t = r.negated().within(t)
+	} else {
+		t = r.within(t)
+	}
 	if x.Operator == "+" {
 		return call(x.Location(), unary(asNumber), operand), t
 	}
@@ -178,10 +182,13 @@ func (c *checker) neverEqual(x *ast.BinaryNode, lt, rt Type, message string) {
 func (c *checker) ordering(x *ast.BinaryNode, left, right ast.Node, lt, rt Type) (ast.Node, Type) {
 	ok := true
 	for _, side := range []struct {
-		n ast.Node
-		t Type
-	}{{x.Left, lt}, {x.Right, rt}} {
+		n       ast.Node
+		t       Type
+		lowered *ast.Node
+	}{{x.Left, lt, &left}, {x.Right, rt, &right}} {
 		switch {
+		case side.t.mayBeNil() && side.t.isID():
+			*side.lowered = c.orZero(side.n, *side.lowered)
 		case side.t.mayBeNil():
 			c.missing(side.n, side.t)
 			ok = false
@@ -198,6 +205,7 @@ func (c *checker) ordering(x *ast.BinaryNode, left, right ast.Node, lt, rt Type)
 		c.neverEqual(x, lt, rt, fmt.Sprintf("%s cannot be compared with %s", lt, rt))
 	}
 	c.doubtComparison(x, operand{x.Left, left, lt}, operand{x.Right, right, rt})
+	c.doubtOrder(x, operand{x.Left, left, lt}, operand{x.Right, right, rt})
 	var n ast.Node
 	if isShort(left, lt) || isShort(right, rt) {
 		n = call(x.Location(), shortOrders[x.Operator], left, right)
@@ -207,6 +215,21 @@ func (c *checker) ordering(x *ast.BinaryNode, left, right ast.Node, lt, rt Type)
 	return truth(n), Type{Kind: Bool}
 }
 
+// isID reports whether a value is the id of a record.
+func (t Type) isID() bool { return t.Domain != nil && t.Domain.IDOf != 0 }
+
+// orZero makes an id that may be missing 0 in a comparison by order: an entity has no
+// company if its companyId is 0, and some portals answer null.
+func (c *checker) orZero(n, lowered ast.Node) ast.Node {
+	if c.visits <= maxNodes {
+		if c.zeroed == nil {
+			c.zeroed = make(map[string]bool)
+		}
+		c.zeroed[canonical(c.source, n)] = true
+	}
+	return placed(&ast.BinaryNode{Operator: "??", Left: lowered, Right: constant(num.FromInt(0), n.Location())}, n)
+}
+
 // missing reports a value that may be nil where one is needed.
 func (c *checker) missing(n ast.Node, t Type) {
 	instead := map[Kind]string{Int: "0", Number: "0", String: `""`, List: "[]", Bool: "false"}[t.Kind]
@@ -214,6 +237,9 @@ func (c *checker) missing(n ast.Node, t Type) {
 		instead = "…"
 	}
 	what, hint := c.quoted(n), fmt.Sprintf("write ?? %s for what to take instead", instead)
+	if name, _ := callOf(n); name == "findIndex" || name == "findLastIndex" {
+		hint = "it is nil when there is none: write != nil, or any(…)"
+	}
 	if what == "" {
 		what = "the value"
 	} else {
@@ -287,6 +313,7 @@ func (c *checker) arithmetic(x *ast.BinaryNode, left, right ast.Node, lt, rt Typ
 	if lt.Kind == Int && rt.Kind == Int && x.Operator != "/" && x.Operator != "**" && x.Operator != "^" {
 		result.Kind = Int
 	}
+	result = numberRange(x.Operator, rangeOf(left, lt), rangeOf(right, rt), result.Kind == Int).within(result)
 	return call(x.Location(), arithmetic[x.Operator], left, right), result
 }
 

@@ -107,7 +107,7 @@ func (c *reviewer) zeroID(f *flow, s *engine.Step, v *engine.Value, then diag.Ph
 	if !ok || !field.Maybe || field.HoldsID() <= 0 || s.OnError != engine.OnErrorPark || f.asksAbove(s, path) {
 		return
 	}
-	c.warnf(v.Node, "zero-id", "%s is 0 when %s has none, and %s", path, typeWord(r.typ), then).Hintf("write when: =(%s ?? 0) > 0", path)
+	c.warnf(v.Node, "zero-id", "%s is 0 when %s has none, and %s", path, typeWord(r.typ), then).Hintf("write when: =%s > 0", path)
 }
 
 // aboveZero is the canonical text of a comparison that tells a number from 0.

@@ -72,6 +72,7 @@ func (c *reviewer) reviewRule(r *engine.Rule) {
 		s.EachValue(func(v *engine.Value) { v.Reads(func(name string) { names[name] = true }) })
 	}
 	f := newFlow(r)
+	c.startedWithoutEvent(r)
 	for _, s := range r.AllSteps() {
 		c.constantWhen(s.When, diag.Phrasef("the step"))
 		c.constantEntered(s.Entered)
@@ -82,6 +83,31 @@ func (c *reviewer) reviewRule(r *engine.Rule) {
 	}
 	c.stepLists(r.Steps)
 	c.stepLists(r.Deleted)
+}
+
+// startedWithoutEvent warns of what only events carry in a rule that has none.
+func (c *reviewer) startedWithoutEvent(r *engine.Rule) {
+	if len(r.Triggers) > 0 || r.AboutKind == nil {
+		return
+	}
+	how := diag.Phrasef("only other rules start rule %s", r.ID)
+	if len(r.Schedules) > 0 {
+		how = diag.Phrasef("only a schedule starts rule %s", r.ID)
+	}
+	check := func(v *engine.Value) {
+		v.Paths(func(path string) {
+			switch {
+			case path == "event.added":
+				c.warnf(v.Node, "no-such-data", "event.added is always false, because %s", how).Hint = "ask for a field of the entity, such as createdTime"
+			case engine.PathPrefix(path, 2) == "event.data" && len(r.Schedules) == 0:
+				c.warnf(v.Node, "no-such-data", "event.data is empty, because %s", how).Hint = "use event.id, and read the entity in a step"
+			}
+		})
+	}
+	check(r.When)
+	for _, s := range r.AllSteps() {
+		s.EachValue(check)
+	}
 }
 
 // constantWhen warns of a condition that decides nothing.

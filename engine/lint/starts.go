@@ -3,10 +3,12 @@ package lint
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // checkStarts reports starts of rules that are not there, or that do not say what their
@@ -48,6 +50,9 @@ func checkStart(s *engine.RuleSet, e *effect, rules map[string]*engine.Rule, lis
 		return
 	}
 	about, ok := target.Subject()
+	if ok && !about.Portal {
+		checkRollUp(s, e.rule, target, list)
+	}
 	switch {
 	case !ok:
 		warn("rule %s does not say what its runs are for, so no id can start it", name).Hint = "give that rule about, such as about: company"
@@ -62,6 +67,43 @@ func checkStart(s *engine.RuleSet, e *effect, rules map[string]*engine.Rule, lis
 		f := list.Warnf(s.Source.Pos(id.Value.Node), "wrong-id", "rule %s is about %s, and this is the id of %s", name, about, d.IDName)
 		s.Source.WithEnd(id.Value.Node, f)
 	}
+}
+
+// checkRollUp reports a rule that starts a total of its entities and does not hear of all
+// that changes the total: the list of entities has another one, lacks one, or one of
+// them has other values.
+func checkRollUp(s *engine.RuleSet, child, target *engine.Rule, list *diag.List) {
+	own, ok := child.Subject()
+	if !ok || own.Portal || len(child.Triggers) == 0 || !sumsUp(target, own.TypeID) {
+		return
+	}
+	for _, op := range []string{schemas.OpAdd, schemas.OpUpdate, schemas.OpDelete} {
+		if slices.ContainsFunc(child.Triggers, func(t engine.Trigger) bool { return t.Op == op }) {
+			continue
+		}
+		like := child.Triggers[0]
+		code := strings.TrimSuffix(like.Code, strings.ToUpper(like.Op)) + strings.ToUpper(op)
+		what := map[string]string{schemas.OpAdd: "is added", schemas.OpUpdate: "changes or moves", schemas.OpDelete: "is deleted"}[op]
+		f := list.Warnf(s.Source.Pos(like.Node), "start-rule", "rule %s computes its fields from a list, but on lists no %s: the fields stay as they are when %s %s", target.ID, code, engine.TypeWord(own.TypeID), what)
+		s.Source.WithEnd(like.Node, f).Hintf("add %s to on", code)
+		return
+	}
+}
+
+// sumsUp reports whether a rule lists items of a type and compares before it writes.
+func sumsUp(r *engine.Rule, typ int) bool {
+	lists, writes := false, false
+	for _, step := range engine.Flatten(r.Steps) {
+		writes = writes || step.Effect() == engine.Writes && step.Compares() && step.Entered == nil && step.Once == nil && step.At == nil
+		for _, t := range step.Touches() {
+			e := effect{Touch: t, rule: r, step: step}
+			if t.Reads && t.Kind == engine.TouchItems && t.Which == "filter" {
+				e.resolve(nil)
+				lists = lists || e.typ == typ
+			}
+		}
+	}
+	return lists && writes
 }
 
 // idDomain returns what is known of an id, or of the ids of a list; nil when nothing is.
