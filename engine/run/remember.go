@@ -39,7 +39,7 @@ type remembered struct {
 
 	isTrue  map[*engine.Step]bool // conditions of entered that count as true now
 	toStore []change
-	asked   bool // a step has read the memory
+	asked   bool           // a step has read the memory
 	results map[string]any // names that steps have defined, also those of on_error
 
 	named   map[string]map[string]bool // by rule: the entities for which this attempt starts it
