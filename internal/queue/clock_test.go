@@ -12,7 +12,7 @@ import (
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
-// testAClockThatWasSetBack: what was stored while the clock was a day ahead starts when it
+// testAClockThatWasSetBack: what was stored while the clock was a day later starts when it
 // is right again, each run once. A sleeping run plans again, and no run that has a time of
 // its own is lost.
 func testAClockThatWasSetBack(t *testing.T) {
@@ -20,20 +20,20 @@ func testAClockThatWasSetBack(t *testing.T) {
 		q := openNew(t, queue.Options{})
 		var mu sync.Mutex
 		started := map[string]int{}
-		ahead := time.Now().Add(24 * time.Hour)
+		later := time.Now().Add(24 * time.Hour)
 		work(t, q, func(_ context.Context, r *queue.Run) error {
 			mu.Lock()
 			defer mu.Unlock()
 			started[r.Entity]++
 			switch {
 			case r.Entity == "deal:sleeps":
-				r.Sleep(ahead.Add(time.Duration(started[r.Entity])*time.Minute), false)
+				r.Sleep(later.Add(time.Duration(started[r.Entity])*time.Minute), false)
 			case r.Entity == "deal:waits" && started[r.Entity] == 1:
-				return queue.Postpone(ahead, errPortal)
+				return queue.Postpone(later, errPortal)
 			}
 			return nil
 		})
-		if err := q.Push(t.Context(), queue.Event{Portal: "acme", Code: "X", Received: ahead}, []queue.Route{{Rule: "r", Entity: "deal:event", Debounce: time.Second}}); err != nil {
+		if err := q.Push(t.Context(), queue.Event{Portal: "acme", Code: "X", Received: later}, []queue.Route{{Rule: "r", Entity: "deal:event", Debounce: time.Second}}); err != nil {
 			t.Fatal(err)
 		}
 		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:sleeps"})
@@ -53,7 +53,7 @@ func testAClockThatWasSetBack(t *testing.T) {
 			t.Errorf("after (-want +got):\n%s", diff)
 		}
 		asleep := runs(t, q, queue.Filter{Entity: "deal:sleeps", Limit: 1})
-		if len(asleep) != 1 || asleep[0].State != queue.Asleep || !asleep[0].Due.Equal(ahead.Add(2*time.Minute).Truncate(time.Microsecond)) {
+		if len(asleep) != 1 || asleep[0].State != queue.Asleep || !asleep[0].Due.Equal(later.Add(2*time.Minute).Truncate(time.Microsecond)) {
 			t.Errorf("the sleeping run is %+v", asleep)
 		}
 	})
