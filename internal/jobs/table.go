@@ -222,7 +222,7 @@ WHERE state IN ('waiting', 'running') AND kind <> $2
     AND (created_at > $1 OR every > 0 AND due_at > $1 + every OR attempts > 0 AND due_at > $1 + $3)`
 
 // ClockSetBack makes jobs due that would wait for a time that the clock had reached before
-// it was set back. Jobs with times of their own stay, and so does the kind except.
+// it was set back. Other jobs stay, and so does the kind except.
 func (t *Table) ClockSetBack(ctx context.Context, except string) error {
 	err := t.db.Write(ctx, func(ctx context.Context, tx store.Tx) error {
 		_, err := tx.Exec(ctx, clockSetBack, store.Micros(time.Now()), except, longestBackoff.Microseconds())

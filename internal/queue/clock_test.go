@@ -12,9 +12,8 @@ import (
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
-// testAClockThatWasSetBack: what was stored while the clock was a day later starts when it
-// is right again, each run once. A sleeping run plans again, and no run that has a time of
-// its own is lost.
+// testAClockThatWasSetBack: what was stored while the clock was a day fast starts when it
+// is right again, each run once. A sleeping run plans again, and no run is lost.
 func testAClockThatWasSetBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{})
