@@ -403,13 +403,13 @@ type unaware struct{ *lease.Set }
 func (unaware) Context(string) context.Context { return context.Background() }
 
 // TestClockSetBack: jobs do not wait for a time that the clock had reached before it was
-// set back. Jobs with a time of their own do.
+// set back. Other jobs do.
 func TestClockSetBack(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		ahead := time.Now().Add(24 * time.Hour)
-		w.add(jobs.Job{Kind: "k", Key: "repeats", Every: time.Hour, Due: ahead})
-		w.add(jobs.Job{Kind: "k", Key: "own", Due: ahead})
-		w.add(jobs.Job{Kind: "other", Key: "repeats", Every: time.Hour, Due: ahead})
+		later := time.Now().Add(24 * time.Hour)
+		w.add(jobs.Job{Kind: "k", Key: "repeats", Every: time.Hour, Due: later})
+		w.add(jobs.Job{Kind: "k", Key: "own", Due: later})
+		w.add(jobs.Job{Kind: "other", Key: "repeats", Every: time.Hour, Due: later})
 		if err := w.table.ClockSetBack(t.Context(), "other"); err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 // TestClockThatWasAhead: the clock was two days ahead before the start. An event that was
-// stored then does not wait for that time, a reminder that was left out because it seemed
+// stored then does not wait for that time, a reminder that was omitted because it seemed
 // late is planned again, and none that was sent is sent twice.
 func TestClockThatWasAhead(t *testing.T) {
 	t.Parallel()

@@ -97,7 +97,7 @@ func (l *looks) addOne(ctx context.Context, portal string, r *engine.Rule, input
 }
 
 // again looks once more at the entities of rules that plan times, after the clock was set
-// back: while it was ahead, a step may have been left out because its time had passed for
+// back: while it was ahead, a step may have been omitted because its time had passed for
 // longer than late.
 func (l *looks) again(ctx context.Context, by time.Duration) {
 	if l.config.Load().NoLooks {
@@ -107,8 +107,8 @@ func (l *looks) again(ctx context.Context, by time.Duration) {
 	for _, portal := range gen.Portals() {
 		for rule := range gen.Rules(portal) {
 			types, _, _ := ScopeOf(rule)
-			missed := slices.ContainsFunc(engine.Flatten(rule.Steps), func(s *engine.Step) bool { return s.At != nil && s.Late < by })
-			if !missed || len(types) == 0 || rule.Derived() {
+			omitted := slices.ContainsFunc(engine.Flatten(rule.Steps), func(s *engine.Step) bool { return s.At != nil && s.Late < by })
+			if !omitted || len(types) == 0 || rule.Derived() {
 				continue
 			}
 			if err := l.start(ctx, portal, rule, types); err != nil && ctx.Err() == nil {
