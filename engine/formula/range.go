@@ -135,7 +135,7 @@ func addEnd(a, b, none int64) int64 {
 	return a + b
 }
 
-// yearType is a year. Nobody means one with two digits.
+// yearType is a year. No author means one with two digits.
 var yearType = Type{Kind: Int, Domain: &Domain{
 	Range: &Range{1, 9999},
 	ExcludesNumber: func(n num.Num) (why, hint diag.Phrase) {

@@ -96,7 +96,7 @@ func dateText(pattern ast.Node) Type {
 	return Type{Kind: String, Domain: d}
 }
 
-// doubtOrder warns of an order of texts that do not have the order of what they stand for.
+// doubtOrder warns of an order of texts that do not have the order of their values.
 func (c *checker) doubtOrder(x *ast.BinaryNode, left, right operand) {
 	for _, side := range []operand{left, right} {
 		if d := side.typ.Domain; d != nil && d.Unordered != "" {

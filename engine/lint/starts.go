@@ -69,7 +69,7 @@ func checkStart(s *engine.RuleSet, e *effect, rules map[string]*engine.Rule, lis
 	}
 }
 
-// checkRollUp reports a rule that starts a total of its entities and does not hear of all
+// checkRollUp reports a rule that starts a total of its entities and does not subscribe to all
 // that changes the total: the list of entities has another one, lacks one, or one of
 // them has other values.
 func checkRollUp(s *engine.RuleSet, child, target *engine.Rule, list *diag.List) {
@@ -84,7 +84,7 @@ func checkRollUp(s *engine.RuleSet, child, target *engine.Rule, list *diag.List)
 		like := child.Triggers[0]
 		code := strings.TrimSuffix(like.Code, strings.ToUpper(like.Op)) + strings.ToUpper(op)
 		what := map[string]string{schemas.OpAdd: "is added", schemas.OpUpdate: "changes or moves", schemas.OpDelete: "is deleted"}[op]
-		f := list.Warnf(s.Source.Pos(like.Node), "start-rule", "rule %s computes its fields from a list, but on lists no %s: the fields stay as they are when %s %s", target.ID, code, engine.TypeWord(own.TypeID), what)
+		f := list.Warnf(s.Source.Pos(like.Node), "start-rule", "rule %s computes its fields from a list, but on lists no %s: the fields stay unchanged when %s %s", target.ID, code, engine.TypeWord(own.TypeID), what)
 		s.Source.WithEnd(like.Node, f).Hintf("add %s to on", code)
 		return
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // TestShadowRemembers: a run in shadow mode remembers, starts and plans like a real one, so
-// after the change to live mode nothing is told again and no time is lost. plan, which is
+// after the change to live mode nothing is sent again and no time is lost. plan, which is
 // the other dry run, changes nothing.
 func TestShadowRemembers(t *testing.T) {
 	set := startRules(t, startingRules+"  remind:\n    on: ONCRMDEALUPDATE\n"+reminder+"      - entered: =event.data.stage == \"WON\"\n        save: {entityTypeId: 9, fields: {it: won}}\n")

@@ -49,7 +49,7 @@ func (w *clockWatch) watch(ctx context.Context) {
 }
 
 // setBack returns how far the clock was set back between two readings. The monotonic
-// clock, which nobody sets, says how much time has passed.
+// clock, which no program sets, says how much time has passed.
 func setBack(before, now time.Time) time.Duration {
 	return now.Sub(before) - now.Round(0).Sub(before.Round(0))
 }

@@ -14,10 +14,10 @@ import (
 	"github.com/b24rules/b24rules/internal/store"
 )
 
-// TestClockThatWasAhead: the clock was two days ahead before the start. An event that was
+// TestClockThatWasFast: the clock was two days ahead before the start. An event that was
 // stored then does not wait for that time, a reminder that was omitted because it seemed
 // late is planned again, and none that was sent is sent twice.
-func TestClockThatWasAhead(t *testing.T) {
+func TestClockThatWasFast(t *testing.T) {
 	t.Parallel()
 	for _, db := range []struct{ name, dsn string }{{"SQLite", ""}, {"PostgreSQL", testkit.NewPostgres(t)}} {
 		t.Run(db.name, func(t *testing.T) {

@@ -115,7 +115,7 @@ func (d *downtime) heartbeat(ctx context.Context, p *Portal) (err error) {
 		d.log.Info("first start with this portal, run sync to process the existing entities", "portal", p.Name)
 	case afterLoss || gap > longestGap:
 		from := now.Add(-max(gap, 0)) // clocks of two processes differ
-		if gap < -clockStep {         // the clock was set back, so nobody knows how long the downtime was
+		if gap < -clockStep {         // the clock was set back, so the length of the downtime is unknown
 			from = now.Add(-unknownDowntime)
 		}
 		why := "no process received events"
