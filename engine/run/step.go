@@ -90,12 +90,12 @@ func (x *execution) stepError(ctx context.Context, s *engine.Step, err error) *R
 // undefine sets the names of a step without a result to nil.
 func (x *execution) undefine(s *engine.Step, sc engine.Scope) {
 	if s.ID != "" {
-		x.set(sc, s.ID, nil)
+		x.remembered.define(sc, s.ID, nil)
 	}
 	if s.Action.Spread {
 		for _, a := range s.Args {
 			for _, n := range a.Names {
-				x.set(sc, n.Name, nil)
+				x.remembered.define(sc, n.Name, nil)
 			}
 		}
 	}
@@ -143,20 +143,20 @@ func (x *execution) define(s *engine.Step, sc engine.Scope, result any) {
 	if s.Action.Spread {
 		if fields, ok := result.(map[string]any); ok {
 			for name, v := range fields {
-				x.set(sc, name, v)
+				x.remembered.define(sc, name, v)
 			}
 		}
 	}
 	if s.ID != "" {
-		x.set(sc, s.ID, result)
+		x.remembered.define(sc, s.ID, result)
 	}
 }
 
-// set gives a name of a step its value. Names are unique in a rule, so those of on_error,
-// which later steps do not see, hide no other in what the run remembers.
-func (x *execution) set(sc engine.Scope, name string, v any) {
+// define gives a name of a step its value. Names are unique in a rule, so those of
+// on_error, which later steps do not see, hide no other in what the run remembers.
+func (m *remembered) define(sc engine.Scope, name string, v any) {
 	sc.Vars[name] = v
-	x.remembered.results[name] = v
+	m.results[name] = v
 }
 
 // perform runs the action, once or for each row. Of rows, which belong to for_each, it
