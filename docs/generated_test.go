@@ -19,11 +19,19 @@ func TestGenerated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for file, want := range map[string][]byte{
-		"../schemas/rules.schema.json": schema,
-		"actions.md":                   describe.Manual(actions.All),
-		"catalogue.md":                 catalogueManual(t),
+	// llms.txt names the other pages, so it is made last.
+	for _, f := range []struct {
+		file string
+		want func() []byte
+	}{
+		{"../schemas/rules.schema.json", func() []byte { return schema }},
+		{"actions.md", func() []byte { return describe.Manual(actions.All) }},
+		{"catalogue.md", func() []byte { return catalogueManual(t) }},
+		{"fields.md", fieldsManual},
+		{"cheatsheet.md", func() []byte { return cheatSheet(t) }},
+		{"../llms.txt", func() []byte { return llms(t) }},
 	} {
+		file, want := f.file, f.want()
 		if *update {
 			if err := os.WriteFile(file, want, 0o666); err != nil {
 				t.Fatal(err)

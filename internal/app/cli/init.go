@@ -259,6 +259,9 @@ func (n *initialisation) input(ctx context.Context, inputs *setup.Inputs, in eng
 		return inputs.Put(in.Name, "${"+secretVariable(in.Name)+"}")
 	}
 	if guess, ok := inputs.Guess(in); ok {
+		if !in.HasDefault {
+			n.env.say("%s, %s: %s%s is the only one with what the rules need", in.Name, in.Title, guess, inputs.Called(in.Name, guess))
+		}
 		return inputs.Put(in.Name, guess)
 	}
 	question := fmt.Sprintf("%s, %s", in.Name, in.Title)

@@ -313,6 +313,17 @@ func (in *Inputs) List(name string) string {
 	return list(options)
 }
 
+// Called returns the name that people use for a value of an input, in brackets; "" for none.
+func (in *Inputs) Called(name, value string) string {
+	options, _ := in.Options(name)
+	for _, o := range options {
+		if o.Value == value && o.Title != "" && o.Title != value {
+			return " (" + o.Title + ")"
+		}
+	}
+	return ""
+}
+
 // Comment is a comment with the name that people use for the value of an input, "" for none.
 func (in *Inputs) Comment(name string) string {
 	options, _ := in.Options(name)
