@@ -18,7 +18,7 @@ import (
 // repository, with their texts.
 func manualPages(t *testing.T) map[string]string {
 	t.Helper()
-	out := map[string]string{"README.md": testkit.ReadFile(t, "../../../README.md")}
+	out := map[string]string{"README.md": testkit.ReadFile(t, "../../../README.md"), "README.ru.md": testkit.ReadFile(t, "../../../README.ru.md")}
 	pages, err := filepath.Glob("../../../docs/*.md")
 	if err != nil || len(pages) == 0 {
 		t.Fatal(pages, err)

@@ -22,13 +22,13 @@ func TestManualExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := 0
-	for _, path := range append(pages, "../../../README.md") {
+	for _, path := range append(pages, "../../../README.md", "../../../README.ru.md") {
 		page := filepath.Base(path)
 		if slices.Contains([]string{"testing.md", "ci.md", "findings.md", "emulator.md"}, page) {
 			continue
 		}
 		dir := "."
-		if page == "README.md" {
+		if strings.HasPrefix(page, "README.") {
 			dir = ".."
 		}
 		for i, text := range manualBlocks(t, filepath.Join(dir, page), "yaml") {

@@ -98,3 +98,15 @@ limits: {attempts: 8, retry_first: 10ms, retry_max: 20ms, settle: 1ms}
 `, addr, rules, webhook, inputs))
 	return path
 }
+
+// ProgramDir returns a folder with the program under its name, for PATH.
+func ProgramDir(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "b24rules")
+	script := fmt.Sprintf("#!/bin/sh\n%s=1 exec %q \"$@\"\n", asProgram, os.Args[0])
+	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
