@@ -63,27 +63,15 @@ func noEvent(form *php.Array) error {
 	if !ok {
 		return errors.New("the form has no event")
 	}
-	name := ""
-	if parts, _ := document.(*php.Array); parts != nil {
-		name = textAt(parts, "2")
-	}
-	return fmt.Errorf("the form has no event: a robot or a business process sent it, for the document %.60q, and only events start rules (docs/portal.md, Robots and business processes)", name)
+	parts, _ := document.(*php.Array)
+	return fmt.Errorf("the form has no event: a robot or a business process sent it, for the document %.60q, and robots have an address of their own: /hooks/PORTAL/robot/CODE/SECRET (docs/portal.md, Robots and business processes)", lastPart(parts))
 }
 
 // ParseEvent reads the body of an event: a form in PHP's bracket notation. An
 // absent content type counts as a form, every other is refused.
 // Source: https://apidocs.bitrix24.com/api-reference/events/index.html
 func ParseEvent(contentType string, body []byte) (Event, error) {
-	if contentType != "" {
-		media, _, err := mime.ParseMediaType(contentType)
-		if err != nil || media != "application/x-www-form-urlencoded" {
-			return Event{}, fmt.Errorf("content type %.60q, want application/x-www-form-urlencoded", contentType)
-		}
-	}
-	if len(body) > maxEvent {
-		return Event{}, fmt.Errorf("a body of %d bytes, want at most %d", len(body), maxEvent)
-	}
-	form, err := php.ParseStr(string(body), eventLimits)
+	form, err := parseForm(contentType, body)
 	if err != nil {
 		return Event{}, err
 	}
@@ -107,14 +95,32 @@ func ParseEvent(contentType string, body []byte) (Event, error) {
 	if n, err := strconv.ParseInt(textAt(form, "ts"), 10, 64); err == nil && n > 0 && n < maxUnix {
 		e.Time = time.Unix(n, 0)
 	}
+	e.Auth = authOf(form)
+	return e, nil
+}
+
+// parseForm reads a form in PHP's bracket notation.
+func parseForm(contentType string, body []byte) (*php.Array, error) {
+	if contentType != "" {
+		media, _, err := mime.ParseMediaType(contentType)
+		if err != nil || media != "application/x-www-form-urlencoded" {
+			return nil, fmt.Errorf("content type %.60q, want application/x-www-form-urlencoded", contentType)
+		}
+	}
+	if len(body) > maxEvent {
+		return nil, fmt.Errorf("a body of %d bytes, want at most %d", len(body), maxEvent)
+	}
+	return php.ParseStr(string(body), eventLimits)
+}
+
+func authOf(form *php.Array) EventAuth {
 	auth, _ := form.Get("auth")
 	a, _ := auth.(*php.Array)
-	e.Auth = EventAuth{
+	return EventAuth{
 		Domain: textAt(a, "domain"), MemberID: textAt(a, "member_id"), ClientEndpoint: textAt(a, "client_endpoint"),
 		ApplicationToken: Secret(textAt(a, "application_token")), AccessToken: Secret(textAt(a, "access_token")),
 		RefreshToken: Secret(textAt(a, "refresh_token")), UserID: textAt(a, "user_id"), Scope: textAt(a, "scope"), Status: textAt(a, "status"),
 	}
-	return e, nil
 }
 
 // maxUnix is the end of the year 9999, the last that JSON can hold.

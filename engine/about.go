@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/b24rules/b24rules/schemas"
@@ -26,20 +27,24 @@ func (a About) String() string {
 }
 
 // Subject returns what the runs of the rule are for: what the file says, or else the type
-// of all its events. ok is false if the events are about several types or about none of
-// the CRM.
+// of all its events and robots. ok is false if these are about several types or about none
+// of the CRM.
 func (r *Rule) Subject() (a About, ok bool) {
 	if r.AboutKind != nil {
 		return *r.AboutKind, true
 	}
-	for i, t := range r.Triggers {
-		typ := t.ItemType()
-		if typ == 0 || i > 0 && typ != a.TypeID || r.Entity != nil {
-			return About{}, false
-		}
-		a.TypeID = typ
+	var types []int
+	for _, t := range r.Triggers {
+		types = append(types, t.ItemType())
 	}
-	return a, len(r.Triggers) > 0
+	for _, b := range r.Robots {
+		types = append(types, b.Types...)
+	}
+	slices.Sort(types)
+	if types = slices.Compact(types); len(types) != 1 || types[0] == 0 || r.Entity != nil {
+		return About{}, false
+	}
+	return About{TypeID: types[0]}, true
 }
 
 // EntityWithID returns the entity of a run of the rule. id has no meaning for a rule

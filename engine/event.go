@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -124,6 +123,9 @@ type Route struct {
 // Route returns the rules of the set that an event of a portal matches. An event that
 // names no entity matches none.
 func (s *RuleSet) Route(portal string, e Event, inputs map[string]any) []Route {
+	if strings.HasPrefix(e.Code, OwnCode) {
+		return s.routeOwn(portal, e, inputs)
+	}
 	known, suffix, ok := schemas.LookupEvent(e.Code)
 	if !ok {
 		return nil
@@ -134,7 +136,7 @@ func (s *RuleSet) Route(portal string, e Event, inputs map[string]any) []Route {
 	}
 	var out []Route
 	for _, r := range s.Rules {
-		if len(r.Portals) > 0 && !slices.Contains(r.Portals, portal) {
+		if !r.Serves(portal) {
 			continue
 		}
 		if !r.matches(known, suffix, ent) {

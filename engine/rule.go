@@ -78,6 +78,11 @@ type Rule struct {
 	Triggers []Trigger
 	// Schedules are the times at which the rule runs.
 	Schedules []Schedule
+	// Hook is what another system starts the rule with; nil for nothing. Such a rule has
+	// no events.
+	Hook *Hook
+	// Robots are the robots and business processes that start the rule.
+	Robots []Robot
 	// AboutKind is what the file says the runs are for; nil when it says nothing.
 	AboutKind *About
 	// Owner is the name under which syncs of this rule own their records. If the file does not

@@ -161,6 +161,9 @@ func (r *Rule) EventTypes() []int {
 		}
 		out = append(out, t.ItemType())
 	}
+	for _, b := range r.Robots {
+		out = append(out, b.Types...)
+	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }

@@ -8,39 +8,13 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
-	"github.com/b24rules/b24rules/schemas"
 )
 
 // readAbout reads about: company, portal, or {entityTypeId: 1072}.
 func (c *ruleCompiler) readAbout(r *engine.Rule, n *yaml.Node) {
-	n = yamlfile.Resolve(n)
-	var a engine.About
-	switch {
-	case n.Kind == yaml.MappingNode:
-		m, ok := c.mapping(n)
-		if !ok {
-			return
-		}
-		c.keys(m, diag.Phrasef("about"), keyNames(aboutKeys)...)
-		t, ok := m.Get("entityTypeId")
-		if !ok {
-			c.Errorf(n, "missing-key", "about has no entityTypeId").Hint = "about: {entityTypeId: 1072}"
-			return
-		}
-		if list := yamlfile.Decode(c.file, t.Value, &a.TypeID); len(list) > 0 || a.TypeID <= 0 {
-			c.Errorf(t.Value, "wrong-type", "entityTypeId takes the number of a type, such as 1072")
-			return
-		}
-		c.typeInPortal(t.Value, a.TypeID)
-	case n.Kind != yaml.ScalarNode || !slices.Contains(aboutNames(), n.Value):
-		f := c.Errorf(n, "invalid-value", "about takes a kind of CRM entity, {entityTypeId: 1072} or portal")
-		suggest(f, n.Value, aboutNames())
+	a, ok := c.aboutOf(n, "about", aboutNames())
+	if !ok {
 		return
-	case n.Value == engine.KindPortal:
-		a.Portal = true
-	default:
-		owner, _ := schemas.LookupOwner(n.Value)
-		a.TypeID = owner.ID
 	}
 	for _, t := range r.Triggers {
 		if a.Portal || t.ItemType() != a.TypeID {
@@ -49,4 +23,40 @@ func (c *ruleCompiler) readAbout(r *engine.Rule, n *yaml.Node) {
 		}
 	}
 	r.AboutKind = &a
+}
+
+// aboutOf reads a kind of entity: one of the words, or {entityTypeId: 1072}. what names
+// the place in messages.
+func (c *ruleCompiler) aboutOf(n *yaml.Node, what string, words []string) (a engine.About, ok bool) {
+	n = yamlfile.Resolve(n)
+	switch {
+	case n.Kind == yaml.MappingNode:
+		m, ok := c.mapping(n)
+		if !ok {
+			return a, false
+		}
+		c.keys(m, diag.Phrasef("%s", what), keyNames(aboutKeys)...)
+		t, ok := m.Get("entityTypeId")
+		if !ok {
+			c.Errorf(n, "missing-key", "%s has no entityTypeId", what).Hintf("%s: {entityTypeId: 1072}", what)
+			return a, false
+		}
+		if list := yamlfile.Decode(c.file, t.Value, &a.TypeID); len(list) > 0 || a.TypeID <= 0 {
+			c.Errorf(t.Value, "wrong-type", "entityTypeId takes the number of a type, such as 1072")
+			return a, false
+		}
+		c.typeInPortal(t.Value, a.TypeID)
+	case n.Kind != yaml.ScalarNode || !slices.Contains(words, n.Value):
+		takes := "a kind of CRM entity or {entityTypeId: 1072}"
+		if slices.Contains(words, engine.KindPortal) {
+			takes = "a kind of CRM entity, {entityTypeId: 1072} or portal"
+		}
+		suggest(c.Errorf(n, "invalid-value", "%s takes %s", what, takes), n.Value, words)
+		return a, false
+	case n.Value == engine.KindPortal:
+		a.Portal = true
+	default:
+		a.TypeID = ownerType(n.Value)
+	}
+	return a, true
 }

@@ -82,7 +82,7 @@ var InputKeys = []Key{
 var RuleKeys = []Key{
 	{Name: "title", Doc: "what the rule does, for people", Takes: yamlfile.TextSchema()},
 	{
-		Name: "on", Doc: "the events that the rule subscribes to: a code, a list of codes, or `{events: …, entityTypeId: …}` for the events of smart processes and smart invoices. `{schedule: \"0 9 * * mon-fri\"}` starts the rule at times",
+		Name: "on", Doc: "the events that the rule subscribes to: a code, a list of codes, or `{events: …, entityTypeId: …}` for the events of smart processes and smart invoices. `{schedule: \"0 9 * * mon-fri\"}` starts the rule at times, `{hook: …}` when another system posts something, and `{robot: …}` when a robot or a business process calls",
 		Example: "[ONCRMDEALADD, ONCRMDEALUPDATE]", Takes: onSchema(),
 	},
 	{
@@ -119,6 +119,30 @@ var scheduleKeys = []Key{
 	{Name: "schedule", Doc: "minute, hour, day, month and day of the week, as in crontab: `*`, `5`, `1-5`, `*/15`, lists with commas, `jan` to `dec` and `sun` to `sat`", Example: `"0 9 * * mon-fri"`, Takes: yamlfile.TextSchema()},
 	{Name: "zone", Doc: "the time zone; by default that of the portal", Example: "Europe/Moscow", Takes: yamlfile.TextSchema()},
 	{Name: "filter", Doc: "the entities for which the rule runs: their fields and values; by default all", Example: "{stageSemanticId: P}", Takes: yamlfile.Schema{"type": "object"}},
+}
+
+var hookKeys = []Key{
+	{Name: "hook", Doc: "the name of the hook, which is the last part of its address. Another system posts JSON or a form to `/hooks/PORTAL/in/NAME`; the configuration of the portal has its secret", Example: "shop", Takes: takesRuleID},
+	{
+		Name: "fields", Doc: "what `event.data` has: names and types (`string`, `number`, `integer`, `boolean`, `any`). `{type: string, required: true}` refuses a request without the field, a mapping is a record, and a list with one type is a list. Other members are left out",
+		Example: "{order: {type: string, required: true}, client: {name: string}, rows: [{sum: number}]}", Takes: yamlfile.Schema{"type": "object"},
+	},
+	{
+		Name: "key", Doc: "what the run is for: requests of one key that wait together become one run with the latest data, and runs of one key never overlap. Without a key each request is a run. A system that sends changes and not whole states must not have a key",
+		Example: "=event.data.order", Takes: takesFormula,
+	},
+}
+
+var robotKeys = []Key{
+	{Name: "robot", Doc: "a part of the address that the outgoing webhook of a robot or of a business process calls: `/hooks/PORTAL/robot/CODE/SECRET`", Example: "recount", Takes: takesRuleID},
+	{
+		Name: "entities", Doc: "the kinds of entities that may call", Example: "[deal, {entityTypeId: 1072}]",
+		Takes: yamlfile.AnySchema(robotEntity(), yamlfile.ListSchema(robotEntity())),
+	},
+}
+
+func robotEntity() yamlfile.Schema {
+	return yamlfile.AnySchema(yamlfile.Schema{"enum": robotEntities()}, KeySchema(aboutKeys, "entityTypeId"))
 }
 
 var aboutKeys = []Key{{Name: "entityTypeId", Doc: "the type of the items: the number of a smart process", Example: "1072", Takes: takesCount}}
@@ -184,11 +208,14 @@ func eventList() yamlfile.Schema {
 
 func onSchema() yamlfile.Schema {
 	list := yamlfile.Schema{"type": "array", "minItems": 1, "items": yamlfile.RefSchema("trigger")}
-	return yamlfile.AnySchema(yamlfile.RefSchema("event"), list, KeySchema(onKeys, "events"), ScheduleSchema())
+	return yamlfile.AnySchema(yamlfile.RefSchema("event"), list, KeySchema(onKeys, "events"), ScheduleSchema(), KeySchema(hookKeys, "hook", "fields"), RobotSchema())
 }
 
 // ScheduleSchema is the schema of a schedule.
 func ScheduleSchema() yamlfile.Schema { return KeySchema(scheduleKeys, "schedule") }
+
+// RobotSchema is the schema of a robot.
+func RobotSchema() yamlfile.Schema { return KeySchema(robotKeys, "robot", "entities") }
 
 // OrFormula returns the schema of a value, or of a formula that gives one.
 func OrFormula(s yamlfile.Schema) yamlfile.Schema {

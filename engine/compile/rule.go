@@ -51,13 +51,16 @@ func (c *ruleCompiler) readRule(e yamlfile.Entry, vars formula.Type) *engine.Rul
 	if ok {
 		c.readTriggers(r, on)
 	}
-	if hasAbout {
+	if hasAbout && r.Hook == nil {
 		c.readAbout(r, about.Value)
-	} else if len(r.Schedules) > 0 && len(r.Triggers) == 0 {
+	} else if len(r.Schedules) > 0 && len(r.Triggers)+len(r.Robots) == 0 {
 		r.AboutKind = &engine.About{Portal: true}
 	}
+	c.hookAlone(r, m)
+	c.checkEntityOfRobots(r, m)
 	k := c.ruleNames(r, vars)
 	c.scheduleFilters(r)
+	c.hookKey(r, m)
 	if w, ok := m.Get("entity"); ok {
 		r.Entity = c.readEntity(w.Value, before(k.env(nil), r))
 	}
@@ -173,8 +176,8 @@ func (c *reporter) duration(n *yaml.Node, what string) time.Duration {
 	return d
 }
 
-// readTriggers reads `on`: a code, a mapping with events and entityTypeId, a schedule, or
-// a list of codes and schedules.
+// readTriggers reads `on`: a code, a mapping with events and entityTypeId, a schedule, a
+// hook, a robot, or a list of codes, schedules and robots.
 func (c *ruleCompiler) readTriggers(r *engine.Rule, e yamlfile.Entry) {
 	n := yamlfile.Resolve(e.Value)
 	events := n
@@ -224,6 +227,14 @@ func (c *ruleCompiler) readTriggers(r *engine.Rule, e yamlfile.Entry) {
 func (c *ruleCompiler) readSource(r *engine.Rule, n *yaml.Node, m yamlfile.Mapping) bool {
 	if _, ok := m.Get("schedule"); ok {
 		c.readSchedule(r, n, m)
+		return true
+	}
+	if _, ok := m.Get("hook"); ok {
+		c.readHook(r, n, m)
+		return true
+	}
+	if _, ok := m.Get("robot"); ok {
+		c.readRobot(r, n, m)
 		return true
 	}
 	return false
@@ -343,7 +354,13 @@ func (c *ruleCompiler) ruleNames(r *engine.Rule, vars formula.Type) *known {
 		"portal":       {Kind: formula.String},
 		"time":         {Kind: formula.Time},
 	}
-	if r.AboutKind != nil && r.AboutKind.Portal {
+	switch {
+	case r.Hook != nil:
+		event["data"] = r.Hook.Form.Type()
+	case len(r.Robots) > 0:
+		event["data"] = robotData(r)
+	}
+	if r.Hook != nil || r.AboutKind != nil && r.AboutKind.Portal {
 		delete(event, "id")
 		delete(event, "entityTypeId")
 	}

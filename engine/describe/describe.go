@@ -37,10 +37,17 @@ type RuleDescription struct {
 	Events []string `json:"events"` // ONCRMDEALADD, ONCRMDYNAMICITEMADD of type 31
 	// Schedules are the times at which the rule runs.
 	Schedules []string `json:"schedules,omitempty"`
-	About     string   `json:"about,omitempty"` // what the runs are for, if the file says it: a company
-	Portals   []string `json:"portals,omitempty"`
-	When      string   `json:"when,omitempty"`
-	Entity    string   `json:"entity,omitempty"`
+	// Hook is the address that starts the rule, /hooks/PORTAL/in/NAME; HookFields is what
+	// it takes, and Key what the runs are for.
+	Hook       string `json:"hook,omitempty"`
+	HookFields string `json:"hook_fields,omitempty"`
+	Key        string `json:"key,omitempty"`
+	// Robots are the addresses that robots call, with the entities.
+	Robots  []string `json:"robots,omitempty"`
+	About   string   `json:"about,omitempty"` // what the runs are for, if the file says it: a company
+	Portals []string `json:"portals,omitempty"`
+	When    string   `json:"when,omitempty"`
+	Entity  string   `json:"entity,omitempty"`
 	// Quiet is how long an entity must be quiet before its run, Max how long a
 	// run may be put off.
 	Quiet  Duration          `json:"quiet"`
@@ -138,6 +145,16 @@ func describeRule(r *engine.Rule) RuleDescription {
 	for _, s := range r.Schedules {
 		d.Schedules = append(d.Schedules, s.String())
 	}
+	if h := r.Hook; h != nil {
+		d.Hook, d.HookFields, d.Key = hookAddress+h.Name, h.Form.Model(), valueText(h.Key)
+	}
+	for _, b := range r.Robots {
+		words := make([]string, len(b.Types))
+		for i, id := range b.Types {
+			words[i] = engine.TypeWord(id)
+		}
+		d.Robots = append(d.Robots, fmt.Sprintf("%s%s/SECRET for %s", robotAddress, b.Code, strings.Join(words, ", ")))
+	}
 	for _, t := range r.Triggers {
 		d.Events = append(d.Events, triggerText(t))
 	}
@@ -151,6 +168,12 @@ func describeRule(r *engine.Rule) RuleDescription {
 	}
 	return d
 }
+
+// The addresses of hooks and robots, before their names.
+const (
+	hookAddress  = "/hooks/PORTAL/in/"
+	robotAddress = "/hooks/PORTAL/robot/"
+)
 
 func subscribesToDelete(r *engine.Rule) bool {
 	return slices.ContainsFunc(r.Triggers, func(t engine.Trigger) bool { return t.Op == "delete" && t.Entity != "" })

@@ -42,6 +42,10 @@ func Match(s *engine.RuleSet, portal string, e engine.Event, inputs map[string]a
 }
 
 func matchRule(r *engine.Rule, m *RuleMatch, portal string, e engine.Event, inputs map[string]any) {
+	if name, address := e.Sender(); name != "" {
+		matchSource(r, m, portal, e, inputs, address)
+		return
+	}
 	known, suffix, ok := schemas.LookupEvent(e.Code)
 	if !ok {
 		m.because("Bitrix24 has no event %s", strings.ToUpper(e.Code))
@@ -56,22 +60,70 @@ func matchRule(r *engine.Rule, m *RuleMatch, portal string, e engine.Event, inpu
 		m.because("the event carries no id of an entity: %s", noID(e, known))
 		return
 	}
-	switch {
-	case len(r.Portals) > 0 && portal == "":
-		m.Perhaps = true
-		m.because("the rule runs only for the portals %s", strings.Join(r.Portals, ", "))
-	case len(r.Portals) > 0 && !slices.Contains(r.Portals, portal):
-		m.because("the rule runs for the portals %s, not for %s", strings.Join(r.Portals, ", "), portal)
+	if !m.servedIn(r, portal) {
 		return
 	}
 	ent = r.About(ent, portal, e, inputs)
-	m.Entity = ent.String()
 	m.Part = "steps"
 	if known.Op == "delete" {
 		m.Part = "deleted"
 	}
+	m.decide(r, ent, portal, e, known.Op == "add", inputs)
+}
+
+// matchSource is matchRule for a request of another system or of a robot.
+func matchSource(r *engine.Rule, m *RuleMatch, portal string, e engine.Event, inputs map[string]any, address string) {
+	name, _ := e.Sender()
+	switch {
+	case e.Code == engine.CodeRefused:
+		m.because("the request to %s did not fit and was refused", address)
+		return
+	case e.Code == engine.CodeHook && (r.Hook == nil || r.Hook.Name != name), e.Code == engine.CodeRobot && !r.TakesRobot(name, 0):
+		m.because("the request is for %s, and the rule does not take it", address)
+		return
+	}
+	if !m.servedIn(r, portal) {
+		return
+	}
+	alone := *r.Set
+	alone.Rules = []*engine.Rule{r}
+	served := portal
+	if m.Perhaps {
+		served = r.Portals[0]
+	}
+	routes := alone.Route(served, e, inputs)
+	if len(routes) == 0 {
+		m.because("the robot has called for an entity of another kind")
+		return
+	}
+	read, err := r.Unwrap(e)
+	if err != nil {
+		m.because("%v", err)
+		return
+	}
+	m.Part = "steps"
+	m.decide(r, routes[0].Entity, portal, read, false, inputs)
+}
+
+// servedIn notes the portals of the rule. It reports false for a portal where the rule
+// does not run.
+func (m *RuleMatch) servedIn(r *engine.Rule, portal string) bool {
+	switch {
+	case portal == "" && len(r.Portals) > 0:
+		m.Perhaps = true
+		m.because("the rule runs only for the portals %s", strings.Join(r.Portals, ", "))
+	case !r.Serves(portal):
+		m.because("the rule runs for the portals %s, not for %s", strings.Join(r.Portals, ", "), portal)
+		return false
+	}
+	return true
+}
+
+// decide computes the when of a rule for an entity.
+func (m *RuleMatch) decide(r *engine.Rule, ent engine.Entity, portal string, e engine.Event, added bool, inputs map[string]any) {
+	m.Entity = ent.String()
 	sc := engine.Scope{Machine: formula.NewMachine(context.Background()), Vars: map[string]any{
-		engine.NameEvent: engine.EventScope(ent, portal, e, 1, known.Op == "add"), engine.NameInputs: inputs,
+		engine.NameEvent: engine.EventScope(ent, portal, e, 1, added), engine.NameInputs: inputs,
 	}}
 	sc.Vars[engine.NameVars] = varsOf(r.Set, sc)
 	switch allows(r, m, sc, inputs) {

@@ -55,6 +55,14 @@ func modelRule(r *engine.Rule, b *modeler) {
 		}
 		b.WriteString("\n")
 	}
+	if h := r.Hook; h != nil {
+		fmt.Fprintf(b, "hook %s %s key ", h.Name, h.Form.Model())
+		modelValue(h.Key, b)
+		b.WriteString("\n")
+	}
+	for _, robot := range r.Robots {
+		fmt.Fprintf(b, "robot %s %v\n", robot.Code, robot.Types)
+	}
 	fmt.Fprintf(b, "on %s\nwhen ", strings.Join(triggers, " "))
 	modelValue(r.When, b)
 	b.WriteString(" entity ")

@@ -67,12 +67,12 @@ func eventSchema() yamlfile.Schema {
 	return out
 }
 
-// triggerSchema takes an event or a schedule, in one list of alternatives: editors show no
+// triggerSchema takes an event, a schedule or a robot, in one list of alternatives: editors show no
 // description of an alternative of an alternative.
 func triggerSchema() yamlfile.Schema {
 	out := eventSchema()
 	events, _ := out["anyOf"].([]yamlfile.Schema)
-	out["anyOf"] = append(events, compile.ScheduleSchema())
+	out["anyOf"] = append(events, compile.ScheduleSchema(), compile.RobotSchema())
 	return out
 }
 

@@ -24,6 +24,12 @@ func File(set *engine.RuleSet) diag.List {
 	for _, r := range c.set.Rules {
 		r.When.Paths(read)
 		r.Entity.Paths(read)
+		if r.Hook != nil {
+			r.Hook.Key.Paths(read)
+		}
+		for _, s := range r.Schedules {
+			(&engine.Value{Record: s.Filter}).Paths(read)
+		}
 		for _, s := range r.AllSteps() {
 			s.EachValue(func(v *engine.Value) { v.Paths(read) })
 		}
@@ -32,6 +38,7 @@ func File(set *engine.RuleSet) diag.List {
 	c.unusedConstants(used)
 	c.list = append(c.list, checkCycles([]*engine.RuleSet{c.set}, false)...)
 	c.list = append(c.list, checkConflicts([]*engine.RuleSet{c.set}, false)...)
+	checkSources([]*engine.RuleSet{c.set}, false, &c.list)
 	return c.list
 }
 

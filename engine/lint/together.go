@@ -27,6 +27,7 @@ func Together(sets []*engine.RuleSet) diag.List {
 	}
 	checkMoved(sets, first, &list)
 	checkStarts(sets, first, &list)
+	checkSources(sets, true, &list)
 	list = append(list, checkCycles(sets, true)...)
 	list = append(list, checkConflicts(sets, true)...)
 	list.Sort()

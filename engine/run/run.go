@@ -242,12 +242,15 @@ func outcomeOf(o history.Outcome, err error) (history.Outcome, error) {
 // scope returns the names that formulas see before the first step.
 func (x *execution) scope(ctx context.Context) (engine.Scope, error) {
 	r := x.run
+	event, err := x.rule.Unwrap(r.Event)
+	if err != nil {
+		return engine.Scope{}, &engine.ParkedError{Err: err}
+	}
 	if x.rule.Entity != nil {
 		if _, err := x.rule.EntityID(ctx, engine.EventScope(r.Entity, r.Portal, r.Event, r.Count, r.Added), r.Inputs); err != nil {
 			return engine.Scope{}, err
 		}
 	}
-	event := r.Event
 	if r.Zone != nil {
 		event.Time = event.Time.In(r.Zone)
 	}

@@ -23,11 +23,11 @@ const (
 func (h *handler) read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
 	release = func() {}
 	if r.ContentLength > h.MaxBody {
-		return nil, release, &refusal{http.StatusRequestEntityTooLarge, "the body is too large", nil}
+		return nil, release, &refusal{status: http.StatusRequestEntityTooLarge, text: "the body is too large"}
 	}
 	deadline := http.NewResponseController(w)
 	if err := deadline.SetReadDeadline(time.Now().Add(h.BodyTimeout)); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return nil, release, &refusal{http.StatusBadRequest, "the connection is gone", err}
+		return nil, release, &refusal{status: http.StatusBadRequest, text: "the connection is gone", cause: err}
 	}
 	from := http.MaxBytesReader(w, r.Body, h.MaxBody)
 	body, err = io.ReadAll(io.LimitReader(from, smallBody))
@@ -36,7 +36,7 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request) (body []byte, rel
 		case h.large <- struct{}{}:
 			release = func() { <-h.large }
 		default:
-			return nil, release, &refusal{http.StatusServiceUnavailable, "too many large bodies at once", nil}
+			return nil, release, &refusal{status: http.StatusServiceUnavailable, text: "too many large bodies at once"}
 		}
 		var rest []byte
 		rest, err = io.ReadAll(from)
@@ -54,9 +54,9 @@ func readError(err error) error {
 	tooLarge := (*http.MaxBytesError)(nil)
 	switch {
 	case errors.As(err, &tooLarge):
-		return &refusal{http.StatusRequestEntityTooLarge, "the body is too large", err}
+		return &refusal{status: http.StatusRequestEntityTooLarge, text: "the body is too large", cause: err}
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &refusal{http.StatusRequestTimeout, "the body did not arrive in time", err}
+		return &refusal{status: http.StatusRequestTimeout, text: "the body did not arrive in time", cause: err}
 	}
-	return &refusal{http.StatusBadRequest, "the body ends early", err}
+	return &refusal{status: http.StatusBadRequest, text: "the body ends early", cause: err}
 }

@@ -1,4 +1,5 @@
-// Package ingest receives the events that portals post.
+// Package ingest receives the events that portals post, and what other systems and robots
+// post.
 //
 // A portal sends an event once and never repeats it, and it sends more slowly to
 // a handler that answers slowly. So the handler does three things only: it decodes
@@ -42,6 +43,18 @@ type Config struct {
 	// way. With ErrUnproven the event is refused. Source tells who sent it.
 	Install func(ctx context.Context, portal string, e bitrix.Event) (taken bool, err error)
 
+	// Hook returns what proves the requests of other systems to a hook of a portal. ok is
+	// false for an unknown portal or hook. Nil knows none.
+	Hook func(portal, name string) (p Proof, ok bool)
+
+	// Robot returns what proves the requests of a portal's robots. Nil knows none.
+	Robot func(portal string) (p Proof, ok bool)
+
+	// Receive stores a proven request of another system or of a robot, and returns nil only
+	// when it is on disk. It returns Unfit or Untaken for one that starts no run. It is
+	// required with Hook or Robot.
+	Receive func(ctx context.Context, portal string, r Request) error
+
 	// MaxBody is the longest body that is read, in bytes. 0 means 1 MiB;
 	// events have less than 2 KiB.
 	MaxBody int64
@@ -82,16 +95,19 @@ type Result struct {
 	Proven bool
 }
 
-// New returns a handler of POST /hooks/{portal}. Additional slashes in the path do no
+// New returns a handler of POST /hooks/{portal} for events, /hooks/{portal}/in/{hook} for
+// other systems, with a secret at the end if the hook is proven so, and
+// /hooks/{portal}/robot/{code}/{secret} for robots. Additional slashes in the path do no
 // harm. It answers
 //
-//	200  the event is stored
+//	200  the event or request is stored
 //	400  the body is not an event, or the event has no valid id
-//	403  the portal is unknown, or the token wrong, missing or not configured
+//	403  the portal or hook is unknown, or the token or secret wrong, missing or not configured
 //	404  another path
 //	405  another method
 //	408  the body did not arrive in time
 //	413  the body is too large
+//	422  a request does not fit what the rule takes; the answer is a list of findings
 //	503  the event could not be stored, or too many came at once
 //
 // Each request uses a bounded amount of memory. Conns bounds the number of
@@ -104,9 +120,18 @@ func New(c Config) http.Handler {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
+	if c.Hook == nil {
+		c.Hook = func(string, string) (Proof, bool) { return Proof{}, false }
+	}
+	if c.Robot == nil {
+		c.Robot = func(string) (Proof, bool) { return Proof{}, false }
+	}
 	h := &handler{Config: c, admission: admission{most: c.PortalEvents}, large: make(chan struct{}, largeBodies)}
 	r := mux.NewRouter().SkipClean(true) // a redirect would lose the event
 	r.Handle("/hooks/{portal}", h)
+	r.HandleFunc("/hooks/{portal}/in/{hook}", func(w http.ResponseWriter, r *http.Request) { h.answer(w, r, h.acceptHook) })
+	r.HandleFunc("/hooks/{portal}/in/{hook}/{secret}", func(w http.ResponseWriter, r *http.Request) { h.answer(w, r, h.acceptHook) })
+	r.HandleFunc("/hooks/{portal}/robot/{robot}/{secret}", func(w http.ResponseWriter, r *http.Request) { h.answer(w, r, h.acceptRobot) })
 	return trimSlashes(r)
 }
 
@@ -137,8 +162,21 @@ type handler struct {
 type refusal struct {
 	status int
 	text   string
+	json   bool // text is JSON
 	cause  error
 }
+
+// accepted is what is known of a proven request. It is empty for one that is not proven.
+type accepted struct {
+	// code is that of the event, or the address without a secret.
+	code string
+	id   string // of the event's entity
+}
+
+// proven reports whether the token or secret was right.
+func (a accepted) proven() bool { return a.code != "" }
+
+func acceptedEvent(e bitrix.Event) accepted { return accepted{e.Code, e.Field("ID")} }
 
 func (r *refusal) Error() string {
 	if r.cause == nil {
@@ -152,7 +190,7 @@ func (r *refusal) Unwrap() error { return r.cause }
 // Invalid returns an error of Push for an event that cannot be understood. It is
 // answered with 400. The client does not receive the cause.
 func Invalid(cause error) error {
-	return &refusal{http.StatusBadRequest, "the event is invalid", cause}
+	return &refusal{status: http.StatusBadRequest, text: "the event is invalid", cause: cause}
 }
 
 // IsInvalid reports whether Invalid returned an error.
@@ -161,16 +199,26 @@ func IsInvalid(err error) bool {
 	return errors.As(err, &r) && r.status == http.StatusBadRequest
 }
 
-// ServeHTTP is the one place where an error becomes a status and a log line.
+// ServeHTTP receives an event.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.answer(w, r, func(w http.ResponseWriter, r *http.Request) (accepted, error) {
+		return h.accept(w, r, mux.Vars(r)["portal"])
+	})
+}
+
+// answer is the one place where an error becomes a status and a log line.
+func (h *handler) answer(w http.ResponseWriter, r *http.Request, accept func(w http.ResponseWriter, r *http.Request) (accepted, error)) {
 	started := time.Now()
 	portal := mux.Vars(r)["portal"]
-	e, err := h.accept(w, r, portal)
-	status, text := http.StatusOK, "stored"
+	got, err := accept(w, r)
+	status, text, contentType := http.StatusOK, "stored", "text/plain; charset=utf-8"
 	if err != nil {
 		status, text = http.StatusServiceUnavailable, "the event could not be stored"
 		if refused := (*refusal)(nil); errors.As(err, &refused) {
 			status, text = refused.status, refused.text
+			if refused.json {
+				contentType = "application/json"
+			}
 		}
 		w.Header().Set("Connection", "close") // one request for each connection of a stranger
 	}
@@ -180,30 +228,27 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "10")
 	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, text+"\n") // an error cannot be reported to anybody
 
 	took := time.Since(started)
-	h.log(r.Context(), portal, e, status, took, err)
+	h.log(r.Context(), portal, got, status, took, err)
 	if h.Done != nil {
 		if _, known := h.Portal(portal); !known {
 			portal = ""
 		}
-		h.Done(Result{portal, status, took, proven(e)})
+		h.Done(Result{portal, status, took, got.proven()})
 	}
 }
 
-// proven reports whether accept returned an event whose token was right.
-func proven(e bitrix.Event) bool { return e.Code != "" }
-
 // log logs a request. It logs every lost event as an error, so that an operator can
 // catch up, and requests of strangers as warnings, as far as their quota allows.
-func (h *handler) log(ctx context.Context, portal string, e bitrix.Event, status int, took time.Duration, err error) {
-	attrs := []slog.Attr{slog.String("portal", short(portal)), slog.String("event", e.Code), slog.Int("status", status)}
-	if proven(e) {
-		attrs = append(attrs, slog.String("id", short(e.Field("ID"))))
+func (h *handler) log(ctx context.Context, portal string, got accepted, status int, took time.Duration, err error) {
+	attrs := []slog.Attr{slog.String("portal", short(portal)), slog.String("event", got.code), slog.Int("status", status)}
+	if got.proven() {
+		attrs = append(attrs, slog.String("id", short(got.id)))
 	}
 	attrs = append(attrs, slog.Duration("took", took.Round(time.Microsecond)))
 	level := slog.LevelInfo
@@ -211,10 +256,10 @@ func (h *handler) log(ctx context.Context, portal string, e bitrix.Event, status
 		level = slog.LevelWarn
 		attrs = append(attrs, slog.String("error", err.Error()))
 	}
-	if status == http.StatusServiceUnavailable && proven(e) {
+	if status == http.StatusServiceUnavailable && got.proven() {
 		level = slog.LevelError
 	}
-	if err != nil && !proven(e) {
+	if err != nil && !got.proven() {
 		allowed, dropped := h.refused.take()
 		if !allowed {
 			return
@@ -226,39 +271,38 @@ func (h *handler) log(ctx context.Context, portal string, e bitrix.Event, status
 	h.Log.LogAttrs(ctx, level, "event", attrs...)
 }
 
-// accept returns nil when the event is stored. The returned event is for the log;
-// it is empty unless its token was right.
-func (h *handler) accept(w http.ResponseWriter, r *http.Request, portal string) (bitrix.Event, error) {
+// accept returns nil when the event is stored.
+func (h *handler) accept(w http.ResponseWriter, r *http.Request, portal string) (accepted, error) {
 	if r.Method != http.MethodPost {
-		return bitrix.Event{}, &refusal{http.StatusMethodNotAllowed, "want POST", nil}
+		return accepted{}, &refusal{status: http.StatusMethodNotAllowed, text: "want POST"}
 	}
 	body, release, err := h.read(w, r)
 	defer release()
 	if err != nil {
-		return bitrix.Event{}, err
+		return accepted{}, err
 	}
 	if h.Form != nil {
 		body = h.Form(portal, r.Header.Get("Content-Type"), body)
 	}
 	e, err := bitrix.ParseEvent(r.Header.Get("Content-Type"), body)
 	if err != nil {
-		return bitrix.Event{}, &refusal{http.StatusBadRequest, "the body is not an event", err}
+		return accepted{}, &refusal{status: http.StatusBadRequest, text: "the body is not an event", cause: err}
 	}
 	if h.Install != nil {
 		if taken, err := h.install(withSource(r), portal, e); taken {
 			if err != nil {
-				return bitrix.Event{}, err
+				return accepted{}, err
 			}
 			h.dump(portal, body)
-			return e, nil
+			return acceptedEvent(e), nil
 		}
 	}
 	digest, known := h.Portal(portal)
 	if !digest.proves(e.Auth.ApplicationToken) || !known {
-		return bitrix.Event{}, &refusal{http.StatusForbidden, wrongToken, nil}
+		return accepted{}, &refusal{status: http.StatusForbidden, text: wrongToken}
 	}
 	h.dump(portal, body)
-	return e, h.store(r.Context(), portal, e)
+	return acceptedEvent(e), h.storeEvent(r.Context(), portal, e)
 }
 
 func (h *handler) dump(portal string, form []byte) {
@@ -278,35 +322,36 @@ func (h *handler) install(ctx context.Context, portal string, e bitrix.Event) (t
 	defer cancel()
 	taken, err = h.Install(ctx, portal, e)
 	if errors.Is(err, ErrUnproven) {
-		err = &refusal{http.StatusForbidden, wrongToken, err}
+		err = &refusal{status: http.StatusForbidden, text: wrongToken, cause: err}
 	}
 	return taken, err
 }
 
-// store pushes an event whose token was right. From here on its connection is not
-// closed to make room for others.
-func (h *handler) store(ctx context.Context, portal string, e bitrix.Event) (err error) {
-	defer func() {
-		if IsInvalid(err) {
-			return // it cannot be caught up on either
-		}
-		if err != nil && h.Lost != nil {
-			h.Lost(portal)
-		}
-	}()
+// storeEvent pushes an event whose token was right.
+func (h *handler) storeEvent(ctx context.Context, portal string, e bitrix.Event) error {
+	err := h.store(ctx, portal, func(ctx context.Context) error { return h.Push(ctx, portal, e) })
+	if err != nil && !IsInvalid(err) && h.Lost != nil { // an invalid one cannot be caught up on either
+		h.Lost(portal)
+	}
+	return err
+}
+
+// store stores what is proven. From here on its connection is not closed to make room for
+// others.
+func (h *handler) store(ctx context.Context, portal string, push func(ctx context.Context) error) error {
 	waiting, ok := h.admission.enter(portal)
 	if !ok {
 		if allowed, _ := h.full.take(); allowed {
 			h.Log.WarnContext(ctx, "too many events of a portal are being stored, refusing further ones",
 				slog.String("portal", portal), slog.Int("waiting", waiting))
 		}
-		return &refusal{http.StatusServiceUnavailable, "too many events of this portal at once", nil}
+		return &refusal{status: http.StatusServiceUnavailable, text: "too many events of this portal at once"}
 	}
 	defer h.admission.leave(portal)
 	defer hold(ctx)()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.PushTimeout)
 	defer cancel()
-	return h.Push(ctx, portal, e)
+	return push(ctx)
 }
 
 // short bounds the length of a stranger's text in the log.

@@ -220,6 +220,7 @@ func (r *reader) portal(p namedPortal) Portal {
 		out.Language = datetime.Language(p.Language.text)
 	}
 	out.Dates = r.days(p.Calendar)
+	out.Hooks, out.Robots = r.hooks(p), r.robots(p)
 	r.events(p, &out)
 	if p.Mode.set() && r.words(p.Mode, "mode", "live", "shadow") && p.Mode.text == "shadow" {
 		out.Shadow = cmp.Or(p.ShadowDelay, 30*time.Second)

@@ -32,7 +32,7 @@ func bind(set *engine.RuleSet, p config.Portal) (*Instance, diag.List) {
 
 // isFor reports whether a rule set has a rule for a portal.
 func isFor(set *engine.RuleSet, portal string) bool {
-	return slices.ContainsFunc(set.Rules, func(r *engine.Rule) bool { return servesPortal(r, portal) })
+	return slices.ContainsFunc(set.Rules, func(r *engine.Rule) bool { return r.Serves(portal) })
 }
 
 // inputsFor returns the given inputs of a rule set. In secrets it replaces ${x} by a

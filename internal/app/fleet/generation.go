@@ -87,6 +87,17 @@ func (g *Generation) Route(portal string, e engine.Event) []engine.Route {
 	return out
 }
 
+// Hook returns the rule of a portal that takes a hook, and its inputs. ok is false if none
+// does.
+func (g *Generation) Hook(portal, name string) (r *engine.Rule, inputs map[string]any, ok bool) {
+	for r, inputs := range g.Rules(portal) {
+		if r.Hook != nil && r.Hook.Name == name {
+			return r, inputs, true
+		}
+	}
+	return nil, nil, false
+}
+
 // RouteSet is Route for one rule set. ok is false if it does not run in the portal.
 func (g *Generation) RouteSet(portal, set string, e engine.Event) (routes []engine.Route, ok bool) {
 	i := g.of(portal).find(set)
@@ -131,7 +142,7 @@ func (g *Generation) Rules(portal string) iter.Seq2[*engine.Rule, map[string]any
 	return func(yield func(*engine.Rule, map[string]any) bool) {
 		for _, i := range g.of(portal).live {
 			for _, r := range i.Set.Rules {
-				if servesPortal(r, portal) && !yield(r, i.Inputs) {
+				if r.Serves(portal) && !yield(r, i.Inputs) {
 					return
 				}
 			}
@@ -332,8 +343,4 @@ func (g *Generation) secrets() []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
-}
-
-func servesPortal(r *engine.Rule, portal string) bool {
-	return len(r.Portals) == 0 || slices.Contains(r.Portals, portal)
 }

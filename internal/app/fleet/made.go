@@ -60,7 +60,7 @@ func candidates(all []*Instance, portal string) []candidate {
 	for _, i := range all {
 		i.once.Do(func() {
 			for _, r := range i.Set.Rules {
-				if !servesPortal(r, portal) {
+				if !r.Serves(portal) {
 					continue
 				}
 				for _, m := range r.Marks(i.Inputs) {
@@ -117,7 +117,7 @@ func (d *decision) checkMemory(all []*Instance, wrong map[string]diag.List) {
 	now := map[string]bool{}
 	for _, i := range all {
 		for _, r := range i.Set.Rules {
-			now[r.ID] = now[r.ID] || servesPortal(r, d.portal.Name)
+			now[r.ID] = now[r.ID] || r.Serves(d.portal.Name)
 			for _, from := range r.From {
 				now[from] = true
 			}
@@ -128,7 +128,7 @@ func (d *decision) checkMemory(all []*Instance, wrong map[string]diag.List) {
 	for _, set := range d.ranBefore() {
 		for _, r := range set.Rules {
 			ran[r.ID] = true
-			if !now[r.ID] && servesPortal(r, d.portal.Name) {
+			if !now[r.ID] && r.Serves(d.portal.Name) {
 				gone = append(gone, r)
 			}
 		}
@@ -136,7 +136,7 @@ func (d *decision) checkMemory(all []*Instance, wrong map[string]diag.List) {
 	for _, i := range d.added {
 		for _, r := range i.Set.Rules {
 			for _, old := range gone {
-				if !ran[r.ID] && servesPortal(r, d.portal.Name) && repeats(r, old) && d.remembers(old.ID) {
+				if !ran[r.ID] && r.Serves(d.portal.Name) && repeats(r, old) && d.remembers(old.ID) {
 					list := wrong[i.key()]
 					f := list.Errorf(r.Pos, "would-double", "rule %s would do again what rule %s has done once in portal %s", r.ID, old.ID, d.portal.Name)
 					i.Set.Source.WithEnd(r.Node, f)

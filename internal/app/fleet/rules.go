@@ -207,6 +207,7 @@ func (b *builder) build(files []RuleFile) {
 	}
 	b.addIdle(texts, used)
 	b.checkNames(files)
+	b.checkSecrets()
 	b.next.notes = unique(b.next.notes)
 }
 
@@ -271,6 +272,24 @@ func (b *builder) unknownSet(list *diag.List, s config.SetInputs, p config.Porta
 			near += engine.InstanceSign + instance
 		}
 		f.Hint = "did you mean " + near + "?"
+	}
+}
+
+// checkSecrets warns of hooks and robots of rules for which a portal has no secret.
+func (b *builder) checkSecrets() {
+	for _, p := range b.rules.Portals {
+		for r := range b.next.Rules(p.Name) {
+			if r.Hook != nil {
+				if _, ok := p.Hooks[r.Hook.Name]; !ok {
+					b.next.notes.Warnf(r.Set.Source.Pos(r.Hook.Node), "no-source-secret", "portal %s has no secret for the hook %s, so it refuses all requests", p.Name, r.Hook.Name).
+						Hintf("portals: {%s: {hooks: {%s: {secret_file: …}}}}", p.Name, r.Hook.Name)
+				}
+			}
+			if len(r.Robots) > 0 && p.Robots.Secret == "" {
+				b.next.notes.Warnf(r.Set.Source.Pos(r.Robots[0].Node), "no-source-secret", "portal %s has no secret for robots, so it refuses all calls of the robot %s", p.Name, r.Robots[0].Code).
+					Hintf("portals: {%s: {robots: {secret_file: …}}}", p.Name)
+			}
+		}
 	}
 }
 

@@ -106,6 +106,18 @@ func (p *prose) rule(r describe.RuleDescription) {
 	for _, s := range r.Schedules {
 		p.line(1, "runs at %s", s)
 	}
+	if r.Hook != "" {
+		p.line(1, "runs when another system posts to %s", r.Hook)
+		p.line(2, "with %s", r.HookFields)
+		if r.Key != "" {
+			p.line(2, "one run at a time for each %s, with the latest data", r.Key)
+		} else {
+			p.line(2, "each request is a run")
+		}
+	}
+	for _, robot := range r.Robots {
+		p.line(1, "runs when a robot or a business process calls %s", robot)
+	}
 	if r.About != "" {
 		p.line(1, "is about %s, and other rules can start it", r.About)
 	}
@@ -121,7 +133,12 @@ func (p *prose) rule(r describe.RuleDescription) {
 	if r.When != "" {
 		p.line(1, "stops at once unless %s", r.When)
 	}
-	p.line(1, "runs when the entity has not changed for %s, after %s at the latest", r.Quiet, r.Max)
+	switch {
+	case r.Hook == "":
+		p.line(1, "runs when the entity has not changed for %s, after %s at the latest", r.Quiet, r.Max)
+	case r.Quiet > 0:
+		p.line(1, "runs when nothing has arrived for %s, after %s at the latest", r.Quiet, r.Max)
+	}
 	if len(r.Steps) > 0 {
 		p.line(1, "while the entity exists:")
 		p.steps(2, r.Steps)

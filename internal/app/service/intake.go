@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"github.com/gorilla/mux"
 
@@ -38,7 +39,8 @@ func (in *intake) handler() http.Handler {
 	r := mux.NewRouter().SkipClean(true) // a redirect would lose an event
 	r.Handle("/healthz", ingest.Ready(in.queue.Ping, in.log)).Methods(http.MethodGet, http.MethodHead)
 	r.PathPrefix("/").Handler(ingest.New(ingest.Config{
-		Portal: in.digest, Push: in.receive, Lost: in.downtime.eventLost, Install: in.install, MaxBody: in.limits.MaxBody, PortalEvents: in.limits.PortalEvents,
+		Portal: in.digest, Push: in.receive, Lost: in.downtime.eventLost, Install: in.install,
+		Hook: in.hookProof, Robot: in.robotProof, Receive: in.receiveRequest, MaxBody: in.limits.MaxBody, PortalEvents: in.limits.PortalEvents,
 		Log: in.log, Form: in.form, Dump: in.dump.Event, Done: in.metrics.event,
 	}))
 	return r
@@ -88,6 +90,9 @@ func (in *intake) pushOr(ctx context.Context, portal string, e bitrix.Event, fai
 		if taken, err := p.app.lifecycle(ctx, e); taken {
 			return err
 		}
+	}
+	if strings.HasPrefix(e.Code, engine.OwnCode) {
+		return ingest.Invalid(fmt.Errorf("the portal has sent %s, a code of the program itself", e.Code))
 	}
 	data := json.RawMessage("null")
 	if e.Data != nil {

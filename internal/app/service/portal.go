@@ -17,6 +17,7 @@ import (
 	"github.com/b24rules/b24rules/engine/run"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/hold"
+	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
@@ -36,6 +37,8 @@ type Portal struct {
 	language datetime.Language
 	calendar *run.Calendar
 	token    bitrix.Secret
+	hooks    map[string]ingest.Proof // what proves the requests of other systems
+	robots   ingest.Proof
 	// encoding of the portal's events
 	encoding bitrix.Encoding
 	app      *application // nil for a webhook
@@ -132,6 +135,7 @@ func (s *Service) newPortal(ctx context.Context, c config.Portal) (*Portal, erro
 // configure sets what a configuration says of a portal, except its client.
 func (p *Portal) configure(c config.Portal) {
 	p.address = addressOf(c)
+	p.hooks, p.robots = c.Hooks, c.Robots
 	p.token, p.encoding, p.Zone, p.language, p.calendar, p.shadow = c.Token, c.Encoding, c.Zone, c.Language, &run.Calendar{Dates: c.Dates}, c.Shadow
 }
 

@@ -1,0 +1,181 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/num"
+)
+
+// Payload is the form of a value that another system sends.
+type Payload struct {
+	// Kind is Any, String, Number, Int, Bool, List or Record.
+	Kind formula.Kind
+	// Required says that the value must be there and not null.
+	Required bool
+	// Fields are those of a record, in file order.
+	Fields []PayloadField
+	// Element is the form of the elements of a list.
+	Element *Payload
+}
+
+// PayloadField is a field of a record.
+type PayloadField struct {
+	Name string
+	*Payload
+}
+
+// Misfit says what is wrong with a part of a payload. It holds no value.
+type Misfit struct {
+	// Path leads to the part: client.phone, rows[2].price; "" for the whole.
+	Path    string `json:"path"`
+	Message string `json:"message"`
+}
+
+// Limits of what another system sends.
+const (
+	maxPayloadList = 1000
+	maxMisfits     = 20
+)
+
+// Type returns the type that formulas see.
+func (p *Payload) Type() formula.Type {
+	t := formula.Type{Kind: p.Kind}
+	switch p.Kind {
+	case formula.List:
+		t = formula.ListOf(p.Element.Type())
+	case formula.Record:
+		fields := map[string]formula.Type{}
+		for _, f := range p.Fields {
+			fields[f.Name] = f.Type()
+		}
+		t = formula.RecordOf(fields)
+	}
+	if p.Required {
+		return t
+	}
+	return t.Optional()
+}
+
+// Read returns the value that formulas see. Members that the form does not name are left
+// out, and fields that are missing are nil. A number may be text, and a text may be a
+// number, because forms have only texts. The value is only valid without misfits.
+func (p *Payload) Read(v any) (any, []Misfit) {
+	r := &payloadReader{}
+	out := r.read(p, "", v)
+	return out, r.misfits
+}
+
+type payloadReader struct{ misfits []Misfit }
+
+func (r *payloadReader) wrong(path, format string, args ...any) any {
+	if len(r.misfits) < maxMisfits {
+		r.misfits = append(r.misfits, Misfit{path, fmt.Sprintf(format, args...)})
+	}
+	return nil
+}
+
+func (r *payloadReader) read(p *Payload, path string, v any) any {
+	if v == nil {
+		if p.Required {
+			r.wrong(path, "is missing")
+		}
+		return nil
+	}
+	switch p.Kind {
+	case formula.String:
+		switch x := v.(type) {
+		case string:
+			if !utf8.ValidString(x) {
+				return r.wrong(path, "is not UTF-8")
+			}
+			return x
+		case num.Num:
+			return x.String()
+		}
+	case formula.Number, formula.Int:
+		return r.number(p, path, v)
+	case formula.Bool:
+		switch v {
+		case true, "true", "1":
+			return true
+		case false, "false", "0":
+			return false
+		}
+	case formula.List:
+		if list, ok := v.([]any); ok {
+			return r.list(p, path, list)
+		}
+	case formula.Record:
+		if m, ok := v.(map[string]any); ok {
+			out := make(map[string]any, len(p.Fields))
+			for _, f := range p.Fields {
+				out[f.Name] = r.read(f.Payload, join(path, f.Name), m[f.Name])
+			}
+			return out
+		}
+	default:
+		return v
+	}
+	return r.wrong(path, "is %s, want %s", KindOf(v), formula.Type{Kind: p.Kind})
+}
+
+func (r *payloadReader) number(p *Payload, path string, v any) any {
+	n, ok := v.(num.Num)
+	if text, isText := v.(string); isText {
+		if text == "" && !p.Required {
+			return nil // a field of a form that nobody filled in
+		}
+		var err error
+		n, err = num.Parse(strings.TrimSpace(text))
+		ok = err == nil
+	}
+	switch {
+	case !ok:
+		return r.wrong(path, "is %s, want %s", KindOf(v), formula.Type{Kind: p.Kind})
+	case p.Kind == formula.Int && !n.IsInt():
+		return r.wrong(path, "is not a whole number")
+	}
+	return n
+}
+
+func (r *payloadReader) list(p *Payload, path string, list []any) any {
+	if len(list) > maxPayloadList {
+		return r.wrong(path, "has %d elements, at most %d are taken", len(list), maxPayloadList)
+	}
+	out := make([]any, len(list))
+	for i, e := range list {
+		out[i] = r.read(p.Element, fmt.Sprintf("%s[%d]", path, i), e)
+	}
+	return out
+}
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+// Model is a canonical text of the form.
+func (p *Payload) Model() string {
+	text := formula.Type{Kind: p.Kind}.String()
+	switch p.Kind {
+	case formula.List:
+		text = "list of " + p.Element.Model()
+	case formula.Record:
+		parts := make([]string, len(p.Fields))
+		for i, f := range p.Fields {
+			parts[i] = f.Name + ": " + f.Model()
+		}
+		slices.Sort(parts)
+		text = "{" + strings.Join(parts, ", ") + "}"
+	}
+	if p.Required {
+		text += ", required"
+	}
+	return text
+}

@@ -1,0 +1,163 @@
+package config
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/ingest"
+	"github.com/b24rules/b24rules/internal/yamlfile"
+)
+
+// minHookSecret is the least length of a secret that proves requests of strangers.
+const minHookSecret = 16
+
+type hookFile struct {
+	Secret     scalar `yaml:"secret" doc:"the secret that the other system sends or signs with, or ${VARIABLE}; for basic it is USER:PASSWORD" example:"${SHOP_SECRET}"`
+	SecretFile scalar `yaml:"secret_file" doc:"instead of secret: a file with its value"`
+	By         scalar `yaml:"by" default:"header X-Hook-Secret" doc:"how a request shows the secret: header NAME; path, as the last part of the address; basic, as HTTP basic authentication; or hmac-sha256 NAME, a header with the HMAC of the body" example:"hmac-sha256 X-Signature"`
+	Stamp      scalar `yaml:"stamp" doc:"of hmac-sha256: a header with the time of the request in seconds since 1970. The HMAC is then that of the time, a dot and the body, and a request is refused when its time differs by more than five minutes" example:"header X-Time"`
+}
+
+type robotsFile struct {
+	Secret     scalar `yaml:"secret" doc:"the last part of the address that robots and business processes call, /hooks/PORTAL/robot/CODE/SECRET, or ${VARIABLE}" example:"${ROBOT_SECRET}"`
+	SecretFile scalar `yaml:"secret_file" doc:"instead of secret: a file with its value"`
+}
+
+// robotsBlock is robots with its place.
+type robotsBlock struct {
+	pos diag.Pos
+	robotsFile
+}
+
+// UnmarshalNode implements yamlfile.NodeUnmarshaler.
+func (b *robotsBlock) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	b.pos = f.Pos(n)
+	return yamlfile.Decode(f, n, &b.robotsFile)
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (b *robotsBlock) NodeSchema() yamlfile.Schema { return yamlfile.SchemaFor[robotsFile]() }
+
+// hookFiles are the hooks of a portal in the order of the file.
+type hookFiles struct{ all []namedHook }
+
+type namedHook struct {
+	name string
+	pos  diag.Pos
+	hookFile
+}
+
+// UnmarshalNode implements yamlfile.NodeUnmarshaler.
+func (h *hookFiles) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	m, list := f.Mapping(n)
+	for _, e := range m.Entries {
+		one := namedHook{name: e.Name, pos: f.Pos(e.Key)}
+		list.Add(yamlfile.Decode(f, e.Value, &one.hookFile)...)
+		h.all = append(h.all, one)
+	}
+	return list
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (h *hookFiles) NodeSchema() yamlfile.Schema {
+	return yamlfile.MapSchema(yamlfile.SchemaFor[hookFile]())
+}
+
+// hooks reads what proves the requests of other systems.
+func (r *reader) hooks(p namedPortal) map[string]ingest.Proof {
+	if len(p.Hooks.all) == 0 {
+		return nil
+	}
+	out := map[string]ingest.Proof{}
+	for _, h := range p.Hooks.all {
+		if proof, ok := r.hook(h); ok {
+			out[h.name] = proof
+		}
+	}
+	return out
+}
+
+func (r *reader) hook(h namedHook) (ingest.Proof, bool) {
+	owner := "hook " + h.name
+	proof := ingest.Proof{By: ingest.ByHeader, Header: "X-Hook-Secret"}
+	ok := !h.By.bad && !h.Stamp.bad
+	if !hookName.MatchString(h.name) {
+		r.errorf(h.pos, "invalid-value", "the name %q of a hook cannot be part of an address", h.name).Hint = "write small letters, digits, - and _"
+		ok = false
+	}
+	if h.By.set() {
+		words := strings.Fields(h.By.text)
+		way := ingest.By("")
+		if len(words) > 0 {
+			way = ingest.By(words[0])
+		}
+		switch {
+		case (way == ingest.ByPath || way == ingest.ByBasic) && len(words) == 1:
+			proof = ingest.Proof{By: way}
+		case (way == ingest.ByHeader || way == ingest.ByHMAC) && len(words) == 2 && headerName.MatchString(words[1]):
+			proof = ingest.Proof{By: way, Header: http.CanonicalHeaderKey(words[1])}
+		default:
+			r.errorf(h.By.pos, "invalid-value", "by %q is unknown", h.By.text).Hint = "write path, basic, header NAME or hmac-sha256 NAME"
+			ok = false
+		}
+	}
+	if h.Stamp.set() {
+		name, isHeader := strings.CutPrefix(h.Stamp.text, "header ")
+		switch {
+		case proof.By != ingest.ByHMAC:
+			r.errorf(h.Stamp.pos, "invalid-value", "stamp is signed with the body, so it needs by: hmac-sha256 NAME").Hint = "remove stamp"
+			ok = false
+		case !isHeader || !headerName.MatchString(name):
+			r.errorf(h.Stamp.pos, "invalid-value", "stamp %q is unknown", h.Stamp.text).Hint = "stamp: header X-Time"
+			ok = false
+		}
+		proof.Stamp = http.CanonicalHeaderKey(name)
+	}
+	secret, found := r.hookSecret(owner, h.pos, h.Secret, h.SecretFile, proof.By == ingest.ByPath)
+	if user, _, pair := strings.Cut(secret.Reveal(), ":"); found && proof.By == ingest.ByBasic && (!pair || user == "") {
+		r.errorf(firstSet(h.Secret, h.SecretFile).pos, "invalid-value", "the secret of %s is no USER:PASSWORD", owner)
+		found = false
+	}
+	proof.Secret = secret
+	return proof, ok && found
+}
+
+// robots reads the secret of the addresses that robots call.
+func (r *reader) robots(p namedPortal) ingest.Proof {
+	if p.Robots.pos.Line == 0 {
+		return ingest.Proof{}
+	}
+	secret, ok := r.hookSecret("robots of portal "+p.name, p.Robots.pos, p.Robots.Secret, p.Robots.SecretFile, true)
+	if !ok {
+		return ingest.Proof{}
+	}
+	return ingest.Proof{By: ingest.ByPath, Secret: secret}
+}
+
+// hookSecret reads a secret that proves requests. inPath says that it is a part of an
+// address.
+func (r *reader) hookSecret(owner string, pos diag.Pos, here, file scalar, inPath bool) (bitrix.Secret, bool) {
+	text, at, ok := r.secretOf(owner, pos, "secret", here, file)
+	switch {
+	case !ok:
+		return "", false
+	case len(text) < minHookSecret:
+		r.errorf(at, "invalid-value", "the secret of %s has %d characters, and strangers can guess it", owner, len(text)).Hintf("write at least %d, such as the output of: openssl rand -hex 16", minHookSecret)
+		return "", false
+	case inPath && !pathSecret.MatchString(text):
+		r.errorf(at, "invalid-value", "the secret of %s is a part of an address, and has other characters than letters, digits, - and _", owner)
+		return "", false
+	}
+	return bitrix.Secret(text), true
+}
+
+var (
+	pathSecret = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+	headerName = regexp.MustCompile(`^[A-Za-z0-9-]+$`)
+	hookName   = regexp.MustCompile(`^[a-z]([a-z0-9_-]{0,62}[a-z0-9_])?$`)
+)

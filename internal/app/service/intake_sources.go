@@ -1,0 +1,239 @@
+package service
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/internal/ingest"
+	"github.com/b24rules/b24rules/internal/php"
+	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/schemas"
+)
+
+// hookProof returns what proves the requests to a hook of a portal.
+func (in *intake) hookProof(portal, name string) (ingest.Proof, bool) {
+	p := in.portals.get(portal)
+	if p == nil {
+		return ingest.Proof{}, false
+	}
+	proof, ok := p.hooks[name]
+	return proof, ok
+}
+
+// robotProof returns what proves the requests of a portal's robots.
+func (in *intake) robotProof(portal string) (ingest.Proof, bool) {
+	p := in.portals.get(portal)
+	if p == nil {
+		return ingest.Proof{}, false
+	}
+	return p.robots, true
+}
+
+// receiveRequest stores what another system or a robot has sent, and the run that it
+// starts.
+func (in *intake) receiveRequest(ctx context.Context, portal string, r ingest.Request) error {
+	if r.Robot != "" {
+		return in.receiveRobot(ctx, portal, r)
+	}
+	return in.receiveHook(ctx, portal, r)
+}
+
+// receiveHook stores a request of another system. It is checked before, so that the sender
+// gets the findings.
+func (in *intake) receiveHook(ctx context.Context, portal string, r ingest.Request) error {
+	data, misfits := payloadOf(r)
+	if len(misfits) > 0 {
+		return in.refuse(ctx, portal, r, misfits)
+	}
+	e := engine.HookEvent(r.Hook, requestID(), data)
+	gen := in.rules.Current()
+	rule, inputs, ok := gen.Hook(portal, r.Hook)
+	switch {
+	case !ok && len(gen.Missing(portal)) == 0:
+		return ingest.Untaken(fmt.Errorf("no rule of portal %s takes the hook %s", portal, r.Hook))
+	case ok:
+		// What the form does not name is not stored.
+		read, err := rule.Unwrap(e)
+		if err == nil {
+			_, err = rule.HookEntity(portal, e, inputs)
+		}
+		if err != nil {
+			return in.refuse(ctx, portal, r, misfitsOf(err))
+		}
+		e.Data["data"] = read.Data
+	}
+	return in.storeOwn(ctx, portal, e, nil)
+}
+
+// misfitsOf are the findings of an error of Rule.HookEntity.
+func misfitsOf(err error) []engine.Misfit {
+	var payload *engine.PayloadError
+	if errors.As(err, &payload) {
+		return payload.Misfits
+	}
+	return []engine.Misfit{{Message: err.Error()}}
+}
+
+// receiveRobot stores the call of a robot or of a business process. The portal does not
+// repeat it, so it is kept in memory when the database does not take it.
+func (in *intake) receiveRobot(ctx context.Context, portal string, r ingest.Request) error {
+	call, err := bitrix.ParseRobot(r.ContentType, r.Body)
+	if err != nil {
+		return in.refuse(ctx, portal, r, []engine.Misfit{{Path: "document_id", Message: err.Error()}})
+	}
+	typeID := call.TypeID
+	if owner, ok := schemas.LookupOwner(call.Kind); ok {
+		typeID = owner.ID
+	}
+	if typeID == 0 {
+		return in.refuse(ctx, portal, r, []engine.Misfit{{Path: "document_id", Message: fmt.Sprintf("names an entity of the unknown kind %.60q", call.Kind)}})
+	}
+	query := map[string]string{}
+	for name, values := range r.Query {
+		if len(query) == mostQuery {
+			break
+		}
+		query[strings.ToValidUTF8(name, "\uFFFD")] = strings.ToValidUTF8(values[0], "\uFFFD")
+	}
+	e := engine.RobotEvent(r.Robot, typeID, call.ID, query)
+	gen := in.rules.Current()
+	if len(gen.Route(portal, e)) == 0 && len(gen.Missing(portal)) == 0 {
+		return in.refuse(ctx, portal, r, []engine.Misfit{{
+			Path: "document_id", Message: fmt.Sprintf("no rule takes the robot %.64s for %s", r.Robot, engine.TypeWord(typeID)),
+		}})
+	}
+	return in.storeOwn(ctx, portal, e, in.unstored.keep)
+}
+
+// mostQuery is how many values of an address a robot's event has.
+const mostQuery = 50
+
+// storeOwn stores a request and its runs. failed, if not nil, receives one that could not
+// be stored.
+func (in *intake) storeOwn(ctx context.Context, portal string, e engine.Event, failed func(queue.Event)) error {
+	data, err := json.Marshal(e.Data)
+	if err != nil {
+		return fmt.Errorf("request %s: %w", e.Code, err)
+	}
+	stored := queue.Event{Portal: portal, Code: e.Code, Data: data, Sent: time.Now()}
+	if e, err = engineEvent(stored); err != nil {
+		return err
+	}
+	if err := in.store(ctx, stored, e); err != nil {
+		if failed != nil {
+			failed(stored)
+		}
+		return err
+	}
+	return nil
+}
+
+// mostRefused is how many bytes of a refused request are kept for the operator.
+const mostRefused = 16 << 10
+
+// refuse keeps a request that starts no run, with the findings, and returns the answer.
+func (in *intake) refuse(ctx context.Context, portal string, r ingest.Request, misfits []engine.Misfit) error {
+	body := strings.ToValidUTF8(string(r.Body[:min(len(r.Body), mostRefused)]), "\uFFFD")
+	kept := map[string]any{"findings": misfits, "body": body}
+	if r.Robot != "" {
+		kept["robot"] = r.Robot
+	} else {
+		kept["hook"] = r.Hook
+	}
+	data, err := json.Marshal(kept)
+	if err != nil {
+		return err
+	}
+	if err := in.queue.Push(ctx, queue.Event{Portal: portal, Code: engine.CodeRefused, Data: data, Sent: time.Now()}, nil); err != nil {
+		return err
+	}
+	answer, err := json.Marshal(misfits)
+	if err != nil {
+		return err
+	}
+	return ingest.Unfit(answer, &engine.PayloadError{Misfits: misfits})
+}
+
+func requestID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	return hex.EncodeToString(b[:])
+}
+
+// formLimits bound the form of another system.
+var formLimits = php.Limits{Values: 5000, Depth: 16, KeyBytes: 512}
+
+// payloadOf reads JSON or a form.
+func payloadOf(r ingest.Request) (any, []engine.Misfit) {
+	wrong := func(format string, args ...any) (any, []engine.Misfit) {
+		return nil, []engine.Misfit{{Message: fmt.Sprintf(format, args...)}}
+	}
+	if !utf8.Valid(r.Body) {
+		return wrong("the body is not UTF-8")
+	}
+	media, _, err := mime.ParseMediaType(r.ContentType)
+	switch {
+	case r.ContentType != "" && err != nil:
+		return wrong("the content type cannot be read")
+	case media == "application/x-www-form-urlencoded":
+		form, err := php.ParseStr(string(r.Body), formLimits)
+		if err != nil {
+			return wrong("the form cannot be read: %v", err)
+		}
+		text, err := json.Marshal(form)
+		if err != nil {
+			return wrong("the form cannot be read")
+		}
+		return decoded(text)
+	case media == "", media == "application/json", media == "text/json", media == "text/plain", strings.HasSuffix(media, "+json"):
+		return decoded(r.Body)
+	}
+	return wrong("the content type is %.60q, want JSON or a form", media)
+}
+
+func decoded(text []byte) (any, []engine.Misfit) {
+	if deep(text) {
+		return nil, []engine.Misfit{{Message: "the values are nested too deep"}}
+	}
+	v, err := formula.FromJSON(text)
+	if err != nil {
+		return nil, []engine.Misfit{{Message: err.Error()}}
+	}
+	return v, nil
+}
+
+// maxDepth is how deep the values of a request may be nested.
+const maxDepth = 32
+
+// deep reports whether JSON is nested too deep. It looks at tokens only, so that hostile
+// nesting costs no stack.
+func deep(text []byte) bool {
+	depth, inText := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case inText && c == '\\':
+			i++
+		case c == '"':
+			inText = !inText
+		case inText:
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}

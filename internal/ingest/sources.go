@@ -1,0 +1,78 @@
+package ingest
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/gorilla/mux"
+)
+
+// Request is what another system or a robot of the portal has sent, and what was proven.
+type Request struct {
+	// Hook is the name of the hook, "" for a robot. Robot is the code of the robot.
+	Hook, Robot string
+	ContentType string
+	Body        []byte
+	// Query are the values of the address.
+	Query url.Values
+}
+
+// name is the request in the log: its address without a secret.
+func (r Request) name() string {
+	if r.Robot != "" {
+		return "robot/" + r.Robot
+	}
+	return "in/" + r.Hook
+}
+
+// Unfit returns an error of Receive for a proven request that does not fit what the rule
+// takes. It is answered with 422 and the findings as JSON.
+func Unfit(findings json.RawMessage, cause error) error {
+	return &refusal{status: http.StatusUnprocessableEntity, text: string(findings), json: true, cause: cause}
+}
+
+// Untaken returns an error of Receive for a proven request that no rule takes now. It is
+// answered with 503, because a rule may take it later.
+func Untaken(cause error) error {
+	return &refusal{status: http.StatusServiceUnavailable, text: "no rule takes this now", cause: cause}
+}
+
+// acceptHook takes a request of another system.
+func (h *handler) acceptHook(w http.ResponseWriter, r *http.Request) (got accepted, err error) {
+	vars := mux.Vars(r)
+	return h.acceptRequest(w, r, Request{Hook: vars["hook"]}, func(body []byte) bool {
+		proof, known := h.Hook(vars["portal"], vars["hook"])
+		return proof.proves(r, vars["secret"], body, time.Now()) && known
+	})
+}
+
+// acceptRobot takes a request of a robot or of a business process. Its address is what
+// proves it.
+func (h *handler) acceptRobot(w http.ResponseWriter, r *http.Request) (got accepted, err error) {
+	vars := mux.Vars(r)
+	return h.acceptRequest(w, r, Request{Robot: vars["robot"]}, func([]byte) bool {
+		proof, known := h.Robot(vars["portal"])
+		return proof.proves(r, vars["secret"], nil, time.Time{}) && known
+	})
+}
+
+func (h *handler) acceptRequest(w http.ResponseWriter, r *http.Request, req Request, proven func(body []byte) bool) (accepted, error) {
+	portal := mux.Vars(r)["portal"]
+	if r.Method != http.MethodPost {
+		return accepted{}, &refusal{status: http.StatusMethodNotAllowed, text: "want POST"}
+	}
+	body, release, err := h.read(w, r)
+	defer release()
+	if err != nil {
+		return accepted{}, err
+	}
+	if !proven(body) {
+		return accepted{}, &refusal{status: http.StatusForbidden, text: "wrong address or secret"}
+	}
+	h.dump(portal, body)
+	req.ContentType, req.Body, req.Query = r.Header.Get("Content-Type"), body, r.URL.Query()
+	return accepted{code: short(req.name())}, h.store(r.Context(), portal, func(ctx context.Context) error { return h.Receive(ctx, portal, req) })
+}
