@@ -199,6 +199,9 @@ func (s *fixture) deliver(ctx context.Context, w *sandbox, e *testfile.Event, co
 	case heard.Code == "":
 		first = w.due(heard.Time)
 	default:
+		if refused, ok := s.refusedBy(heard); ok {
+			return []ruleRun{refused}, nil
+		}
 		for _, b := range s.sets {
 			first = append(first, b.set.Route(s.file.PortalName(), heard, b.inputs)...)
 		}
@@ -239,6 +242,26 @@ func (s *fixture) deliver(ctx context.Context, w *sandbox, e *testfile.Event, co
 	}
 	return out, nil
 }
+
+// refusedBy returns the refusal of a request that does not fit the hook of its rule. No
+// run starts then.
+func (s *fixture) refusedBy(e engine.Event) (ruleRun, bool) {
+	name, _ := e.Sender()
+	for _, b := range s.sets {
+		for _, r := range b.set.Rules {
+			if e.Code != engine.CodeHook || r.Hook == nil || r.Hook.Name != name {
+				continue
+			}
+			if _, err := r.HookEntity(s.file.PortalName(), e, b.inputs); err != nil {
+				return ruleRun{rule: r, trace: &history.Trace{Rule: r.ID}, outcome: outcomeRefused, err: err}, true
+			}
+		}
+	}
+	return ruleRun{}, false
+}
+
+// outcomeRefused is the outcome of a request to a hook that does not fit.
+const outcomeRefused = "refused"
 
 // maxLinks is how many runs may start each other in turn.
 const maxLinks = 25

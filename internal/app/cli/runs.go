@@ -203,9 +203,10 @@ func parseEntity(text string) (engine.Entity, error) {
 	return e, nil
 }
 
-// entityKinds are the kinds of entities that events have.
+// entityKinds are the kinds of entities that events have, the portal itself, and keys of
+// hooks.
 func entityKinds() []string {
-	var kinds []string
+	kinds := []string{engine.KindPortal, engine.KindHook}
 	for _, e := range schemas.Events() {
 		if e.Entity != "" {
 			kinds = append(kinds, e.Entity)

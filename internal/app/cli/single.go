@@ -25,7 +25,7 @@ func (s *single) flags(fs *flag.FlagSet) {
 	configVar(fs, &s.config)
 	fs.StringVar(&s.rule, "rule", "", "only the rule `ID`; without it all rules with events of such entities")
 	portalsVar(fs, &s.portal, "not needed if there is only one: the portal")
-	fs.StringVar(&s.entity, "entity", "", "the `ENTITY`: deal:759, smart_invoice:7 or item:31:7")
+	fs.StringVar(&s.entity, "entity", "", "the `ENTITY`: deal:759, smart_invoice:7, item:31:7, or hook:NAME:KEY for the latest request of a hook")
 	fs.BoolVar(&s.deleted, "deleted", false, "run as after a delete event; the run still checks whether the entity exists")
 }
 
@@ -60,7 +60,13 @@ func (s *single) open(ctx context.Context, env environment) (a *service.Service,
 	if a, done, err = openService(ctx, c, rules, s.dry, warnings(env)); err != nil {
 		return nil, nil, nil, err
 	}
-	if err := checkMade(ctx, env, a, s.dry, len(s.files) > 0); err != nil {
+	err = checkMade(ctx, env, a, s.dry, len(s.files) > 0)
+	for i := range targets {
+		if err == nil {
+			err = targets[i].FindRequest(ctx, a.Queue(), s.portal)
+		}
+	}
+	if err != nil {
 		done()
 		return nil, nil, nil, err
 	}

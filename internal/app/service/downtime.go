@@ -219,8 +219,9 @@ func isAboutRule(only string, r *engine.Rule) bool {
 func (d *downtime) rulesToCatchUp(ctx context.Context, portal, only string) (rules []Target, types []int, err error) {
 	every := false
 	for r, inputs := range d.rules.Current().Rules(portal) {
-		// A rule with a schedule alone has missed no event, and its ticks are jobs.
-		if !isAboutRule(only, r) || len(r.Triggers) == 0 && len(r.Schedules) > 0 {
+		// A rule with schedules, hooks or robots alone has missed no event: ticks are jobs, and who
+		// has sent a request knows that it was not taken.
+		if !isAboutRule(only, r) || len(r.Triggers) == 0 && (len(r.Schedules)+len(r.Robots) > 0 || r.Hook != nil) {
 			continue
 		}
 		all, wide, foreign := ScopeOf(r)

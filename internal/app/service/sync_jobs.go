@@ -87,10 +87,19 @@ func (s *syncJobs) routes(j catchup.Job, typeID int, id string) []queue.Route {
 		}
 		out = append(out, queue.Route{Rule: r.Rule.ID, Entity: r.Entity.String()})
 	}
-	if r, _, ok := s.rules.Current().Rule(j.Rule, j.Portal); ok && len(out) == 0 && r.AboutKind != nil && r.AboutKind.TypeID == typeID {
+	if r, _, ok := s.rules.Current().Rule(j.Rule, j.Portal); ok && len(out) == 0 && isForType(r, typeID, j.Downtime != nil) {
 		out = append(out, queue.Route{Rule: r.ID, Entity: engine.EntityOfType(typeID, id).String()})
 	}
 	return out
+}
+
+// isForType reports whether a rule is about entities of a type without an event of them.
+// What a robot has not called for is not caught up.
+func isForType(r *engine.Rule, typeID int, catchUp bool) bool {
+	if r.AboutKind != nil {
+		return r.AboutKind.TypeID == typeID
+	}
+	return !catchUp && slices.ContainsFunc(r.Robots, func(b engine.Robot) bool { return slices.Contains(b.Types, typeID) })
 }
 
 // canCatchUp reports whether a rule can run without an event, and writes nothing for
@@ -160,6 +169,8 @@ func codesOf(typeID int) []string {
 // entities outside the CRM.
 func ScopeOf(r *engine.Rule) (types []int, every bool, foreign []string) {
 	switch {
+	case r.Hook != nil:
+		return nil, false, []string{"the hook " + r.Hook.Name}
 	case r.AboutKind != nil && r.AboutKind.Portal:
 		return nil, false, []string{"about: portal"}
 	case r.AboutKind != nil:
@@ -179,5 +190,9 @@ func ScopeOf(r *engine.Rule) (types []int, every bool, foreign []string) {
 			types = append(types, t.EntityTypeID)
 		}
 	}
-	return types, every, foreign
+	for _, b := range r.Robots {
+		types = append(types, b.Types...)
+	}
+	slices.Sort(types)
+	return slices.Compact(types), every, foreign
 }

@@ -47,9 +47,12 @@ func TargetsOf(gen *fleet.Generation, portal, rule string, entity engine.Entity,
 		if entity.Kind == "item" {
 			data["ENTITY_TYPE_ID"] = fmt.Sprint(entity.TypeID)
 		}
-		out = append(out, Target{Rule: r, Inputs: inputs, Entity: entity, Event: engine.Event{
-			Code: code, Data: map[string]any{"FIELDS": data}, Time: time.Now().Truncate(time.Second),
-		}})
+		event := engine.Event{Code: code, Data: map[string]any{"FIELDS": data}}
+		if code == engine.CodeRobot {
+			event = engine.RobotEvent(r.Robots[0].Code, entity.TypeID, entity.ID, nil)
+		}
+		event.Time = time.Now().Truncate(time.Second)
+		out = append(out, Target{Rule: r, Inputs: inputs, Entity: entity, Event: event})
 	}
 	if len(out) == 0 && rule != "" {
 		return nil, gen.CheckRule(rule, portal)
@@ -60,7 +63,10 @@ func TargetsOf(gen *fleet.Generation, portal, rule string, entity engine.Entity,
 // matchingCode reports whether a rule matches events of an entity, and returns the
 // code of such an event.
 func matchingCode(r *engine.Rule, e engine.Entity, deleted bool) (code string, ok bool) {
-	if a := r.AboutKind; a != nil && len(r.Triggers) == 0 {
+	if r.Hook != nil {
+		return engine.CodeHook, !deleted && e.Kind == engine.KindHook && strings.HasPrefix(e.ID, r.Hook.Name+":")
+	}
+	if a := r.AboutKind; a != nil && len(r.Triggers)+len(r.Robots) == 0 {
 		return queue.CodeStart, !deleted && (a.Portal && e.Kind == engine.KindPortal && e.ID == r.ID || !a.Portal && e.TypeID == a.TypeID)
 	}
 	for _, t := range r.Triggers {
@@ -71,7 +77,26 @@ func matchingCode(r *engine.Rule, e engine.Entity, deleted bool) (code string, o
 			code = t.Code
 		}
 	}
+	if code == "" && !deleted && slices.ContainsFunc(r.Robots, func(b engine.Robot) bool { return slices.Contains(b.Types, e.TypeID) }) {
+		code = engine.CodeRobot
+	}
 	return code, code != ""
+}
+
+// FindRequest gives the target of a hook the latest request that the history has.
+func (t *Target) FindRequest(ctx context.Context, q *queue.Queue, portal string) error {
+	if t.Rule.Hook == nil {
+		return nil
+	}
+	found, err := q.FindEvents(ctx, queue.EventFilter{Portal: portal, Code: engine.CodeHook, Entity: t.Entity.String(), Limit: 1})
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return fmt.Errorf("the history has no request for %s, and a rule with a hook needs one", t.Entity)
+	}
+	t.Event, err = engineEvent(found[0])
+	return err
 }
 
 func isAbout(t engine.Trigger, e engine.Entity) bool {
@@ -85,9 +110,15 @@ func isAbout(t engine.Trigger, e engine.Entity) bool {
 }
 
 func eventList(r *engine.Rule) string {
-	codes := make([]string, len(r.Triggers))
-	for i, t := range r.Triggers {
-		codes[i] = t.Code
+	var codes []string
+	for _, t := range r.Triggers {
+		codes = append(codes, t.Code)
+	}
+	for _, b := range r.Robots {
+		codes = append(codes, "the robot "+b.Code)
+	}
+	if r.Hook != nil {
+		codes = append(codes, "the hook "+r.Hook.Name)
 	}
 	return strings.Join(codes, ", ")
 }

@@ -12,6 +12,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/ruletest/compare"
@@ -320,6 +321,10 @@ func (w *testText) itemNode(x *recordedItem) *yaml.Node {
 
 // eventNode writes the event, in the short form if possible.
 func (w *testText) eventNode() *yaml.Node {
+	heard := engine.Event{Code: w.rec.run.Code, Data: w.rec.run.Data}
+	if name, _ := heard.Sender(); name != "" {
+		return w.sourceNode(name)
+	}
 	id := w.rec.run.Entity.ID
 	if f := compare.Object(w.rec.run.Data["FIELDS"]); f != nil && compare.Text(f["ID"]) != "" {
 		id = compare.Text(f["ID"])
@@ -346,6 +351,22 @@ func (w *testText) eventNode() *yaml.Node {
 		d.add("data", node(w.masks.values(data)))
 	}
 	if timed {
+		d.add("time", scalarNode(w.rec.run.Time.Format(time.RFC3339)))
+	}
+	return d.flow()
+}
+
+// sourceNode writes a request to a hook, or the call of a robot.
+func (w *testText) sourceNode(name string) *yaml.Node {
+	data, d := w.rec.run.Data["data"], mapping().add("hook", scalarNode(name))
+	if w.rec.run.Code == engine.CodeRobot {
+		data, d = w.rec.run.Data["query"], mapping().add("robot", scalarNode(name)).add("id", scalarNode(w.rec.run.Entity.ID)).
+			add("entityTypeId", scalarNode(strconv.Itoa(w.rec.run.Entity.TypeID)))
+	}
+	if values := compare.Object(data); len(values) > 0 {
+		d.add("data", node(w.masks.values(values)))
+	}
+	if strings.Contains(w.rec.ruleText, "event.time") && !w.rec.run.Time.IsZero() {
 		d.add("time", scalarNode(w.rec.run.Time.Format(time.RFC3339)))
 	}
 	return d.flow()

@@ -69,7 +69,35 @@ func (c *fileChecker) test(t *Test) {
 		} else if a.Scenario.Event.Tick && !c.hasSchedule(name) {
 			c.List.Errorf(a.Scenario.Event.Pos, "start-rule", "rule %s has no schedule", name)
 		}
+		c.source(a.Scenario.Event)
 		c.scene(a.Scenario)
+	}
+}
+
+// source checks that a rule takes the hook or the robot of a scene. It sets the type of a
+// robot's entity if the rule has only one.
+func (c *fileChecker) source(e *Event) {
+	var types []int
+	taken := false
+	for _, s := range c.file.Sets {
+		for _, r := range s.Rules {
+			taken = taken || r.Hook != nil && r.Hook.Name == e.Hook
+			for _, b := range r.Robots {
+				if b.Code == e.Robot {
+					taken, types = true, append(types, b.Types...)
+				}
+			}
+		}
+	}
+	switch {
+	case e.Hook != "" && !taken:
+		c.List.Errorf(e.Pos, "start-rule", "no rule under test takes the hook %s", e.Hook)
+	case e.Robot != "" && !taken:
+		c.List.Errorf(e.Pos, "start-rule", "no rule under test takes the robot %s", e.Robot)
+	case e.Robot != "" && e.TypeID == 0 && len(types) == 1:
+		e.TypeID = types[0]
+	case e.Robot != "" && e.TypeID == 0:
+		c.List.Errorf(e.Pos, "missing-key", "the robot %s is for several kinds of entities, so the scene must name one", e.Robot).Hint = "entityTypeId: 2 is a deal"
 	}
 }
 

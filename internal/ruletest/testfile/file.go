@@ -1,9 +1,11 @@
 package testfile
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/ruletest/testportal"
 	"github.com/b24rules/b24rules/internal/yamlfile"
@@ -196,6 +199,9 @@ type Event struct {
 	Start string
 	// Tick says that a schedule of the rule Start starts it.
 	Tick bool
+	// Hook is the name of the hook to which another system posts the data, Robot the code of
+	// a robot that calls. Both are "" for an event of the portal.
+	Hook, Robot string
 }
 
 // eventForm is the long form of an event.
@@ -203,9 +209,11 @@ type eventForm struct {
 	Code         string         `yaml:"code" doc:"the event's code" example:"ONCRMDEALUPDATE"`
 	Start        string         `yaml:"start" doc:"instead of a code: the rule that starts" example:"won-total"`
 	Tick         string         `yaml:"tick" doc:"instead of a code: the rule that its schedule starts; with the id of the entity, unless the rule is about the portal" example:"report"`
+	Hook         string         `yaml:"hook" doc:"instead of a code: the hook to which another system posts data" example:"shop"`
+	Robot        string         `yaml:"robot" doc:"instead of a code: the robot that calls for the entity with the id. data are the values of its address" example:"recount"`
 	ID           string         `yaml:"id" doc:"the id of the event's entity" example:"759"`
 	EntityTypeID int            `yaml:"entityTypeId" validate:"omitempty,min=1" doc:"the type of a smart process item; 31 for a smart invoice"`
-	Data         map[string]any `yaml:"data" doc:"further data of the event" example:"{FIELDS: {CATEGORY_ID: 3}}"`
+	Data         map[string]any `yaml:"data" doc:"further data of the event, or what a hook or a robot sends" example:"{FIELDS: {CATEGORY_ID: 3}}"`
 	Time         string         `yaml:"time" doc:"the time when the event is sent" example:"'2026-01-02T12:00:00+03:00'"`
 }
 
@@ -246,14 +254,22 @@ func (e *Event) read(form eventForm) (list diag.List) {
 		e.time, e.timed = t, true
 	}
 	given := 0
-	for _, text := range []string{form.Code, form.Start, form.Tick} {
+	for _, text := range []string{form.Code, form.Start, form.Tick, form.Hook, form.Robot} {
 		if text != "" {
 			given++
 		}
 	}
 	switch {
 	case given > 1:
-		list.Errorf(e.Pos, "invalid-value", "an event has a code, start or tick, and only one of them")
+		list.Errorf(e.Pos, "invalid-value", "an event has a code, start, tick, hook or robot, and only one of them")
+		return list
+	case form.Hook != "":
+		e.Hook, e.Label = form.Hook, "request to the hook "+form.Hook
+		return list
+	case form.Robot != "":
+		if e.Robot, e.Label = form.Robot, "robot "+form.Robot+" "+e.ID; e.ID == "" {
+			list.Errorf(e.Pos, "missing-key", "the robot %s has no id of an entity", form.Robot).Hintf("event: {robot: %s, id: 759}", form.Robot)
+		}
 		return list
 	case form.Tick != "":
 		e.Start, e.Tick, e.Label = form.Tick, true, strings.TrimSpace("tick of "+form.Tick+" "+e.ID)
@@ -318,6 +334,21 @@ func (e *Event) Time() time.Time { return e.time }
 
 // EngineEvent returns the event for rules. All values are text, as in a form.
 func (e *Event) EngineEvent() engine.Event {
+	var own engine.Event
+	switch {
+	case e.Hook != "":
+		own = engine.HookEvent(e.Hook, strconv.Itoa(e.Pos.Line), exactValue(e.data))
+	case e.Robot != "":
+		query := map[string]string{}
+		for name, v := range e.data {
+			query[name], _ = asText(v).(string)
+		}
+		own = engine.RobotEvent(e.Robot, e.TypeID, e.ID, query)
+	}
+	if own.Code != "" {
+		own.Time = e.time
+		return own
+	}
 	if e.code == "" {
 		return engine.Event{Time: e.time}
 	}
@@ -353,6 +384,16 @@ func (e *Event) EngineEvent() engine.Event {
 	return engine.Event{Code: e.code, Data: data, Time: e.time}
 }
 
+// exactValue converts a value of the file into one of formulas, as JSON would.
+func exactValue(v map[string]any) any {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil // YAML has values without a form in JSON; the hook then refuses the request
+	}
+	out, _ := formula.FromJSON(text)
+	return out
+}
+
 func asText(v any) any {
 	switch x := v.(type) {
 	case map[string]any:
@@ -379,7 +420,7 @@ func asText(v any) any {
 }
 
 // outcomes are the possible outcomes of a run.
-var outcomes = []string{"done", "skipped", "stopped", "deleted", "gone", "parked", "failed", "postponed", "none"}
+var outcomes = []string{"done", "skipped", "stopped", "deleted", "gone", "parked", "failed", "postponed", "refused", "none"}
 
 // outcome is one word for all rules, or one word per rule.
 type outcome struct {
