@@ -37,7 +37,8 @@ More items than limit are an error. The result is never cut off.`,
 	Touches: func(t *engine.ArgTypes) []engine.Touch {
 		return []engine.Touch{{Kind: engine.TouchItems, Reads: true, Of: ownerArg(t), Which: "filter"}}
 	},
-	Check: checkFetchItems,
+	Check:       checkFetchItems,
+	CheckFilter: func(c *engine.StepCheck) { checkItemFields(c, "filter", false) },
 })
 
 // selectedType is the type of an item with only the fields of select and of the

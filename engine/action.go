@@ -84,6 +84,10 @@ type Spec[A any] struct {
 	// writes it: "fetch_item: {owner: deal, id: =event.id}". kind is the entity's kind.
 	// Hints use it. It is nil for actions that do something else.
 	ReadsEntity func(kind string) string
+	// CheckFilter reports what is wrong with the argument filter of a step that lists the
+	// items of entityTypeId. The filter of a schedule is checked by it. It is nil for
+	// actions that do something else.
+	CheckFilter func(s *StepCheck)
 	// Suggest returns values that an editor offers for an argument, by the argument's
 	// name. Other values are accepted too.
 	Suggest map[string]func() []Suggestion
@@ -121,7 +125,7 @@ func Define[A any](s Spec[A]) *Action {
 		Name: s.Name, Doc: s.Doc, Effect: s.Effect, Spread: s.Spread, Starts: s.Starts, Ends: s.Ends,
 		Run: called(s.Run), Prefetch: called(s.Prefetch), PrefetchArgs: s.PrefetchArgs, PrefetchNames: s.PrefetchNames,
 		Result: s.Result, Check: s.Check, EffectOf: s.EffectOf, Touches: s.Touches, Methods: s.Methods, Says: s.Says, Cost: s.Cost,
-		AlsoCalled: s.AlsoCalled, ReadsEntity: s.ReadsEntity, Suggest: s.Suggest,
+		AlsoCalled: s.AlsoCalled, ReadsEntity: s.ReadsEntity, CheckFilter: s.CheckFilter, Suggest: s.Suggest,
 	}}
 }
 

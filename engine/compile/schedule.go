@@ -1,11 +1,14 @@
 package compile
 
 import (
+	"slices"
+
 	"gopkg.in/yaml.v3"
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/datetime"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
@@ -58,6 +61,20 @@ func (c *ruleCompiler) scheduleFilters(r *engine.Rule) {
 			c.Errorf(f.Key, "invalid-value", "a rule about the portal has no entities to filter").Hint = "remove filter, or add about: deal"
 		case has && c.wantMapping(f.Value, diag.Phrasef("filter takes names and values"), "filter: {stageSemanticId: P}"):
 			r.Schedules[i].Filter = c.fields(f.Value, wantAny, env)
+			c.checkFilter(r, r.Schedules[i], f, about.TypeID)
 		}
 	}
+}
+
+// checkFilter checks the fields of a filter as the action that lists items does.
+func (c *ruleCompiler) checkFilter(r *engine.Rule, s engine.Schedule, f yamlfile.Entry, typeID int) {
+	i := slices.IndexFunc(c.set.Actions, func(a *engine.Action) bool { return a.CheckFilter != nil })
+	if i < 0 || s.Filter == nil {
+		return
+	}
+	types := engine.NewArgTypes()
+	types.Knowing(c.known, r)
+	types.Add("entityTypeId", &engine.Argument{Value: &engine.Value{File: c.file, Node: s.Node, Literal: num.FromInt(int64(typeID))}})
+	types.Add("filter", &engine.Argument{Key: f.Key, Fields: s.Filter, Type: recordType(s.Filter)})
+	c.set.Actions[i].CheckFilter(engine.NewStepCheck(c, r, &engine.Step{Action: c.set.Actions[i], Verb: f.Key, Types: types}, nil, false))
 }

@@ -37,6 +37,8 @@ type RuleDescription struct {
 	Events []string `json:"events"` // ONCRMDEALADD, ONCRMDYNAMICITEMADD of type 31
 	// Schedules are the times at which the rule runs.
 	Schedules []string `json:"schedules,omitempty"`
+	// Next are the next ticks of Schedules, for a caller that knows the time.
+	Next []string `json:"next,omitempty"`
 	// Hook is the address that starts the rule, /hooks/PORTAL/in/NAME; HookFields is what
 	// it takes, and Key what the runs are for.
 	Hook       string `json:"hook,omitempty"`

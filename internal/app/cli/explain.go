@@ -99,7 +99,7 @@ func (e *explanation) run(_ context.Context, env environment, args []string) err
 	if event != nil {
 		return report.WriteMatches(env.Out, e.format, e.portal, v.sets, *event)
 	}
-	return report.WriteRules(env.Out, e.format, v.sets)
+	return report.WriteRules(env.Out, e.format, v.sets, time.Now())
 }
 
 func contains(list []string, s string) bool {

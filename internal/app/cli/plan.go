@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"slices"
+	"time"
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/dryrun"
@@ -111,6 +112,7 @@ func (p *planning) plan(ctx context.Context, a *service.Service, t service.Targe
 	out := report.Plan{
 		Rule: t.Rule.ID, File: trace.File, Version: trace.Version, Portal: p.portal, Entity: t.Entity.String(),
 		Outcome: trace.Outcome, Calls: trace.Calls, Changes: changes, Follows: trace.Follows,
+		Ticks: report.NextTicks(t.Rule, time.Now(), a.Portal(p.portal).Zone),
 	}
 	if err != nil {
 		out.Error = p.redactor.Text(err.Error())

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 	"unicode/utf8"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/engine/history"
 )
@@ -24,6 +26,17 @@ type Plan struct {
 	Changes []dryrun.Change `json:"changes"`
 	// Follows are the runs that the run would start, and the time of its next one.
 	Follows []string `json:"follows,omitempty"`
+	// Ticks are the next ticks of the rule's schedules.
+	Ticks []string `json:"ticks,omitempty"`
+}
+
+// NextTicks returns the next tick of each schedule of a rule in a portal with a zone.
+func NextTicks(r *engine.Rule, now time.Time, zone *time.Location) []string {
+	var out []string
+	for _, s := range r.Schedules {
+		out = append(out, fmt.Sprintf("the next tick of %s is at %s", s, s.Next(now, zone).Format("2006-01-02 15:04 MST")))
+	}
+	return out
 }
 
 // SkippedStep is a step that a run would skip.
@@ -58,6 +71,9 @@ func (s *sheet) plan(p Plan) {
 	}
 	for _, f := range p.Follows {
 		fmt.Fprintf(s, "  > %s\n", f)
+	}
+	for _, t := range p.Ticks {
+		fmt.Fprintf(s, "  > %s\n", t)
 	}
 	for _, k := range p.Skipped {
 		fmt.Fprintf(s, "  %s\n", s.in(dim, fmt.Sprintf("step %s (line %d) would be skipped: %s", k.Step, k.Line, k.Reason)))

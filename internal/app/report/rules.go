@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
@@ -37,11 +38,15 @@ type cycleText struct {
 	Why        string   `json:"why"`
 }
 
-// WriteRules describes rules; format is text or json.
-func WriteRules(w io.Writer, format string, sets []*engine.RuleSet) error {
+// WriteRules describes rules; format is text or json. now is the time after which the next
+// tick of a schedule is.
+func WriteRules(w io.Writer, format string, sets []*engine.RuleSet, now time.Time) error {
 	out := explained{Version: 1, Sets: []describe.Description{}, Cycles: []cycleText{}}
 	for _, s := range sets {
 		out.Sets = append(out.Sets, describe.Set(s))
+		for i, r := range s.Rules {
+			out.Sets[len(out.Sets)-1].Rules[i].Next = nextTicks(r, now)
+		}
 	}
 	for _, r := range lint.Cycles(sets) {
 		out.Cycles = append(out.Cycles, cycleText{r.Rules, r.Chain.String(), r.Terminates, r.Why.String()})
@@ -68,6 +73,21 @@ func WriteRules(w io.Writer, format string, sets []*engine.RuleSet) error {
 		p.line(1, "%s; %s", r.Chain, rest)
 	}
 	return p.err
+}
+
+// nextTicks returns the next tick of each schedule of a rule. A schedule without a zone has
+// that of the portal, which is not known here.
+func nextTicks(r *engine.Rule, now time.Time) []string {
+	var out []string
+	for _, s := range r.Schedules {
+		next := s.Next(now, nil)
+		text := next.Format("2006-01-02 15:04 MST")
+		if s.Zone == nil {
+			text = next.Format("2006-01-02 15:04") + " if the portal is in UTC"
+		}
+		out = append(out, text)
+	}
+	return out
 }
 
 // prose writes lines and keeps the first error.
@@ -103,8 +123,8 @@ func (p *prose) set(s describe.Description) {
 
 func (p *prose) rule(r describe.RuleDescription) {
 	p.line(0, "rule %s", join(": ", r.ID, r.Title))
-	for _, s := range r.Schedules {
-		p.line(1, "runs at %s", s)
+	for i, s := range r.Schedules {
+		p.line(1, "runs at %s; next: %s", s, r.Next[i])
 	}
 	if r.Hook != "" {
 		p.line(1, "runs when another system posts to %s", r.Hook)
