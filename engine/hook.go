@@ -57,13 +57,13 @@ type Robot struct {
 }
 
 // PayloadError says that a payload does not fit the form of its hook.
-type PayloadError struct{ Misfits []Misfit }
+type PayloadError struct{ Problems []PayloadProblem }
 
 // Error names the first place.
 func (e *PayloadError) Error() string {
-	m := e.Misfits[0]
+	m := e.Problems[0]
 	text := "what the hook received does not fit: " + strings.TrimSpace(m.Path+" "+m.Message)
-	if more := len(e.Misfits) - 1; more > 0 {
+	if more := len(e.Problems) - 1; more > 0 {
 		text += fmt.Sprintf(" (and %d more)", more)
 	}
 	return text
@@ -105,9 +105,9 @@ func (e Event) Sender() (name, address string) {
 func (r *Rule) Unwrap(e Event) (Event, error) {
 	switch {
 	case e.Code == CodeHook && r.Hook != nil:
-		data, misfits := r.Hook.Form.Read(e.Data["data"])
-		if len(misfits) > 0 {
-			return e, &PayloadError{misfits}
+		data, problems := r.Hook.Form.Read(e.Data["data"])
+		if len(problems) > 0 {
+			return e, &PayloadError{problems}
 		}
 		e.Data, _ = data.(map[string]any)
 	case e.Code == CodeRobot:

@@ -28,8 +28,8 @@ type PayloadField struct {
 	*Payload
 }
 
-// Misfit says what is wrong with a part of a payload. It holds no value.
-type Misfit struct {
+// PayloadProblem says what is wrong with a part of a payload. It holds no value.
+type PayloadProblem struct {
 	// Path leads to the part: client.phone, rows[2].price; "" for the whole.
 	Path    string `json:"path"`
 	Message string `json:"message"`
@@ -38,7 +38,7 @@ type Misfit struct {
 // Limits of what another system sends.
 const (
 	maxPayloadList = 1000
-	maxMisfits     = 20
+	maxProblems     = 20
 )
 
 // Type returns the type that formulas see.
@@ -62,18 +62,18 @@ func (p *Payload) Type() formula.Type {
 
 // Read returns the value that formulas see. Members that the form does not name are left
 // out, and fields that are missing are nil. A number may be text, and a text may be a
-// number, because forms have only texts. The value is only valid without misfits.
-func (p *Payload) Read(v any) (any, []Misfit) {
+// number, because forms have only texts. The value is only valid without problems.
+func (p *Payload) Read(v any) (any, []PayloadProblem) {
 	r := &payloadReader{}
 	out := r.read(p, "", v)
-	return out, r.misfits
+	return out, r.problems
 }
 
-type payloadReader struct{ misfits []Misfit }
+type payloadReader struct{ problems []PayloadProblem }
 
 func (r *payloadReader) wrong(path, format string, args ...any) any {
-	if len(r.misfits) < maxMisfits {
-		r.misfits = append(r.misfits, Misfit{path, fmt.Sprintf(format, args...)})
+	if len(r.problems) < maxProblems {
+		r.problems = append(r.problems, PayloadProblem{path, fmt.Sprintf(format, args...)})
 	}
 	return nil
 }

@@ -45,10 +45,10 @@ type Config struct {
 
 	// Hook returns what proves the requests of other systems to a hook of a portal. ok is
 	// false for an unknown portal or hook. Nil knows none.
-	Hook func(portal, name string) (p Proof, ok bool)
+	Hook func(portal, name string) (p Credentials, ok bool)
 
 	// Robot returns what proves the requests of a portal's robots. Nil knows none.
-	Robot func(portal string) (p Proof, ok bool)
+	Robot func(portal string) (p Credentials, ok bool)
 
 	// Receive stores a proven request of another system or of a robot, and returns nil only
 	// when it is on disk. It returns Unfit or Untaken for one that starts no run. It is
@@ -121,10 +121,10 @@ func New(c Config) http.Handler {
 		c.Log = slog.Default()
 	}
 	if c.Hook == nil {
-		c.Hook = func(string, string) (Proof, bool) { return Proof{}, false }
+		c.Hook = func(string, string) (Credentials, bool) { return Credentials{}, false }
 	}
 	if c.Robot == nil {
-		c.Robot = func(string) (Proof, bool) { return Proof{}, false }
+		c.Robot = func(string) (Credentials, bool) { return Credentials{}, false }
 	}
 	h := &handler{Config: c, admission: admission{most: c.PortalEvents}, large: make(chan struct{}, largeBodies)}
 	r := mux.NewRouter().SkipClean(true) // a redirect would lose the event

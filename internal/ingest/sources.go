@@ -44,8 +44,8 @@ func Untaken(cause error) error {
 func (h *handler) acceptHook(w http.ResponseWriter, r *http.Request) (got accepted, err error) {
 	vars := mux.Vars(r)
 	return h.acceptRequest(w, r, Request{Hook: vars["hook"]}, func(body []byte) bool {
-		proof, known := h.Hook(vars["portal"], vars["hook"])
-		return proof.proves(r, vars["secret"], body, time.Now()) && known
+		credentials, known := h.Hook(vars["portal"], vars["hook"])
+		return credentials.proves(r, vars["secret"], body, time.Now()) && known
 	})
 }
 
@@ -54,8 +54,8 @@ func (h *handler) acceptHook(w http.ResponseWriter, r *http.Request) (got accept
 func (h *handler) acceptRobot(w http.ResponseWriter, r *http.Request) (got accepted, err error) {
 	vars := mux.Vars(r)
 	return h.acceptRequest(w, r, Request{Robot: vars["robot"]}, func([]byte) bool {
-		proof, known := h.Robot(vars["portal"])
-		return proof.proves(r, vars["secret"], nil, time.Time{}) && known
+		credentials, known := h.Robot(vars["portal"])
+		return credentials.proves(r, vars["secret"], nil, time.Time{}) && known
 	})
 }
 

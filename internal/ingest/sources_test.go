@@ -23,8 +23,8 @@ import (
 
 const hookSecret = "k7f3hook-secret-of-a-shop"
 
-// proofs are the hooks of the portal acme, by their names.
-var proofs = map[string]ingest.Proof{
+// credentialsOf are the hooks of the portal acme, by their names.
+var credentialsOf = map[string]ingest.Credentials{
 	"shop":   {By: ingest.ByHeader, Header: "X-Shop-Token", Secret: hookSecret},
 	"path":   {By: ingest.ByPath, Secret: hookSecret},
 	"basic":  {By: ingest.ByBasic, Secret: "shop:" + hookSecret},
@@ -40,12 +40,12 @@ func sources(receive func(r ingest.Request) error) (h http.Handler, got *[]inges
 		Portal: portals,
 		Push:   func(context.Context, string, bitrix.Event) error { return errors.New("no event is expected") },
 		Lost:   func(string) { *lost++ },
-		Hook: func(portal, name string) (ingest.Proof, bool) {
-			p, ok := proofs[name]
+		Hook: func(portal, name string) (ingest.Credentials, bool) {
+			p, ok := credentialsOf[name]
 			return p, ok && portal == "acme"
 		},
-		Robot: func(portal string) (ingest.Proof, bool) {
-			return ingest.Proof{By: ingest.ByPath, Secret: hookSecret}, portal == "acme"
+		Robot: func(portal string) (ingest.Credentials, bool) {
+			return ingest.Credentials{By: ingest.ByPath, Secret: hookSecret}, portal == "acme"
 		},
 		Receive: func(_ context.Context, _ string, r ingest.Request) error {
 			if receive != nil {

@@ -99,10 +99,10 @@ type Portal struct {
 	// sends it with the installation.
 	Token bitrix.Secret
 	// Hooks is what proves the requests of other systems, by the names of hooks.
-	Hooks map[string]ingest.Proof
+	Hooks map[string]ingest.Credentials
 	// Robots is what proves the requests of robots and business processes. The zero value
 	// refuses all.
-	Robots ingest.Proof
+	Robots ingest.Credentials
 	// Plan sets the rate limit of the portal.
 	Plan bitrix.Plan
 	// Encoding is the character encoding of the portal.

@@ -69,22 +69,22 @@ func (h *hookFiles) NodeSchema() yamlfile.Schema {
 }
 
 // hooks reads what proves the requests of other systems.
-func (r *reader) hooks(p namedPortal) map[string]ingest.Proof {
+func (r *reader) hooks(p namedPortal) map[string]ingest.Credentials {
 	if len(p.Hooks.all) == 0 {
 		return nil
 	}
-	out := map[string]ingest.Proof{}
+	out := map[string]ingest.Credentials{}
 	for _, h := range p.Hooks.all {
-		if proof, ok := r.hook(h); ok {
-			out[h.name] = proof
+		if credentials, ok := r.hook(h); ok {
+			out[h.name] = credentials
 		}
 	}
 	return out
 }
 
-func (r *reader) hook(h namedHook) (ingest.Proof, bool) {
+func (r *reader) hook(h namedHook) (ingest.Credentials, bool) {
 	owner := "hook " + h.name
-	proof := ingest.Proof{By: ingest.ByHeader, Header: "X-Hook-Secret"}
+	credentials := ingest.Credentials{By: ingest.ByHeader, Header: "X-Hook-Secret"}
 	ok := !h.By.bad && !h.Stamp.bad
 	if !hookName.MatchString(h.name) {
 		r.errorf(h.pos, "invalid-value", "the name %q of a hook cannot be part of an address", h.name).Hint = "write small letters, digits, - and _"
@@ -98,9 +98,9 @@ func (r *reader) hook(h namedHook) (ingest.Proof, bool) {
 		}
 		switch {
 		case (way == ingest.ByPath || way == ingest.ByBasic) && len(words) == 1:
-			proof = ingest.Proof{By: way}
+			credentials = ingest.Credentials{By: way}
 		case (way == ingest.ByHeader || way == ingest.ByHMAC) && len(words) == 2 && headerName.MatchString(words[1]):
-			proof = ingest.Proof{By: way, Header: http.CanonicalHeaderKey(words[1])}
+			credentials = ingest.Credentials{By: way, Header: http.CanonicalHeaderKey(words[1])}
 		default:
 			r.errorf(h.By.pos, "invalid-value", "by %q is unknown", h.By.text).Hint = "write path, basic, header NAME or hmac-sha256 NAME"
 			ok = false
@@ -109,34 +109,34 @@ func (r *reader) hook(h namedHook) (ingest.Proof, bool) {
 	if h.Stamp.set() {
 		name, isHeader := strings.CutPrefix(h.Stamp.text, "header ")
 		switch {
-		case proof.By != ingest.ByHMAC:
+		case credentials.By != ingest.ByHMAC:
 			r.errorf(h.Stamp.pos, "invalid-value", "stamp is signed with the body, so it needs by: hmac-sha256 NAME").Hint = "remove stamp"
 			ok = false
 		case !isHeader || !headerName.MatchString(name):
 			r.errorf(h.Stamp.pos, "invalid-value", "stamp %q is unknown", h.Stamp.text).Hint = "stamp: header X-Time"
 			ok = false
 		}
-		proof.Stamp = http.CanonicalHeaderKey(name)
+		credentials.Stamp = http.CanonicalHeaderKey(name)
 	}
-	secret, found := r.hookSecret(owner, h.pos, h.Secret, h.SecretFile, proof.By == ingest.ByPath)
-	if user, _, pair := strings.Cut(secret.Reveal(), ":"); found && proof.By == ingest.ByBasic && (!pair || user == "") {
+	secret, found := r.hookSecret(owner, h.pos, h.Secret, h.SecretFile, credentials.By == ingest.ByPath)
+	if user, _, pair := strings.Cut(secret.Reveal(), ":"); found && credentials.By == ingest.ByBasic && (!pair || user == "") {
 		r.errorf(firstSet(h.Secret, h.SecretFile).pos, "invalid-value", "the secret of %s is no USER:PASSWORD", owner)
 		found = false
 	}
-	proof.Secret = secret
-	return proof, ok && found
+	credentials.Secret = secret
+	return credentials, ok && found
 }
 
 // robots reads the secret of the addresses that robots call.
-func (r *reader) robots(p namedPortal) ingest.Proof {
+func (r *reader) robots(p namedPortal) ingest.Credentials {
 	if p.Robots.pos.Line == 0 {
-		return ingest.Proof{}
+		return ingest.Credentials{}
 	}
 	secret, ok := r.hookSecret("robots of portal "+p.name, p.Robots.pos, p.Robots.Secret, p.Robots.SecretFile, true)
 	if !ok {
-		return ingest.Proof{}
+		return ingest.Credentials{}
 	}
-	return ingest.Proof{By: ingest.ByPath, Secret: secret}
+	return ingest.Credentials{By: ingest.ByPath, Secret: secret}
 }
 
 // hookSecret reads a secret that proves requests. inPath says that it is a part of an

@@ -40,7 +40,7 @@ func (in *intake) handler() http.Handler {
 	r.Handle("/healthz", ingest.Ready(in.queue.Ping, in.log)).Methods(http.MethodGet, http.MethodHead)
 	r.PathPrefix("/").Handler(ingest.New(ingest.Config{
 		Portal: in.digest, Push: in.receive, Lost: in.downtime.eventLost, Install: in.install,
-		Hook: in.hookProof, Robot: in.robotProof, Receive: in.receiveRequest, MaxBody: in.limits.MaxBody, PortalEvents: in.limits.PortalEvents,
+		Hook: in.hookCredentials, Robot: in.robotCredentials, Receive: in.receiveRequest, MaxBody: in.limits.MaxBody, PortalEvents: in.limits.PortalEvents,
 		Log: in.log, Form: in.form, Dump: in.dump.Event, Done: in.metrics.event,
 	}))
 	return r

@@ -21,21 +21,21 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
-// hookProof returns what proves the requests to a hook of a portal.
-func (in *intake) hookProof(portal, name string) (ingest.Proof, bool) {
+// hookCredentials returns what proves the requests to a hook of a portal.
+func (in *intake) hookCredentials(portal, name string) (ingest.Credentials, bool) {
 	p := in.portals.get(portal)
 	if p == nil {
-		return ingest.Proof{}, false
+		return ingest.Credentials{}, false
 	}
-	proof, ok := p.hooks[name]
-	return proof, ok
+	credentials, ok := p.hooks[name]
+	return credentials, ok
 }
 
-// robotProof returns what proves the requests of a portal's robots.
-func (in *intake) robotProof(portal string) (ingest.Proof, bool) {
+// robotCredentials returns what proves the requests of a portal's robots.
+func (in *intake) robotCredentials(portal string) (ingest.Credentials, bool) {
 	p := in.portals.get(portal)
 	if p == nil {
-		return ingest.Proof{}, false
+		return ingest.Credentials{}, false
 	}
 	return p.robots, true
 }
@@ -52,9 +52,9 @@ func (in *intake) receiveRequest(ctx context.Context, portal string, r ingest.Re
 // receiveHook stores a request of another system. It is checked before, so that the sender
 // gets the findings.
 func (in *intake) receiveHook(ctx context.Context, portal string, r ingest.Request) error {
-	data, misfits := payloadOf(r)
-	if len(misfits) > 0 {
-		return in.refuse(ctx, portal, r, misfits)
+	data, problems := payloadOf(r)
+	if len(problems) > 0 {
+		return in.refuse(ctx, portal, r, problems)
 	}
 	e := engine.HookEvent(r.Hook, requestID(), data)
 	gen := in.rules.Current()
@@ -69,20 +69,20 @@ func (in *intake) receiveHook(ctx context.Context, portal string, r ingest.Reque
 			_, err = rule.HookEntity(portal, e, inputs)
 		}
 		if err != nil {
-			return in.refuse(ctx, portal, r, misfitsOf(err))
+			return in.refuse(ctx, portal, r, problemsOf(err))
 		}
 		e.Data["data"] = read.Data
 	}
 	return in.storeOwn(ctx, portal, e, nil)
 }
 
-// misfitsOf are the findings of an error of Rule.HookEntity.
-func misfitsOf(err error) []engine.Misfit {
+// problemsOf are the findings of an error of Rule.HookEntity.
+func problemsOf(err error) []engine.PayloadProblem {
 	var payload *engine.PayloadError
 	if errors.As(err, &payload) {
-		return payload.Misfits
+		return payload.Problems
 	}
-	return []engine.Misfit{{Message: err.Error()}}
+	return []engine.PayloadProblem{{Message: err.Error()}}
 }
 
 // receiveRobot stores the call of a robot or of a business process. The portal does not
@@ -90,14 +90,14 @@ func misfitsOf(err error) []engine.Misfit {
 func (in *intake) receiveRobot(ctx context.Context, portal string, r ingest.Request) error {
 	call, err := bitrix.ParseRobot(r.ContentType, r.Body)
 	if err != nil {
-		return in.refuse(ctx, portal, r, []engine.Misfit{{Path: "document_id", Message: err.Error()}})
+		return in.refuse(ctx, portal, r, []engine.PayloadProblem{{Path: "document_id", Message: err.Error()}})
 	}
 	typeID := call.TypeID
 	if owner, ok := schemas.LookupOwner(call.Kind); ok {
 		typeID = owner.ID
 	}
 	if typeID == 0 {
-		return in.refuse(ctx, portal, r, []engine.Misfit{{Path: "document_id", Message: fmt.Sprintf("names an entity of the unknown kind %.60q", call.Kind)}})
+		return in.refuse(ctx, portal, r, []engine.PayloadProblem{{Path: "document_id", Message: fmt.Sprintf("names an entity of the unknown kind %.60q", call.Kind)}})
 	}
 	query := map[string]string{}
 	for name, values := range r.Query {
@@ -109,7 +109,7 @@ func (in *intake) receiveRobot(ctx context.Context, portal string, r ingest.Requ
 	e := engine.RobotEvent(r.Robot, typeID, call.ID, query)
 	gen := in.rules.Current()
 	if len(gen.Route(portal, e)) == 0 && len(gen.Missing(portal)) == 0 {
-		return in.refuse(ctx, portal, r, []engine.Misfit{{
+		return in.refuse(ctx, portal, r, []engine.PayloadProblem{{
 			Path: "document_id", Message: fmt.Sprintf("no rule takes the robot %.64s for %s", r.Robot, engine.TypeWord(typeID)),
 		}})
 	}
@@ -143,9 +143,9 @@ func (in *intake) storeOwn(ctx context.Context, portal string, e engine.Event, f
 const mostRefused = 16 << 10
 
 // refuse keeps a request that starts no run, with the findings, and returns the answer.
-func (in *intake) refuse(ctx context.Context, portal string, r ingest.Request, misfits []engine.Misfit) error {
+func (in *intake) refuse(ctx context.Context, portal string, r ingest.Request, problems []engine.PayloadProblem) error {
 	body := strings.ToValidUTF8(string(r.Body[:min(len(r.Body), mostRefused)]), "\uFFFD")
-	kept := map[string]any{"findings": misfits, "body": body}
+	kept := map[string]any{"findings": problems, "body": body}
 	if r.Robot != "" {
 		kept["robot"] = r.Robot
 	} else {
@@ -158,11 +158,11 @@ func (in *intake) refuse(ctx context.Context, portal string, r ingest.Request, m
 	if err := in.queue.Push(ctx, queue.Event{Portal: portal, Code: engine.CodeRefused, Data: data, Sent: time.Now()}, nil); err != nil {
 		return err
 	}
-	answer, err := json.Marshal(misfits)
+	answer, err := json.Marshal(problems)
 	if err != nil {
 		return err
 	}
-	return ingest.Unfit(answer, &engine.PayloadError{Misfits: misfits})
+	return ingest.Unfit(answer, &engine.PayloadError{Problems: problems})
 }
 
 func requestID() string {
@@ -175,9 +175,9 @@ func requestID() string {
 var formLimits = php.Limits{Values: 5000, Depth: 16, KeyBytes: 512}
 
 // payloadOf reads JSON or a form.
-func payloadOf(r ingest.Request) (any, []engine.Misfit) {
-	wrong := func(format string, args ...any) (any, []engine.Misfit) {
-		return nil, []engine.Misfit{{Message: fmt.Sprintf(format, args...)}}
+func payloadOf(r ingest.Request) (any, []engine.PayloadProblem) {
+	wrong := func(format string, args ...any) (any, []engine.PayloadProblem) {
+		return nil, []engine.PayloadProblem{{Message: fmt.Sprintf(format, args...)}}
 	}
 	if !utf8.Valid(r.Body) {
 		return wrong("the body is not UTF-8")
@@ -202,13 +202,13 @@ func payloadOf(r ingest.Request) (any, []engine.Misfit) {
 	return wrong("the content type is %.60q, want JSON or a form", media)
 }
 
-func decoded(text []byte) (any, []engine.Misfit) {
+func decoded(text []byte) (any, []engine.PayloadProblem) {
 	if deep(text) {
-		return nil, []engine.Misfit{{Message: "the values are nested too deep"}}
+		return nil, []engine.PayloadProblem{{Message: "the values are nested too deep"}}
 	}
 	v, err := formula.FromJSON(text)
 	if err != nil {
-		return nil, []engine.Misfit{{Message: err.Error()}}
+		return nil, []engine.PayloadProblem{{Message: err.Error()}}
 	}
 	return v, nil
 }

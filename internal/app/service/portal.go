@@ -37,8 +37,8 @@ type Portal struct {
 	language datetime.Language
 	calendar *run.Calendar
 	token    bitrix.Secret
-	hooks    map[string]ingest.Proof // what proves the requests of other systems
-	robots   ingest.Proof
+	hooks    map[string]ingest.Credentials // what proves the requests of other systems
+	robots   ingest.Credentials
 	// encoding of the portal's events
 	encoding bitrix.Encoding
 	app      *application // nil for a webhook

@@ -59,12 +59,12 @@ func newSending(t *testing.T, o apptest.Options) sending {
 		o.Rules = fstest.MapFS{"sources.yaml": {Data: []byte(sourceRules)}}
 	}
 	o.Configure = func(c *config.Config) {
-		c.Portals[0].Hooks = map[string]ingest.Proof{
+		c.Portals[0].Hooks = map[string]ingest.Credentials{
 			"shop":   {By: ingest.ByHMAC, Header: "X-Signature", Secret: sourceSecret},
 			"calls":  {By: ingest.ByPath, Secret: sourceSecret},
 			"nobody": {By: ingest.ByPath, Secret: sourceSecret},
 		}
-		c.Portals[0].Robots = ingest.Proof{By: ingest.ByPath, Secret: sourceSecret}
+		c.Portals[0].Robots = ingest.Credentials{By: ingest.ByPath, Secret: sourceSecret}
 	}
 	return sending{newHarness(t, o)}
 }

@@ -27,8 +27,8 @@ const (
 // MaxAge is how much the time of a signed request may differ from ours.
 const MaxAge = 5 * time.Minute
 
-// Proof recognises the requests of another system. The zero value recognises none.
-type Proof struct {
+// Credentials recognises the requests of another system. The zero value recognises none.
+type Credentials struct {
 	By     By
 	Header string // of ByHeader and ByHMAC
 	Secret bitrix.Secret
@@ -39,31 +39,31 @@ type Proof struct {
 
 // proves reports whether a request has the secret. last is the part of the path after the
 // name of the hook. It compares in constant time.
-func (p Proof) proves(r *http.Request, last string, body []byte, now time.Time) bool {
-	secret := DigestOf(p.Secret)
-	switch p.By {
+func (c Credentials) proves(r *http.Request, last string, body []byte, now time.Time) bool {
+	secret := DigestOf(c.Secret)
+	switch c.By {
 	case ByPath:
 		return secret.proves(bitrix.Secret(last))
 	case ByHeader:
-		value, ok := oneHeader(r, p.Header)
+		value, ok := oneHeader(r, c.Header)
 		return ok && secret.proves(bitrix.Secret(value))
 	case ByBasic:
 		user, password, ok := r.BasicAuth()
 		return ok && secret.proves(bitrix.Secret(user+":"+password))
 	case ByHMAC:
-		return p.Secret != "" && p.signed(r, body, now)
+		return c.Secret != "" && c.signed(r, body, now)
 	}
 	return false
 }
 
-func (p Proof) signed(r *http.Request, body []byte, now time.Time) bool {
-	value, ok := oneHeader(r, p.Header)
+func (c Credentials) signed(r *http.Request, body []byte, now time.Time) bool {
+	value, ok := oneHeader(r, c.Header)
 	if !ok {
 		return false
 	}
-	mac := hmac.New(sha256.New, []byte(p.Secret.Reveal()))
-	if p.Stamp != "" {
-		stamp, ok := oneHeader(r, p.Stamp)
+	mac := hmac.New(sha256.New, []byte(c.Secret.Reveal()))
+	if c.Stamp != "" {
+		stamp, ok := oneHeader(r, c.Stamp)
 		seconds, err := strconv.ParseInt(stamp, 10, 64)
 		if !ok || err != nil || seconds < 0 || seconds > 1<<40 || now.Sub(time.Unix(seconds, 0)).Abs() > MaxAge {
 			return false
