@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/private"
 	"github.com/b24rules/b24rules/engine/run"
 )
 
@@ -83,7 +83,7 @@ func TestPrivateAddressesAreRefused(t *testing.T) {
 			named(s, tt.host)
 			x := posting(t, s, "")
 			var err error
-			if x.private, err = engine.ParsePrivateHosts(tt.allowed); err != nil {
+			if x.private, err = private.ParseHosts(tt.allowed); err != nil {
 				t.Fatal(err)
 			}
 			_, err = x.post(x.memory)
@@ -116,7 +116,7 @@ func TestRedirectsStayRefused(t *testing.T) {
 	s.URL = strings.Replace(s.URL, "127.0.0.1", "stock.example.com", 1)
 	x := posting(t, s, "")
 	var err error
-	if x.private, err = engine.ParsePrivateHosts([]string{"stock.example.com"}); err != nil {
+	if x.private, err = private.ParseHosts([]string{"stock.example.com"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := x.post(x.memory); err == nil || len(inside.got()) != 0 {

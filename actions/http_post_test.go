@@ -16,6 +16,7 @@ import (
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/history"
+	"github.com/b24rules/b24rules/engine/private"
 	"github.com/b24rules/b24rules/engine/run"
 )
 
@@ -92,7 +93,7 @@ rules:
 	}
 	x.perform("rest", `crm.deal.add {"fields":{"TITLE":"Roof"}}`)
 	var err error
-	if x.private, err = engine.ParsePrivateHosts([]string{"127.0.0.0/8"}); err != nil {
+	if x.private, err = private.ParseHosts([]string{"127.0.0.0/8"}); err != nil {
 		t.Fatal(err)
 	}
 	return x

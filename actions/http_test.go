@@ -12,6 +12,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/engine/history"
+	"github.com/b24rules/b24rules/engine/private"
 	"github.com/b24rules/b24rules/engine/run"
 )
 
@@ -38,7 +39,7 @@ rules:
 	}
 	x.perform("rest", `crm.deal.add {"fields":{"TITLE":"a/../b?&"}}`)
 	var err error
-	if x.private, err = engine.ParsePrivateHosts([]string{"127.0.0.0/8"}); err != nil {
+	if x.private, err = private.ParseHosts([]string{"127.0.0.0/8"}); err != nil {
 		t.Fatal(err)
 	}
 	return x
@@ -144,7 +145,7 @@ rules:
 		if allowed {
 			hosts = []string{"127.0.0.0/8"}
 		}
-		private, err := engine.ParsePrivateHosts(hosts)
+		reach, err := private.ParseHosts(hosts)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +155,7 @@ rules:
 		}
 		trace, err := run.Run{
 			Portal: "test", Client: x.client, Entity: engine.Entity{Kind: "deal", TypeID: 2, ID: "1"}, Count: 1, Attempt: 1,
-			Inputs: inputs, Memory: &run.LocalMemory{}, ID: "12", Private: private,
+			Inputs: inputs, Memory: &run.LocalMemory{}, ID: "12", Private: reach,
 		}.Do(t.Context(), x.rules.Rules[0])
 		if (err == nil) != allowed {
 			t.Fatal(err)

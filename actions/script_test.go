@@ -27,6 +27,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/engine/private"
 	"github.com/b24rules/b24rules/engine/run"
 )
 
@@ -79,7 +80,7 @@ type script struct {
 	given                                      map[string]string // inputs
 	memory                                     *run.LocalMemory
 	numbers                                    run.LocalNumbers
-	private                                    *engine.PrivateHosts
+	private                                    *private.Hosts
 }
 
 func runScript(t *testing.T, file string) {

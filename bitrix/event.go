@@ -64,7 +64,7 @@ func noEvent(form *php.Array) error {
 		return errors.New("the form has no event")
 	}
 	parts, _ := document.(*php.Array)
-	return fmt.Errorf("the form has no event: a robot or a business process sent it, for the document %.60q, and robots have an address of their own: /hooks/PORTAL/robot/CODE/SECRET (docs/portal.md, Robots and business processes)", lastPart(parts))
+	return fmt.Errorf("the form has no event: a robot or a business process sent it, for the document %.60q, and robots have another address: /hooks/PORTAL/robot/CODE/SECRET (docs/portal.md, Robots and business processes)", lastPart(parts))
 }
 
 // ParseEvent reads the body of an event: a form in PHP's bracket notation. An

@@ -12,13 +12,14 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/payload"
 	"github.com/b24rules/b24rules/schemas"
 )
 
 // Codes of the stored requests of others than the portal's events. A portal cannot send
 // an event with such a code.
 const (
-	// OwnCode begins the codes of what the program itself stores as events.
+	// OwnCode is the start of the codes of what the program itself stores as events.
 	OwnCode = "B24RULES."
 	// CodeHook is the code of what another system has sent to a hook, CodeRefused of what
 	// did not fit, and CodeRobot of what a robot or a business process has sent.
@@ -38,7 +39,7 @@ type Hook struct {
 	// Name is the last part of its address: /hooks/PORTAL/in/NAME.
 	Name string
 	// Form is what event.data has: a record.
-	Form *Payload
+	Form *payload.Form
 	// Key says what the runs are for: of payloads with one key the latest wins. Nil makes
 	// a run of each payload.
 	Key *Value
@@ -54,19 +55,6 @@ type Robot struct {
 	Types []int
 
 	Node *yaml.Node
-}
-
-// PayloadError says that a payload does not fit the form of its hook.
-type PayloadError struct{ Problems []PayloadProblem }
-
-// Error names the first place.
-func (e *PayloadError) Error() string {
-	m := e.Problems[0]
-	text := "what the hook received does not fit: " + strings.TrimSpace(m.Path+" "+m.Message)
-	if more := len(e.Problems) - 1; more > 0 {
-		text += fmt.Sprintf(" (and %d more)", more)
-	}
-	return text
 }
 
 // HookEvent returns the event of a payload. id tells it from others of the hook.
@@ -101,13 +89,13 @@ func (e Event) Sender() (name, address string) {
 }
 
 // Unwrap returns the event as the formulas of the rule see it. The error is a
-// *PayloadError.
+// *payload.Error.
 func (r *Rule) Unwrap(e Event) (Event, error) {
 	switch {
 	case e.Code == CodeHook && r.Hook != nil:
 		data, problems := r.Hook.Form.Read(e.Data["data"])
 		if len(problems) > 0 {
-			return e, &PayloadError{problems}
+			return e, &payload.Error{Problems: problems}
 		}
 		e.Data, _ = data.(map[string]any)
 	case e.Code == CodeRobot:
@@ -122,7 +110,7 @@ func (r *Rule) Unwrap(e Event) (Event, error) {
 	return e, nil
 }
 
-// HookEntity returns what the run of a payload is for. The error is a *PayloadError, or
+// HookEntity returns what the run of a payload is for. The error is a *payload.Error, or
 // says why there is no key.
 func (r *Rule) HookEntity(portal string, e Event, inputs map[string]any) (Entity, error) {
 	name, _ := e.Data["hook"].(string)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/engine/private"
+
 	"github.com/b24rules/b24rules/bitrix"
 )
 
@@ -33,7 +35,7 @@ type Request struct {
 	// secrets.
 	Params map[string]any
 	// Private are the private hosts that the request may reach. Call.Send sets it.
-	Private *PrivateHosts
+	Private *private.Hosts
 }
 
 // Reads reports whether the request changes nothing in the other system, so that it may

@@ -8,6 +8,7 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/private"
 )
 
 // checkURL reports an address whose host data of the portal may decide, and warns of a
@@ -35,7 +36,7 @@ func (c *stepCompiler) checkURL(v *engine.Value) {
 		x, _ := v.Const()
 		start, _ = x.(string)
 	}
-	if host := hostOf(start); engine.IsPrivateHost(host) {
+	if host := hostOf(start); private.IsHost(host) {
 		c.Warnf(v.Node, "private-address", "%s is this machine or in a private network, and b24rules refuses such addresses unless the configuration allows them", host).
 			Hintf("private_hosts: [%s] in the configuration", host)
 	}

@@ -7,16 +7,20 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/payload"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 	"github.com/b24rules/b24rules/schemas"
 )
 
+// sourceCompiler compiles the hooks and robots of a rule.
+type sourceCompiler struct{ *ruleCompiler }
+
 // readHook reads {hook: shop, fields: {…}, key: =…}. The key is compiled when the names of
 // the rule are known.
-func (c *ruleCompiler) readHook(r *engine.Rule, n *yaml.Node, m yamlfile.Mapping) {
+func (c *sourceCompiler) readHook(r *engine.Rule, n *yaml.Node, m yamlfile.Mapping) {
 	c.keys(m, diag.Phrasef("a hook"), keyNames(hookKeys)...)
-	h := &engine.Hook{Node: n, Form: &engine.Payload{Kind: formula.Record, Required: true}}
+	h := &engine.Hook{Node: n, Form: &payload.Form{Kind: formula.Record, Required: true}}
 	if e, ok := m.Get("hook"); ok {
 		h.Name = c.sourceName(e.Value, "hook")
 	}
@@ -25,7 +29,7 @@ func (c *ruleCompiler) readHook(r *engine.Rule, n *yaml.Node, m yamlfile.Mapping
 		c.Errorf(n, "missing-key", "the hook does not say what it receives").Hint = "fields: {order: {type: string, required: true}, sum: number}"
 		return
 	}
-	h.Form.Fields = c.payloadFields(e.Value)
+	h.Form.Fields = c.formFields(e.Value)
 	if r.Hook != nil {
 		c.Errorf(n, "invalid-value", "a rule takes one hook, and this is the second").Hint = "write another rule for it"
 		return
@@ -34,7 +38,7 @@ func (c *ruleCompiler) readHook(r *engine.Rule, n *yaml.Node, m yamlfile.Mapping
 }
 
 // hookAlone reports what cannot stand next to a hook.
-func (c *ruleCompiler) hookAlone(r *engine.Rule, m yamlfile.Mapping) {
+func (c *sourceCompiler) hookAlone(r *engine.Rule, m yamlfile.Mapping) {
 	if r.Hook == nil {
 		return
 	}
@@ -50,7 +54,7 @@ func (c *ruleCompiler) hookAlone(r *engine.Rule, m yamlfile.Mapping) {
 
 // hookKey compiles the key of the rule's hook. Payloads without a key need not wait for
 // others.
-func (c *ruleCompiler) hookKey(r *engine.Rule, m yamlfile.Mapping) {
+func (c *sourceCompiler) hookKey(r *engine.Rule, m yamlfile.Mapping) {
 	if r.Hook == nil {
 		return
 	}
@@ -73,7 +77,7 @@ func (c *ruleCompiler) hookKey(r *engine.Rule, m yamlfile.Mapping) {
 }
 
 // sourceName reads the name of a hook or the code of a robot: a part of an address.
-func (c *ruleCompiler) sourceName(n *yaml.Node, what string) string {
+func (c *sourceCompiler) sourceName(n *yaml.Node, what string) string {
 	name := c.text(n, what)
 	if !ruleID(name) {
 		c.Errorf(n, "bad-name", "%q cannot be a part of an address", name).Hint = ruleIDHint
@@ -81,15 +85,15 @@ func (c *ruleCompiler) sourceName(n *yaml.Node, what string) string {
 	return name
 }
 
-// payloadTypes are the words for types of fields.
-var payloadTypes = map[string]formula.Kind{
+// formTypes are the words for types of fields.
+var formTypes = map[string]formula.Kind{
 	"string": formula.String, "number": formula.Number, "integer": formula.Int, "boolean": formula.Bool, "any": formula.Any,
 }
 
-// payloadWords are the keys of payloadTypes in the order of texts.
-var payloadWords = []string{"string", "number", "integer", "boolean", "any"}
+// formWords are the keys of formTypes in the order of texts.
+var formWords = []string{"string", "number", "integer", "boolean", "any"}
 
-func (c *ruleCompiler) payloadFields(n *yaml.Node) []engine.PayloadField {
+func (c *sourceCompiler) formFields(n *yaml.Node) []payload.Field {
 	if !c.wantMapping(n, diag.Phrasef("fields takes names and types"), "fields: {order: {type: string, required: true}, sum: number}") {
 		return nil
 	}
@@ -97,58 +101,58 @@ func (c *ruleCompiler) payloadFields(n *yaml.Node) []engine.PayloadField {
 	if !ok {
 		return nil
 	}
-	var out []engine.PayloadField
+	var out []payload.Field
 	for _, e := range m.Entries {
-		if p := c.payload(e.Value); p != nil {
-			out = append(out, engine.PayloadField{Name: e.Name, Payload: p})
+		if p := c.form(e.Value); p != nil {
+			out = append(out, payload.Field{Name: e.Name, Form: p})
 		}
 	}
 	return out
 }
 
-// payload reads the type of a field: a word, {type: word, required: true}, a mapping of
+// form reads the type of a field: a word, {type: word, required: true}, a mapping of
 // fields, or a list with the type of its elements.
-func (c *ruleCompiler) payload(n *yaml.Node) *engine.Payload {
+func (c *sourceCompiler) form(n *yaml.Node) *payload.Form {
 	n = yamlfile.Resolve(n)
 	switch n.Kind {
 	case yaml.ScalarNode:
-		kind, ok := payloadTypes[n.Value]
+		kind, ok := formTypes[n.Value]
 		if !ok {
-			suggest(c.Errorf(n, "invalid-value", "the type %q is unknown", n.Value), n.Value, payloadWords)
+			suggest(c.Errorf(n, "invalid-value", "the type %q is unknown", n.Value), n.Value, formWords)
 			return nil
 		}
-		return &engine.Payload{Kind: kind}
+		return &payload.Form{Kind: kind}
 	case yaml.SequenceNode:
 		if len(n.Content) != 1 {
 			c.Errorf(n, "invalid-value", "a list has one type for all elements").Hint = "[{name: string, price: number}]"
 			return nil
 		}
-		of := c.payload(n.Content[0])
+		of := c.form(n.Content[0])
 		if of == nil {
 			return nil
 		}
 		of.Required = true // null is no element
-		return &engine.Payload{Kind: formula.List, Element: of}
+		return &payload.Form{Kind: formula.List, Element: of}
 	}
 	m, ok := c.mapping(n)
 	if !ok {
 		return nil
 	}
 	if typ, isForm := m.Get("type"); isForm && !slices.ContainsFunc(m.Entries, func(e yamlfile.Entry) bool { return e.Name != "type" && e.Name != "required" }) {
-		p := c.payload(typ.Value)
+		p := c.form(typ.Value)
 		if e, given := m.Get("required"); given && p != nil {
 			c.list = append(c.list, yamlfile.Decode(c.file, e.Value, &p.Required)...)
 		}
 		return p
 	}
-	fields := c.payloadFields(n)
-	p := &engine.Payload{Kind: formula.Record, Fields: fields}
-	p.Required = slices.ContainsFunc(fields, func(f engine.PayloadField) bool { return f.Required })
+	fields := c.formFields(n)
+	p := &payload.Form{Kind: formula.Record, Fields: fields}
+	p.Required = slices.ContainsFunc(fields, func(f payload.Field) bool { return f.Required })
 	return p
 }
 
 // readRobot reads {robot: recount, entities: [deal, {entityTypeId: 1072}]}.
-func (c *ruleCompiler) readRobot(r *engine.Rule, n *yaml.Node, m yamlfile.Mapping) {
+func (c *sourceCompiler) readRobot(r *engine.Rule, n *yaml.Node, m yamlfile.Mapping) {
 	c.keys(m, diag.Phrasef("a robot"), keyNames(robotKeys)...)
 	b := engine.Robot{Node: n}
 	if e, ok := m.Get("robot"); ok {
@@ -196,7 +200,7 @@ func robotData(r *engine.Rule) formula.Type {
 }
 
 // checkEntityOfRobots reports a formula for the entity next to robots, which name it.
-func (c *ruleCompiler) checkEntityOfRobots(r *engine.Rule, m yamlfile.Mapping) {
+func (c *sourceCompiler) checkEntityOfRobots(r *engine.Rule, m yamlfile.Mapping) {
 	if e, ok := m.Get("entity"); ok && len(r.Robots) > 0 {
 		c.Errorf(e.Key, "invalid-value", "a robot names its entity, so a rule with a robot has no entity").Hint = "write another rule"
 	}

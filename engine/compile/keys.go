@@ -124,7 +124,7 @@ var scheduleKeys = []Key{
 var hookKeys = []Key{
 	{Name: "hook", Doc: "the name of the hook, which is the last part of its address. Another system posts JSON or a form to `/hooks/PORTAL/in/NAME`; the configuration of the portal has its secret", Example: "shop", Takes: takesRuleID},
 	{
-		Name: "fields", Doc: "what `event.data` has: names and types (`string`, `number`, `integer`, `boolean`, `any`). `{type: string, required: true}` refuses a request without the field, a mapping is a record, and a list with one type is a list. Other members are left out",
+		Name: "fields", Doc: "what `event.data` has: names and types (`string`, `number`, `integer`, `boolean`, `any`). `{type: string, required: true}` refuses a request without the field, a mapping is a record, and a list with one type is a list. Other members are omitted",
 		Example: "{order: {type: string, required: true}, client: {name: string}, rows: [{sum: number}]}", Takes: yamlfile.Schema{"type": "object"},
 	},
 	{

@@ -56,11 +56,12 @@ func (c *ruleCompiler) readRule(e yamlfile.Entry, vars formula.Type) *engine.Rul
 	} else if len(r.Schedules) > 0 && len(r.Triggers)+len(r.Robots) == 0 {
 		r.AboutKind = &engine.About{Portal: true}
 	}
-	c.hookAlone(r, m)
-	c.checkEntityOfRobots(r, m)
+	sources := &sourceCompiler{c}
+	sources.hookAlone(r, m)
+	sources.checkEntityOfRobots(r, m)
 	k := c.ruleNames(r, vars)
-	c.scheduleFilters(r)
-	c.hookKey(r, m)
+	sources.scheduleFilters(r)
+	sources.hookKey(r, m)
 	if w, ok := m.Get("entity"); ok {
 		r.Entity = c.readEntity(w.Value, before(k.env(nil), r))
 	}
@@ -230,11 +231,11 @@ func (c *ruleCompiler) readSource(r *engine.Rule, n *yaml.Node, m yamlfile.Mappi
 		return true
 	}
 	if _, ok := m.Get("hook"); ok {
-		c.readHook(r, n, m)
+		(&sourceCompiler{c}).readHook(r, n, m)
 		return true
 	}
 	if _, ok := m.Get("robot"); ok {
-		c.readRobot(r, n, m)
+		(&sourceCompiler{c}).readRobot(r, n, m)
 		return true
 	}
 	return false

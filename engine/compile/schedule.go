@@ -45,7 +45,7 @@ func (c *ruleCompiler) readSchedule(r *engine.Rule, n *yaml.Node, m yamlfile.Map
 
 // scheduleFilters compiles the filters of the schedules, which read event.portal,
 // event.time and inputs.
-func (c *ruleCompiler) scheduleFilters(r *engine.Rule) {
+func (c *sourceCompiler) scheduleFilters(r *engine.Rule) {
 	env := formula.Env{Vars: map[string]formula.Type{
 		engine.NameInputs: c.inputs,
 		engine.NameEvent:  formula.RecordOf(map[string]formula.Type{"portal": {Kind: formula.String}, "time": {Kind: formula.Time}}),
@@ -67,7 +67,7 @@ func (c *ruleCompiler) scheduleFilters(r *engine.Rule) {
 }
 
 // checkFilter checks the fields of a filter as the action that lists items does.
-func (c *ruleCompiler) checkFilter(r *engine.Rule, s engine.Schedule, f yamlfile.Entry, typeID int) {
+func (c *sourceCompiler) checkFilter(r *engine.Rule, s engine.Schedule, f yamlfile.Entry, typeID int) {
 	i := slices.IndexFunc(c.set.Actions, func(a *engine.Action) bool { return a.CheckFilter != nil })
 	if i < 0 || s.Filter == nil {
 		return

@@ -13,6 +13,7 @@ import (
 	"github.com/b24rules/b24rules/engine/datetime"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/history"
+	"github.com/b24rules/b24rules/engine/private"
 	"github.com/b24rules/b24rules/internal/redact"
 )
 
@@ -77,7 +78,7 @@ type Run struct {
 	Numbers engine.Numbers
 	// Private are the private hosts that requests to other systems may reach. Nil allows
 	// none.
-	Private *engine.PrivateHosts
+	Private *private.Hosts
 	// PortalDown reports whether the error of a call is the fault of the portal as a
 	// whole, such as an outage. The run then ends with the verdict Later, whatever
 	// on_error and retry say. Nil says that no error is.

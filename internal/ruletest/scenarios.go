@@ -199,7 +199,7 @@ func (s *fixture) deliver(ctx context.Context, w *sandbox, e *testfile.Event, co
 	case heard.Code == "":
 		first = w.due(heard.Time)
 	default:
-		if refused, ok := s.refusedBy(heard); ok {
+		if refused, ok := refusedBy(s, heard); ok {
 			return []ruleRun{refused}, nil
 		}
 		for _, b := range s.sets {
@@ -245,7 +245,7 @@ func (s *fixture) deliver(ctx context.Context, w *sandbox, e *testfile.Event, co
 
 // refusedBy returns the refusal of a request that does not fit the hook of its rule. No
 // run starts then.
-func (s *fixture) refusedBy(e engine.Event) (ruleRun, bool) {
+func refusedBy(s *fixture, e engine.Event) (ruleRun, bool) {
 	name, _ := e.Sender()
 	for _, b := range s.sets {
 		for _, r := range b.set.Rules {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/private"
 )
 
 // privateError refuses a connection to a private address.
@@ -34,7 +35,7 @@ func (e *privateError) park() error { return engine.ParkError("%w", e) }
 type dialLimit struct {
 	host    string
 	shown   string // host, or "" when a secret holds it
-	private *engine.PrivateHosts
+	private *private.Hosts
 	proxied bool
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
@@ -200,7 +201,7 @@ func showSet(env environment, s rules.Set) error {
 	if _, err := fmt.Fprintf(env.Out, "%s\n%s\n%s\npermissions of the webhook: %s\n\n", s.Name, set.Title, s.Russian, scopes); err != nil {
 		return err
 	}
-	if err := report.WriteRules(env.Out, "text", []*engine.RuleSet{set}); err != nil {
+	if err := report.WriteRules(env.Out, "text", []*engine.RuleSet{set}, time.Now()); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(env.Out, "\nb24rules catalogue add %s\n", s.Name)

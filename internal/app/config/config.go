@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/datetime"
+	"github.com/b24rules/b24rules/engine/private"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/redact"
@@ -66,7 +66,7 @@ type Config struct {
 	NoLooks bool
 	// PrivateHosts are the hosts on this machine and in private networks that rules may
 	// send requests to.
-	PrivateHosts *engine.PrivateHosts
+	PrivateHosts *private.Hosts
 	// Redactor hides the secrets of the configuration, of the rules' inputs and of
 	// applications in everything that is shown or stored.
 	Redactor *redact.Redactor

@@ -8,7 +8,7 @@ import (
 	"runtime"
 	"strings"
 
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/private"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -53,7 +53,7 @@ func (r *reader) connection(p namedPortal, pos diag.Pos, address string) {
 // isPublic reports whether a host is on the internet, as far as its name says. A name
 // without a dot is one of a local network.
 func isPublic(host string) bool {
-	return !engine.IsPrivateHost(host) && strings.ContainsAny(host, ".:")
+	return !private.IsHost(host) && strings.ContainsAny(host, ".:")
 }
 
 // isLoopback reports whether an address is one of this machine, as an emulator has.

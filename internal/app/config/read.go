@@ -15,8 +15,8 @@ import (
 	_ "time/tzdata" // time_zone must also work in an empty container
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/datetime"
+	"github.com/b24rules/b24rules/engine/private"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
@@ -85,7 +85,7 @@ func (r *reader) config(in *layout) *Config {
 
 // privateHosts reads the private hosts that rules may send requests to. The hosts of the
 // portals are among them: the configuration names them, too.
-func (r *reader) privateHosts(list scalars, portals []Portal) *engine.PrivateHosts {
+func (r *reader) privateHosts(list scalars, portals []Portal) *private.Hosts {
 	var texts []string
 	for _, p := range portals {
 		address := p.Webhook.Reveal()
@@ -97,13 +97,13 @@ func (r *reader) privateHosts(list scalars, portals []Portal) *engine.PrivateHos
 		}
 	}
 	for _, s := range list.all {
-		if _, err := engine.ParsePrivateHosts([]string{s.text}); err != nil {
+		if _, err := private.ParseHosts([]string{s.text}); err != nil {
 			r.errorf(s.pos, "invalid-value", "private_hosts: %s", err)
 			continue
 		}
 		texts = append(texts, s.text)
 	}
-	hosts, _ := engine.ParsePrivateHosts(texts) // each is checked above
+	hosts, _ := private.ParseHosts(texts) // each is checked above
 	return hosts
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/lint"
 	"github.com/b24rules/b24rules/engine/load"
+	"github.com/b24rules/b24rules/engine/private"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/ledger"
@@ -27,7 +28,7 @@ type Rules struct {
 	Portals []config.Portal
 	// Private are the private hosts that the configuration allows: rules with their
 	// addresses have no warning.
-	Private *engine.PrivateHosts
+	Private *private.Hosts
 	// Redactor gets the secret inputs of the rules. It may be nil.
 	Redactor *redact.Redactor
 	// Before are the rule sets that ran before the first Load. It may be nil.
@@ -65,7 +66,7 @@ func Fixed(g *Generation) *Rules {
 
 // Change loads the rules for other portals, private hosts and rule files. A nil source means
 // the current one. After an error nothing has changed.
-func (l *Rules) Change(portals []config.Portal, private *engine.PrivateHosts, source RuleSource) (before, now *Generation, err error) {
+func (l *Rules) Change(portals []config.Portal, private *private.Hosts, source RuleSource) (before, now *Generation, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	oldPortals, oldPrivate, oldSource := l.Portals, l.Private, l.Source
@@ -170,7 +171,7 @@ func (b *builder) compile(t RuleText) compiled {
 		b.compiled[t] = c
 	}
 	c.list = slices.DeleteFunc(slices.Clone(c.list), func(f diag.Finding) bool {
-		return f.Code == engine.CodePrivateAddress && len(f.Args) > 0 && b.rules.Private.AllowHost(fmt.Sprint(f.Args[0]))
+		return f.Code == private.CodeAddress && len(f.Args) > 0 && b.rules.Private.AllowHost(fmt.Sprint(f.Args[0]))
 	})
 	return c
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/payload"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/php"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -77,12 +78,12 @@ func (in *intake) receiveHook(ctx context.Context, portal string, r ingest.Reque
 }
 
 // problemsOf are the findings of an error of Rule.HookEntity.
-func problemsOf(err error) []engine.PayloadProblem {
-	var payload *engine.PayloadError
-	if errors.As(err, &payload) {
-		return payload.Problems
+func problemsOf(err error) []payload.Problem {
+	var unfit *payload.Error
+	if errors.As(err, &unfit) {
+		return unfit.Problems
 	}
-	return []engine.PayloadProblem{{Message: err.Error()}}
+	return []payload.Problem{{Message: err.Error()}}
 }
 
 // receiveRobot stores the call of a robot or of a business process. The portal does not
@@ -90,14 +91,14 @@ func problemsOf(err error) []engine.PayloadProblem {
 func (in *intake) receiveRobot(ctx context.Context, portal string, r ingest.Request) error {
 	call, err := bitrix.ParseRobot(r.ContentType, r.Body)
 	if err != nil {
-		return in.refuse(ctx, portal, r, []engine.PayloadProblem{{Path: "document_id", Message: err.Error()}})
+		return in.refuse(ctx, portal, r, []payload.Problem{{Path: "document_id", Message: err.Error()}})
 	}
 	typeID := call.TypeID
 	if owner, ok := schemas.LookupOwner(call.Kind); ok {
 		typeID = owner.ID
 	}
 	if typeID == 0 {
-		return in.refuse(ctx, portal, r, []engine.PayloadProblem{{Path: "document_id", Message: fmt.Sprintf("names an entity of the unknown kind %.60q", call.Kind)}})
+		return in.refuse(ctx, portal, r, []payload.Problem{{Path: "document_id", Message: fmt.Sprintf("names an entity of the unknown kind %.60q", call.Kind)}})
 	}
 	query := map[string]string{}
 	for name, values := range r.Query {
@@ -109,7 +110,7 @@ func (in *intake) receiveRobot(ctx context.Context, portal string, r ingest.Requ
 	e := engine.RobotEvent(r.Robot, typeID, call.ID, query)
 	gen := in.rules.Current()
 	if len(gen.Route(portal, e)) == 0 && len(gen.Missing(portal)) == 0 {
-		return in.refuse(ctx, portal, r, []engine.PayloadProblem{{
+		return in.refuse(ctx, portal, r, []payload.Problem{{
 			Path: "document_id", Message: fmt.Sprintf("no rule takes the robot %.64s for %s", r.Robot, engine.TypeWord(typeID)),
 		}})
 	}
@@ -143,7 +144,7 @@ func (in *intake) storeOwn(ctx context.Context, portal string, e engine.Event, f
 const mostRefused = 16 << 10
 
 // refuse keeps a request that starts no run, with the findings, and returns the answer.
-func (in *intake) refuse(ctx context.Context, portal string, r ingest.Request, problems []engine.PayloadProblem) error {
+func (in *intake) refuse(ctx context.Context, portal string, r ingest.Request, problems []payload.Problem) error {
 	body := strings.ToValidUTF8(string(r.Body[:min(len(r.Body), mostRefused)]), "\uFFFD")
 	kept := map[string]any{"findings": problems, "body": body}
 	if r.Robot != "" {
@@ -162,7 +163,7 @@ func (in *intake) refuse(ctx context.Context, portal string, r ingest.Request, p
 	if err != nil {
 		return err
 	}
-	return ingest.Unfit(answer, &engine.PayloadError{Problems: problems})
+	return ingest.Unfit(answer, &payload.Error{Problems: problems})
 }
 
 func requestID() string {
@@ -175,9 +176,9 @@ func requestID() string {
 var formLimits = php.Limits{Values: 5000, Depth: 16, KeyBytes: 512}
 
 // payloadOf reads JSON or a form.
-func payloadOf(r ingest.Request) (any, []engine.PayloadProblem) {
-	wrong := func(format string, args ...any) (any, []engine.PayloadProblem) {
-		return nil, []engine.PayloadProblem{{Message: fmt.Sprintf(format, args...)}}
+func payloadOf(r ingest.Request) (any, []payload.Problem) {
+	wrong := func(format string, args ...any) (any, []payload.Problem) {
+		return nil, []payload.Problem{{Message: fmt.Sprintf(format, args...)}}
 	}
 	if !utf8.Valid(r.Body) {
 		return wrong("the body is not UTF-8")
@@ -202,13 +203,13 @@ func payloadOf(r ingest.Request) (any, []engine.PayloadProblem) {
 	return wrong("the content type is %.60q, want JSON or a form", media)
 }
 
-func decoded(text []byte) (any, []engine.PayloadProblem) {
+func decoded(text []byte) (any, []payload.Problem) {
 	if deep(text) {
-		return nil, []engine.PayloadProblem{{Message: "the values are nested too deep"}}
+		return nil, []payload.Problem{{Message: "the values are nested too deep"}}
 	}
 	v, err := formula.FromJSON(text)
 	if err != nil {
-		return nil, []engine.PayloadProblem{{Message: err.Error()}}
+		return nil, []payload.Problem{{Message: err.Error()}}
 	}
 	return v, nil
 }

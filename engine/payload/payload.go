@@ -1,4 +1,5 @@
-package engine
+// Package payload describes what another system may send, and reads it.
+package payload
 
 import (
 	"fmt"
@@ -10,26 +11,26 @@ import (
 	"github.com/b24rules/b24rules/engine/num"
 )
 
-// Payload is the form of a value that another system sends.
-type Payload struct {
+// Form is the form of a value that another system sends.
+type Form struct {
 	// Kind is Any, String, Number, Int, Bool, List or Record.
 	Kind formula.Kind
 	// Required says that the value must be there and not null.
 	Required bool
 	// Fields are those of a record, in file order.
-	Fields []PayloadField
+	Fields []Field
 	// Element is the form of the elements of a list.
-	Element *Payload
+	Element *Form
 }
 
-// PayloadField is a field of a record.
-type PayloadField struct {
+// Field is a field of a record.
+type Field struct {
 	Name string
-	*Payload
+	*Form
 }
 
-// PayloadProblem says what is wrong with a part of a payload. It holds no value.
-type PayloadProblem struct {
+// Problem says what is wrong with a part of a value. It holds no value.
+type Problem struct {
 	// Path leads to the part: client.phone, rows[2].price; "" for the whole.
 	Path    string `json:"path"`
 	Message string `json:"message"`
@@ -37,12 +38,12 @@ type PayloadProblem struct {
 
 // Limits of what another system sends.
 const (
-	maxPayloadList = 1000
-	maxProblems     = 20
+	maxList     = 1000
+	maxProblems = 20
 )
 
 // Type returns the type that formulas see.
-func (p *Payload) Type() formula.Type {
+func (p *Form) Type() formula.Type {
 	t := formula.Type{Kind: p.Kind}
 	switch p.Kind {
 	case formula.List:
@@ -60,25 +61,25 @@ func (p *Payload) Type() formula.Type {
 	return t.Optional()
 }
 
-// Read returns the value that formulas see. Members that the form does not name are left
-// out, and fields that are missing are nil. A number may be text, and a text may be a
+// Read returns the value that formulas see. Members that the form does not name are
+// omitted, and fields that are missing are nil. A number may be text, and a text may be a
 // number, because forms have only texts. The value is only valid without problems.
-func (p *Payload) Read(v any) (any, []PayloadProblem) {
-	r := &payloadReader{}
+func (p *Form) Read(v any) (any, []Problem) {
+	r := &reader{}
 	out := r.read(p, "", v)
 	return out, r.problems
 }
 
-type payloadReader struct{ problems []PayloadProblem }
+type reader struct{ problems []Problem }
 
-func (r *payloadReader) wrong(path, format string, args ...any) any {
+func (r *reader) wrong(path, format string, args ...any) any {
 	if len(r.problems) < maxProblems {
-		r.problems = append(r.problems, PayloadProblem{path, fmt.Sprintf(format, args...)})
+		r.problems = append(r.problems, Problem{path, fmt.Sprintf(format, args...)})
 	}
 	return nil
 }
 
-func (r *payloadReader) read(p *Payload, path string, v any) any {
+func (r *reader) read(p *Form, path string, v any) any {
 	if v == nil {
 		if p.Required {
 			r.wrong(path, "is missing")
@@ -113,21 +114,21 @@ func (r *payloadReader) read(p *Payload, path string, v any) any {
 		if m, ok := v.(map[string]any); ok {
 			out := make(map[string]any, len(p.Fields))
 			for _, f := range p.Fields {
-				out[f.Name] = r.read(f.Payload, join(path, f.Name), m[f.Name])
+				out[f.Name] = r.read(f.Form, join(path, f.Name), m[f.Name])
 			}
 			return out
 		}
 	default:
 		return v
 	}
-	return r.wrong(path, "is %s, want %s", KindOf(v), formula.Type{Kind: p.Kind})
+	return r.wrong(path, "is %s, want %s", kindOf(v), formula.Type{Kind: p.Kind})
 }
 
-func (r *payloadReader) number(p *Payload, path string, v any) any {
+func (r *reader) number(p *Form, path string, v any) any {
 	n, ok := v.(num.Num)
 	if text, isText := v.(string); isText {
 		if text == "" && !p.Required {
-			return nil // a field of a form that nobody filled in
+			return nil // an empty field of a form
 		}
 		var err error
 		n, err = num.Parse(strings.TrimSpace(text))
@@ -135,16 +136,16 @@ func (r *payloadReader) number(p *Payload, path string, v any) any {
 	}
 	switch {
 	case !ok:
-		return r.wrong(path, "is %s, want %s", KindOf(v), formula.Type{Kind: p.Kind})
+		return r.wrong(path, "is %s, want %s", kindOf(v), formula.Type{Kind: p.Kind})
 	case p.Kind == formula.Int && !n.IsInt():
 		return r.wrong(path, "is not a whole number")
 	}
 	return n
 }
 
-func (r *payloadReader) list(p *Payload, path string, list []any) any {
-	if len(list) > maxPayloadList {
-		return r.wrong(path, "has %d elements, at most %d are taken", len(list), maxPayloadList)
+func (r *reader) list(p *Form, path string, list []any) any {
+	if len(list) > maxList {
+		return r.wrong(path, "has %d elements, at most %d are taken", len(list), maxList)
 	}
 	out := make([]any, len(list))
 	for i, e := range list {
@@ -161,7 +162,7 @@ func join(path, name string) string {
 }
 
 // Model is a canonical text of the form.
-func (p *Payload) Model() string {
+func (p *Form) Model() string {
 	text := formula.Type{Kind: p.Kind}.String()
 	switch p.Kind {
 	case formula.List:
@@ -178,4 +179,32 @@ func (p *Payload) Model() string {
 		text += ", required"
 	}
 	return text
+}
+
+// Error says that a value does not fit a form.
+type Error struct{ Problems []Problem }
+
+// Error names the first place.
+func (e *Error) Error() string {
+	p := e.Problems[0]
+	text := "what was received does not fit: " + strings.TrimSpace(p.Path+" "+p.Message)
+	if more := len(e.Problems) - 1; more > 0 {
+		text += fmt.Sprintf(" (and %d more)", more)
+	}
+	return text
+}
+
+// kindOf names the kind of a value.
+func kindOf(v any) string {
+	switch v.(type) {
+	case bool:
+		return "true or false"
+	case num.Num:
+		return "a number"
+	case string:
+		return "text"
+	case []any:
+		return "a list"
+	}
+	return "a record"
 }

@@ -1,4 +1,5 @@
-package engine
+// Package private knows which hosts are on this machine or in private networks.
+package private
 
 import (
 	"fmt"
@@ -8,20 +9,20 @@ import (
 	"strings"
 )
 
-// CodePrivateAddress is the code of the warning about a literal private address.
-const CodePrivateAddress = "private-address"
+// CodeAddress is the code of the warning about a literal private address.
+const CodeAddress = "private-address"
 
-// PrivateHosts are the hosts on this machine and in private networks that requests to
+// Hosts are the hosts on this machine and in private networks that requests to
 // other systems may reach. Nil allows none.
-type PrivateHosts struct {
+type Hosts struct {
 	names    []string
 	networks []netip.Prefix
 }
 
-// ParsePrivateHosts reads names, addresses and networks such as stock.local, 10.1.2.3 and
+// ParseHosts reads names, addresses and networks such as stock.local, 10.1.2.3 and
 // 10.1.0.0/16.
-func ParsePrivateHosts(list []string) (*PrivateHosts, error) {
-	out := &PrivateHosts{}
+func ParseHosts(list []string) (*Hosts, error) {
+	out := &Hosts{}
 	for _, text := range list {
 		if strings.Contains(text, "/") {
 			network, err := netip.ParsePrefix(text)
@@ -85,7 +86,7 @@ func parseAddr(host string) (netip.Addr, bool) {
 
 // Allow reports whether a request to host may connect to addr, to which host resolves. A
 // public address is always allowed.
-func (p *PrivateHosts) Allow(host string, addr netip.Addr) bool {
+func (p *Hosts) Allow(host string, addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	if !isPrivate(addr) {
 		return true
@@ -95,8 +96,8 @@ func (p *PrivateHosts) Allow(host string, addr netip.Addr) bool {
 
 // AllowHost reports whether a request to a host may be made, as far as its text says. The
 // address to which a name resolves is checked when the request is made.
-func (p *PrivateHosts) AllowHost(host string) bool {
-	if !IsPrivateHost(host) {
+func (p *Hosts) AllowHost(host string) bool {
+	if !IsHost(host) {
 		return true
 	}
 	if addr, ok := parseAddr(host); ok {
@@ -105,9 +106,9 @@ func (p *PrivateHosts) AllowHost(host string) bool {
 	return p != nil && slices.Contains(p.names, hostName(host))
 }
 
-// IsPrivateHost reports whether a host in an address is this machine or in a private
+// IsHost reports whether a host in an address is this machine or in a private
 // network, as far as its text says.
-func IsPrivateHost(host string) bool {
+func IsHost(host string) bool {
 	if addr, ok := parseAddr(host); ok {
 		return isPrivate(addr)
 	}

@@ -1,10 +1,10 @@
-package engine_test
+package private_test
 
 import (
 	"net/netip"
 	"testing"
 
-	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/private"
 )
 
 // TestPrivateHosts: private hosts in each spelling that a resolver may take, and hosts
@@ -23,7 +23,7 @@ func TestPrivateHosts(t *testing.T) {
 		"8.8.8.8": false, "134744072": false, "1.2.3.4.5": false, "256.0.0.1": false, "127.0.0.1.example.com": false, "notlocalhost": false, "local": false,
 		"stock.example.com": false, "10.example.com": false, "08.0.0.1": false, "": false,
 	} {
-		if got := engine.IsPrivateHost(host); got != want {
+		if got := private.IsHost(host); got != want {
 			t.Errorf("%q is private: %v, want %v", host, got, want)
 		}
 	}
@@ -31,7 +31,7 @@ func TestPrivateHosts(t *testing.T) {
 
 // TestAllowedHosts: names, addresses and networks that a configuration allows.
 func TestAllowedHosts(t *testing.T) {
-	private, err := engine.ParsePrivateHosts([]string{"Stock.local", "10.1.2.0/24", "127.1", "fd00::/8"})
+	hosts, err := private.ParseHosts([]string{"Stock.local", "10.1.2.0/24", "127.1", "fd00::/8"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func TestAllowedHosts(t *testing.T) {
 		"stock.local": true, "STOCK.LOCAL.": true, "other.local": false, "10.1.2.3": true, "10.1.3.3": false, "127.0.0.1": true, "2130706433": true,
 		"::ffff:10.1.2.9": true, "fd00::1": true, "fe80::1": false, "localhost": false, "stock.example.com": true,
 	} {
-		if got := private.AllowHost(host); got != want {
+		if got := hosts.AllowHost(host); got != want {
 			t.Errorf("%s is allowed: %v, want %v", host, got, want)
 		}
 	}
@@ -54,16 +54,16 @@ func TestAllowedHosts(t *testing.T) {
 		{"stock.example.com", "fe80::1%eth0", false},
 		{"stock.example.com", "93.184.216.34", true},
 	} {
-		if got := private.Allow(tt.host, netip.MustParseAddr(tt.addr)); got != tt.want {
+		if got := hosts.Allow(tt.host, netip.MustParseAddr(tt.addr)); got != tt.want {
 			t.Errorf("%s at %s is allowed: %v, want %v", tt.host, tt.addr, got, tt.want)
 		}
 	}
 	for _, text := range []string{"", "10.0.0.0/33", "a b", "https://stock.local", "stock.local:8080", "[::1]"} {
-		if _, err := engine.ParsePrivateHosts([]string{text}); err == nil {
+		if _, err := private.ParseHosts([]string{text}); err == nil {
 			t.Errorf("%q is taken", text)
 		}
 	}
-	var none *engine.PrivateHosts
+	var none *private.Hosts
 	if none.AllowHost("localhost") || !none.AllowHost("stock.example.com") {
 		t.Error("without a list only public hosts are allowed")
 	}
