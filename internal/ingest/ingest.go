@@ -166,17 +166,17 @@ type refusal struct {
 	cause  error
 }
 
-// accepted is what is known of a proven request. It is empty for one that is not proven.
-type accepted struct {
+// received is what is known of a proven request. It is empty for one that is not proven.
+type received struct {
 	// code is that of the event, or the address without a secret.
 	code string
 	id   string // of the event's entity
 }
 
 // proven reports whether the token or secret was right.
-func (a accepted) proven() bool { return a.code != "" }
+func (a received) proven() bool { return a.code != "" }
 
-func acceptedEvent(e bitrix.Event) accepted { return accepted{e.Code, e.Field("ID")} }
+func receivedEvent(e bitrix.Event) received { return received{e.Code, e.Field("ID")} }
 
 func (r *refusal) Error() string {
 	if r.cause == nil {
@@ -201,13 +201,13 @@ func IsInvalid(err error) bool {
 
 // ServeHTTP receives an event.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h.answer(w, r, func(w http.ResponseWriter, r *http.Request) (accepted, error) {
+	h.answer(w, r, func(w http.ResponseWriter, r *http.Request) (received, error) {
 		return h.accept(w, r, mux.Vars(r)["portal"])
 	})
 }
 
 // answer is the one place where an error becomes a status and a log line.
-func (h *handler) answer(w http.ResponseWriter, r *http.Request, accept func(w http.ResponseWriter, r *http.Request) (accepted, error)) {
+func (h *handler) answer(w http.ResponseWriter, r *http.Request, accept func(w http.ResponseWriter, r *http.Request) (received, error)) {
 	started := time.Now()
 	portal := mux.Vars(r)["portal"]
 	got, err := accept(w, r)
@@ -245,7 +245,7 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request, accept func(w h
 
 // log logs a request. It logs every lost event as an error, so that an operator can
 // catch up, and requests of strangers as warnings, as far as their quota allows.
-func (h *handler) log(ctx context.Context, portal string, got accepted, status int, took time.Duration, err error) {
+func (h *handler) log(ctx context.Context, portal string, got received, status int, took time.Duration, err error) {
 	attrs := []slog.Attr{slog.String("portal", short(portal)), slog.String("event", got.code), slog.Int("status", status)}
 	if got.proven() {
 		attrs = append(attrs, slog.String("id", short(got.id)))
@@ -272,37 +272,37 @@ func (h *handler) log(ctx context.Context, portal string, got accepted, status i
 }
 
 // accept returns nil when the event is stored.
-func (h *handler) accept(w http.ResponseWriter, r *http.Request, portal string) (accepted, error) {
+func (h *handler) accept(w http.ResponseWriter, r *http.Request, portal string) (received, error) {
 	if r.Method != http.MethodPost {
-		return accepted{}, &refusal{status: http.StatusMethodNotAllowed, text: "want POST"}
+		return received{}, &refusal{status: http.StatusMethodNotAllowed, text: "want POST"}
 	}
 	body, release, err := h.read(w, r)
 	defer release()
 	if err != nil {
-		return accepted{}, err
+		return received{}, err
 	}
 	if h.Form != nil {
 		body = h.Form(portal, r.Header.Get("Content-Type"), body)
 	}
 	e, err := bitrix.ParseEvent(r.Header.Get("Content-Type"), body)
 	if err != nil {
-		return accepted{}, &refusal{status: http.StatusBadRequest, text: "the body is not an event", cause: err}
+		return received{}, &refusal{status: http.StatusBadRequest, text: "the body is not an event", cause: err}
 	}
 	if h.Install != nil {
 		if taken, err := h.install(withSource(r), portal, e); taken {
 			if err != nil {
-				return accepted{}, err
+				return received{}, err
 			}
 			h.dump(portal, body)
-			return acceptedEvent(e), nil
+			return receivedEvent(e), nil
 		}
 	}
 	digest, known := h.Portal(portal)
 	if !digest.proves(e.Auth.ApplicationToken) || !known {
-		return accepted{}, &refusal{status: http.StatusForbidden, text: wrongToken}
+		return received{}, &refusal{status: http.StatusForbidden, text: wrongToken}
 	}
 	h.dump(portal, body)
-	return acceptedEvent(e), h.storeEvent(r.Context(), portal, e)
+	return receivedEvent(e), h.storeEvent(r.Context(), portal, e)
 }
 
 func (h *handler) dump(portal string, form []byte) {

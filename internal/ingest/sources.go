@@ -41,7 +41,7 @@ func Untaken(cause error) error {
 }
 
 // acceptHook takes a request of another system.
-func (h *handler) acceptHook(w http.ResponseWriter, r *http.Request) (got accepted, err error) {
+func (h *handler) acceptHook(w http.ResponseWriter, r *http.Request) (got received, err error) {
 	vars := mux.Vars(r)
 	return h.acceptRequest(w, r, Request{Hook: vars["hook"]}, func(body []byte) bool {
 		credentials, known := h.Hook(vars["portal"], vars["hook"])
@@ -51,7 +51,7 @@ func (h *handler) acceptHook(w http.ResponseWriter, r *http.Request) (got accept
 
 // acceptRobot takes a request of a robot or of a business process. Its address is what
 // proves it.
-func (h *handler) acceptRobot(w http.ResponseWriter, r *http.Request) (got accepted, err error) {
+func (h *handler) acceptRobot(w http.ResponseWriter, r *http.Request) (got received, err error) {
 	vars := mux.Vars(r)
 	return h.acceptRequest(w, r, Request{Robot: vars["robot"]}, func([]byte) bool {
 		credentials, known := h.Robot(vars["portal"])
@@ -59,20 +59,20 @@ func (h *handler) acceptRobot(w http.ResponseWriter, r *http.Request) (got accep
 	})
 }
 
-func (h *handler) acceptRequest(w http.ResponseWriter, r *http.Request, req Request, proven func(body []byte) bool) (accepted, error) {
+func (h *handler) acceptRequest(w http.ResponseWriter, r *http.Request, req Request, proven func(body []byte) bool) (received, error) {
 	portal := mux.Vars(r)["portal"]
 	if r.Method != http.MethodPost {
-		return accepted{}, &refusal{status: http.StatusMethodNotAllowed, text: "want POST"}
+		return received{}, &refusal{status: http.StatusMethodNotAllowed, text: "want POST"}
 	}
 	body, release, err := h.read(w, r)
 	defer release()
 	if err != nil {
-		return accepted{}, err
+		return received{}, err
 	}
 	if !proven(body) {
-		return accepted{}, &refusal{status: http.StatusForbidden, text: "wrong address or secret"}
+		return received{}, &refusal{status: http.StatusForbidden, text: "wrong address or secret"}
 	}
 	h.dump(portal, body)
 	req.ContentType, req.Body, req.Query = r.Header.Get("Content-Type"), body, r.URL.Query()
-	return accepted{code: short(req.name())}, h.store(r.Context(), portal, func(ctx context.Context) error { return h.Receive(ctx, portal, req) })
+	return received{code: short(req.name())}, h.store(r.Context(), portal, func(ctx context.Context) error { return h.Receive(ctx, portal, req) })
 }
