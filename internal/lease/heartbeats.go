@@ -44,7 +44,7 @@ func (h *Holder) renew(ctx context.Context, leaving bool) error {
 		portals = string(text)
 	}
 	sent := h.o.Now()
-	rows, workers := map[string]leaseRow{}, map[string]workerRow{}
+	rows, workers := make(map[string]leaseRow, len(h.rows)), make(map[string]workerRow, len(h.workers))
 	err := h.o.Transact(ctx, func(t store.Tx) error {
 		clear(rows)
 		clear(workers)
@@ -59,7 +59,7 @@ func (h *Holder) renew(ctx context.Context, leaving bool) error {
 		if err := readLeases(ctx, t, rows); err != nil {
 			return err
 		}
-		return readWorkers(ctx, t, workers)
+		return h.readWorkers(ctx, t, workers)
 	})
 	if err != nil {
 		return err
@@ -85,16 +85,17 @@ func readLeases(ctx context.Context, t store.Tx, to map[string]leaseRow) error {
 	return err
 }
 
-func readWorkers(ctx context.Context, t store.Tx, to map[string]workerRow) error {
+func (h *Holder) readWorkers(ctx context.Context, t store.Tx, to map[string]workerRow) error {
 	_, err := store.All(ctx, t, "", func(row store.Row) (id string, err error) {
 		var one workerRow
-		var portals string
-		if err := row.Scan(&id, &one.info, &one.heartbeat, &portals); err != nil {
+		if err := row.Scan(&id, &one.info, &one.heartbeat, &one.portals); err != nil {
 			return id, err
 		}
-		if portals != "" {
+		if old := h.workers[id]; old.portals == one.portals {
+			one.only = old.only
+		} else {
 			var names []string
-			if err := json.Unmarshal([]byte(portals), &names); err != nil {
+			if err := json.Unmarshal([]byte(one.portals), &names); err != nil {
 				return id, fmt.Errorf("portals of worker %s: %w", id, err)
 			}
 			one.only = map[string]bool{}

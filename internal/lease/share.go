@@ -3,9 +3,7 @@ package lease
 import (
 	"cmp"
 	"hash/fnv"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -22,7 +20,8 @@ type workerRow struct {
 	logged    bool   // as a process of an older version
 	heartbeat int64
 	since     time.Time
-	only      map[string]bool // the portals that it can work; nil for all
+	portals   string          // those that it can work, as JSON; "" for all
+	only      map[string]bool // the same; nil for all
 	wasAlive  bool            // this process has seen its heartbeat change
 }
 
@@ -70,22 +69,34 @@ func (v view) silenced() (ids []string) {
 // parts divides a view by the workers that can work a portal: workers with
 // different portals share those that they have in common.
 func (v view) parts() []view {
+	var live []string
+	for id, w := range v.workers {
+		if id == v.me || v.now.Sub(w.since) <= v.goneAfter() {
+			live = append(live, id)
+		}
+	}
 	byWorkers := map[string]*view{}
+	key := make([]byte, len(live)+1)
 	for _, portal := range v.portals {
-		can := map[string]workerRow{}
-		for id, w := range v.workers {
-			if id == v.me || w.can(portal) && v.now.Sub(w.since) <= v.goneAfter() {
-				can[id] = w
+		for i, id := range live {
+			key[i] = 0
+			if id == v.me || v.workers[id].can(portal) {
+				key[i] = 1
 			}
 		}
-		key := strings.Join(slices.Sorted(maps.Keys(can)), " ")
+		key[len(live)] = 0
 		if portal == "" { // no portal, so it does not count for the share
-			key += " leader"
+			key[len(live)] = 1
 		}
-		part := byWorkers[key]
+		part := byWorkers[string(key)]
 		if part == nil {
-			part = &view{me: v.me, now: v.now, term: v.term, rows: v.rows, workers: can, mine: map[string]bool{}}
-			byWorkers[key] = part
+			part = &view{me: v.me, now: v.now, term: v.term, rows: v.rows, workers: map[string]workerRow{}, mine: map[string]bool{}}
+			for i, id := range live {
+				if key[i] == 1 {
+					part.workers[id] = v.workers[id]
+				}
+			}
+			byWorkers[string(key)] = part
 		}
 		part.portals = append(part.portals, portal)
 		if v.mine[portal] {
