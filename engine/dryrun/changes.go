@@ -114,24 +114,7 @@ func (r *Run) before(ctx context.Context, writes []Write) (map[record]map[string
 	r.mu.Lock()
 	reads, portal := r.reads, r.portal
 	r.mu.Unlock()
-	known := map[record]map[string]any{}
-	for _, s := range reads {
-		t := recordOf(s.call)
-		for _, row := range s.rows {
-			v, err := formula.FromJSON(row)
-			if err != nil {
-				continue
-			}
-			m, _ := v.(map[string]any)
-			t.id, _ = strconv.Atoi(fmt.Sprint(cmp.Or(m["id"], m["ID"])))
-			whole := known[t] // a listing may have read only some fields
-			if whole == nil {
-				whole = map[string]any{}
-			}
-			maps.Copy(whole, m)
-			known[t] = whole
-		}
-	}
+	known := knownOf(reads)
 	var calls []bitrix.Call
 	var at []record
 	for _, w := range writes {
@@ -157,6 +140,29 @@ func (r *Run) before(ctx context.Context, writes []Write) (map[record]map[string
 		}
 	}
 	return known, nil
+}
+
+// knownOf returns the records that were read, as far as they were read.
+func knownOf(reads []seenRead) map[record]map[string]any {
+	known := map[record]map[string]any{}
+	for _, s := range reads {
+		t := recordOf(s.call)
+		for _, row := range s.rows {
+			v, err := formula.FromJSON(row)
+			if err != nil {
+				continue
+			}
+			m, _ := v.(map[string]any)
+			t.id, _ = strconv.Atoi(fmt.Sprint(cmp.Or(m["id"], m["ID"])))
+			whole := known[t] // a listing may have read only some fields
+			if whole == nil {
+				whole = map[string]any{}
+			}
+			maps.Copy(whole, m)
+			known[t] = whole
+		}
+	}
+	return known
 }
 
 // enough reports whether all fields that a write changes were read.

@@ -103,6 +103,7 @@ type Formula struct {
 	typ       Type
 	vars      []string
 	conjuncts []string
+	terms     func() []*Formula
 	paths     []string
 	facts     Facts // where the formula is true
 	ifFalse   Facts
@@ -144,6 +145,7 @@ func Compile(src string, env Env) (f *Formula, problems []Problem) {
 		vars: slices.Sorted(maps.Keys(c.reads)), env: make(map[string]Type, len(c.reads)),
 		measured: c.shares && (typ.Kind == List || typ.Kind == Record || typ.Kind == Any),
 	}
+	f.terms = compileTerms(f.conjuncts, f.vars)
 	f.setFacts(c, tree.Node)
 	for _, name := range f.vars {
 		f.env[name] = env.Vars[name]

@@ -21,6 +21,8 @@ type Record struct {
 	Calls   int           `json:"calls"`
 	Writes  int           `json:"writes"`
 	Took    time.Duration `json:"took"`
+	// When are the parts of the rule's condition, if it was false.
+	When []Term `json:"when,omitempty"`
 	// DryRun says that the run has sent no writes, for example in shadow mode.
 	DryRun bool `json:"dry_run,omitempty"`
 	// Brief says that the run succeeded and wrote nothing. It has no inputs, and its
@@ -44,13 +46,15 @@ type Record struct {
 
 // StepRecord is what became of one step.
 type StepRecord struct {
-	Step    string   `json:"step"`
-	Action  string   `json:"action"`
-	Line    int      `json:"line"`
-	Skipped string   `json:"skipped,omitempty"`
-	Notes   []string `json:"notes,omitempty"`
-	Calls   int      `json:"calls,omitempty"`
-	Writes  int      `json:"writes,omitempty"`
+	Step    string `json:"step"`
+	Action  string `json:"action"`
+	Line    int    `json:"line"`
+	Skipped string `json:"skipped,omitempty"`
+	// When are the parts of a condition that was false.
+	When   []Term   `json:"when,omitempty"`
+	Notes  []string `json:"notes,omitempty"`
+	Calls  int      `json:"calls,omitempty"`
+	Writes int      `json:"writes,omitempty"`
 	// Rows is how many rows for_each had. Args are the arguments of the first rows, or
 	// of the step without for_each.
 	Rows     int             `json:"rows,omitempty"`
@@ -59,6 +63,16 @@ type StepRecord struct {
 	Error    string          `json:"error,omitempty"`
 	Took     time.Duration   `json:"took"`
 	Commands []CommandRecord `json:"commands,omitempty"`
+}
+
+// Term is one of the parts that && joins in a condition.
+type Term struct {
+	Text string `json:"text"`
+	True bool   `json:"true"`
+	// Unread says that the condition was decided before this part.
+	Unread bool `json:"unread,omitempty"`
+	// Values are the values that the part reads: total is 142.00.
+	Values []string `json:"values,omitempty"`
 }
 
 // ArgsRecord holds the computed arguments of a step. An argument that is computed for

@@ -39,6 +39,9 @@ type Trace struct {
 	// Follows are the runs that the run starts and the time of its next one, in words.
 	Follows []string
 
+	// When are the parts of the rule's condition, if it was false.
+	When []Term
+
 	// Made is what the run has done with records.
 	Made []engine.Made
 
@@ -61,6 +64,7 @@ type StepTrace struct {
 	Action  string
 	Line    int
 	Skipped string   // why the step did not run
+	When    []Term   // the parts of its condition that was false
 	Notes   []string // lines of the action, from Call.Note
 	Calls   int
 	Writes  int

@@ -50,7 +50,7 @@ type writer struct {
 
 func (w *writer) record(t *Trace) Record {
 	r := Record{
-		Rule: t.Rule, File: t.File, Version: t.Version, Outcome: t.Outcome, Calls: t.Calls, Writes: t.Writes, Took: t.Took, DryRun: t.DryRun, Follows: t.Follows,
+		Rule: t.Rule, File: t.File, Version: t.Version, Outcome: t.Outcome, Calls: t.Calls, Writes: t.Writes, Took: t.Took, DryRun: t.DryRun, Follows: t.Follows, When: t.When,
 		Brief: w.brief, Inputs: w.inputs(t), Commands: w.commands(t.first), Steps: make([]StepRecord, len(t.Steps)), More: t.more,
 	}
 	for i := range t.Steps {
@@ -78,7 +78,7 @@ func (w *writer) inputs(t *Trace) map[string]any {
 
 func (w *writer) step(s *StepTrace) StepRecord {
 	r := StepRecord{
-		Step: s.Step, Action: s.Action, Line: s.Line, Skipped: s.Skipped, Error: w.shortened(s.Error, maxError),
+		Step: s.Step, Action: s.Action, Line: s.Line, Skipped: s.Skipped, When: s.When, Error: w.shortened(s.Error, maxError),
 		Calls: s.Calls, Writes: s.Writes, Took: s.Took,
 	}
 	if len(s.Notes) > 0 {

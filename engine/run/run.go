@@ -175,6 +175,7 @@ func (x *execution) do(ctx context.Context) (history.Outcome, error) {
 	if x.rule.When != nil {
 		ok, err := x.rule.When.True(ctx, sc)
 		if err != nil || !ok {
+			x.trace.When = explain(x.rule.When, sc, x.trace.Secrets)
 			return history.Skipped, err
 		}
 	}

@@ -109,7 +109,7 @@ func (x *execution) attempt(ctx context.Context, s *engine.Step, sc engine.Scope
 			return err
 		}
 		if !ok {
-			t.Skipped = "when is false"
+			t.Skipped, t.When = "when is false", explain(s.When, sc, x.trace.Secrets)
 			x.undefine(s, sc)
 			return nil
 		}

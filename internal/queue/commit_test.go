@@ -82,7 +82,7 @@ func TestAFailedWriteSparesItsNeighbours(t *testing.T) {
 				}
 				err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
 					t.afterCommit(func() { q.changes.send() })
-					if _, err := t.Exec(ctx, insertEvent, "acme", fmt.Sprint("X", i%3), "null", 0, 0, 0, ""); err != nil {
+					if _, err := t.Exec(ctx, insertEvent, "acme", fmt.Sprint("X", i%3), "null", 0, 0, 0, "", ""); err != nil {
 						return err
 					}
 					return want
@@ -258,7 +258,7 @@ func BenchmarkPush(b *testing.B) {
 func commitEach(b *testing.B, pb *testing.PB, insert *sql.Stmt) {
 	for pb.Next() {
 		var id int64
-		if err := insert.QueryRowContext(b.Context(), "acme", "ONCRMDEALUPDATE", "null", 0, 0, 0, "").Scan(&id); err != nil {
+		if err := insert.QueryRowContext(b.Context(), "acme", "ONCRMDEALUPDATE", "null", 0, 0, 0, "", "").Scan(&id); err != nil {
 			b.Fatal(err)
 		}
 	}

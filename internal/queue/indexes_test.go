@@ -40,7 +40,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"old events", selectOldEvents, "b24_event_received (received_at>? AND received_at<?)"},
 		{"events to route again", selectUnrouted, "b24_event_missing (portal=? AND id>?)"},
 		{"counts of events to route again", countUnrouted, "b24_event_missing"},
-		{"the latest runs of a rule", selectInfo + list + " ORDER BY r.id DESC LIMIT 50", "SCAN r"},
+		{"the latest runs of a rule", selectInfo + list + " ORDER BY r.id DESC LIMIT 50", "b24_run_portal (portal=?"},
 		{"a page of sleeping runs", selectSleepers, "b24_run_pending (portal=? AND rule=? AND entity>?)"},
 		{"a sleeping run that wakes", wakeSleeper, "b24_run_pending (portal=? AND rule=? AND entity=?)"},
 		{"the next run of a rule that sleeps", selectNextBackfill, "b24_run_due (portal=? AND priority=? AND due_at>?)"},

@@ -24,6 +24,10 @@ type Event struct {
 	// spaces in their names; "*" means all. The event is kept until RouteAgain has
 	// routed it for them.
 	Missing []string
+
+	// Why says why the event met no rule, for people; "" if it met one. The caller chooses
+	// the form.
+	Why string
 }
 
 // Route asks for a run of a rule because of an event.
@@ -104,8 +108,8 @@ func checkPush(e Event, routes []Route) error {
 }
 
 const insertEvent = `
-INSERT INTO b24_event (portal, code, data, routes, sent_at, received_at, missing)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO b24_event (portal, code, data, routes, sent_at, received_at, missing, why)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 RETURNING id`
 
 const insertRunEvent = `
@@ -121,7 +125,7 @@ func (q Input) push(ctx context.Context, t *tx, e Event, routes []Route) error {
 
 // storeEvent stores an event and sets its ID.
 func storeEvent(ctx context.Context, t *tx, e *Event, routes int) error {
-	err := t.QueryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), routes, micros(e.Sent), micros(e.Received), strings.Join(e.Missing, " ")).Scan(&e.ID)
+	err := t.QueryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), routes, micros(e.Sent), micros(e.Received), strings.Join(e.Missing, " "), e.Why).Scan(&e.ID)
 	if err != nil {
 		return fmt.Errorf("store the event: %w", err)
 	}

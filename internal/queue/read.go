@@ -18,7 +18,8 @@ import (
 type Filter struct {
 	ID                   int64
 	Portal, Rule, Entity string
-	Portals              []string  // several portals, instead of Portal
+	Portals              []string  // only runs of these; nil means all
+	Text                 string    // only runs with this text in the error or the entity
 	States               []State   // Blocked selects waiting runs with that reason
 	Cause                string    // of the last failure
 	Event                int64     // only runs that this event has joined
@@ -55,21 +56,23 @@ func (f Filter) conditions() (where string, args []any) {
 		args = append(args, value)
 		return fmt.Sprintf("$%d", len(args))
 	}
-	portal := "r.portal"
-	if f.Entity == "" { // or SQLite uses the index of entities, and sorts all runs of the portal
-		portal += " || ''"
-	}
-	if len(f.Portals) > 0 {
-		var places []string
-		for _, name := range f.Portals {
-			places = append(places, place(name))
-		}
-		all = append(all, portal+" IN ("+strings.Join(places, ", ")+")")
-	}
-	for column, value := range map[string]string{portal: f.Portal, "r.rule": f.Rule, "r.entity": f.Entity, "r.cause": f.Cause} {
+	for column, value := range map[string]string{"r.portal": f.Portal, "r.rule": f.Rule, "r.entity": f.Entity, "r.cause": f.Cause} {
 		if value != "" {
 			all = append(all, column+" = "+place(value))
 		}
+	}
+	if f.Portals != nil {
+		// Without an entity, the runs are read by their numbers: an index of portals would sort all
+		// runs of these portals.
+		column := "r.portal"
+		if f.Entity == "" && len(f.Portals) > 1 {
+			column += " || ''"
+		}
+		all = append(all, oneOf(column, f.Portals, place))
+	}
+	if f.Text != "" {
+		text := place(likeText(f.Text))
+		all = append(all, `(LOWER(r.error) LIKE `+text+` ESCAPE '\' OR LOWER(r.entity) LIKE `+text+` ESCAPE '\')`)
 	}
 	if f.ID != 0 {
 		all = append(all, "r.id = "+place(f.ID))
@@ -107,6 +110,23 @@ func (f Filter) conditions() (where string, args []any) {
 		return "", nil
 	}
 	return " WHERE " + strings.Join(all, " AND "), args
+}
+
+// oneOf is a condition that a column has one of the values.
+func oneOf(column string, values []string, place func(any) string) string {
+	if len(values) == 0 {
+		return "1 = 0"
+	}
+	places := make([]string, len(values))
+	for i, v := range values {
+		places[i] = place(v)
+	}
+	return column + " IN (" + strings.Join(places, ", ") + ")"
+}
+
+// likeText is the pattern for LIKE that finds a text, whatever its capital letters are.
+func likeText(text string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(strings.ToLower(text)) + "%"
 }
 
 func (q History) infos(ctx context.Context, text string, args ...any) ([]Info, error) {
@@ -170,7 +190,7 @@ SELECT number, outcome, error, record, started_at, finished_at
 FROM b24_attempt WHERE run_id = $1 ORDER BY id`, run)
 }
 
-const selectEvent = `SELECT e.id, e.portal, e.code, e.data, e.routes, e.sent_at, e.received_at, e.missing FROM b24_event e`
+const selectEvent = `SELECT e.id, e.portal, e.code, e.data, e.routes, e.sent_at, e.received_at, e.missing, e.why FROM b24_event e`
 
 // Events returns the events of a run, in the order of their arrival.
 func (q History) Events(ctx context.Context, run int64) ([]Event, error) {
@@ -194,7 +214,7 @@ func (q History) events(ctx context.Context, text string, args ...any) ([]Event,
 			data, missing  string
 			sent, received int64
 		)
-		err := row.Scan(&e.ID, &e.Portal, &e.Code, &data, &e.Routes, &sent, &received, &missing)
+		err := row.Scan(&e.ID, &e.Portal, &e.Code, &data, &e.Routes, &sent, &received, &missing, &e.Why)
 		e.Data, e.Sent, e.Received, e.Missing = json.RawMessage(data), fromMicros(sent), fromMicros(received), strings.Fields(missing)
 		return e, err
 	}, text, args...)

@@ -3,9 +3,6 @@ package cli
 import (
 	"context"
 	"flag"
-	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/b24rules/b24rules/internal/app/config"
@@ -37,8 +34,8 @@ func (f *historyFilter) entityText() (string, error) {
 	if f.entity == "" {
 		return "", nil
 	}
-	e, err := parseEntity(f.entity)
-	return e.String(), err
+	e, err := report.ParseEntity("--entity", f.entity)
+	return e.String(), usageOf(err)
 }
 
 // times reads the times of the flags. Without an offset they are times of the portal.
@@ -58,9 +55,9 @@ func (f *historyFilter) times(c *config.Config, now time.Time) (from, until time
 		if flag.text == "" {
 			continue
 		}
-		at, local, err := parseTime(flag.name, flag.text, now.In(zone), flag.end)
+		at, local, err := report.ParseTime("--"+flag.name, flag.text, now.In(zone), flag.end)
 		if err != nil {
-			return from, until, err
+			return from, until, usageOf(err)
 		}
 		if local && !same {
 			return from, until, usagef("--%s %q: the portals have different time zones: add --portal, or write the offset, such as 2026-01-31T15:00:00+03:00", flag.name, flag.text)
@@ -117,13 +114,7 @@ func (f *historyFilter) inHistory(ctx context.Context, q *queue.Queue, filter qu
 }
 
 // known is what a configuration says about portals.
-func known(c *config.Config) report.Known {
-	k := report.Known{Portals: map[string]report.KnownPortal{}}
-	for _, p := range c.Portals {
-		k.Portals[p.Name] = report.KnownPortal{Zone: p.Zone, Place: fmt.Sprintf("%s:%d", p.Pos.File, p.Pos.Line)}
-	}
-	return k
-}
+func known(c *config.Config) report.Known { return report.KnownOf(c) }
 
 // zoneOf is the time zone of a portal; an empty name means that of all portals.
 func zoneOf(c *config.Config, portal string) *time.Location {
@@ -135,44 +126,8 @@ func zoneOf(c *config.Config, portal string) *time.Location {
 	return zone
 }
 
-// parseTime reads the time of a flag, or a duration before now. local says that the text
-// has no offset, so it is a time in the zone of now. With end, a date is the end of the
-// day.
-func parseTime(flag, text string, now time.Time, end bool) (at time.Time, local bool, err error) {
-	if at, err := time.Parse(time.RFC3339, text); err == nil {
-		return at, false, nil
-	}
-	for _, layout := range []string{"2006-01-02T15:04:05", "2006-01-02T15:04", time.DateTime, "2006-01-02 15:04", time.DateOnly} {
-		at, err := time.ParseInLocation(layout, text, now.Location())
-		if err != nil {
-			continue
-		}
-		if end && layout == time.DateOnly {
-			at = at.AddDate(0, 0, 1)
-		}
-		return at, true, nil
-	}
-	ago := text
-	days := 0
-	if n, rest, ok := strings.Cut(text, "d"); ok {
-		d, err := strconv.Atoi(n)
-		if err != nil || d < 0 || d > 36500 {
-			ago = "?"
-		}
-		days, ago = d, rest
-	}
-	d := time.Duration(0)
-	if ago != "" {
-		d, err = time.ParseDuration(ago)
-	}
-	if err != nil || d < 0 || text == "" {
-		return time.Time{}, false, usagef("--%s %q: want a duration before now, such as 90m, 2h or 3d, or a time, such as 2026-01-31, '2026-01-31 15:00' or 2026-01-31T15:00:00+03:00", flag, text)
-	}
-	return now.AddDate(0, 0, -days).Add(-d), false, nil
-}
-
 // parseSince is parseTime for the flag --since.
 func parseSince(text string, now time.Time) (time.Time, error) {
-	at, _, err := parseTime("since", text, now, false)
-	return at, err
+	at, _, err := report.ParseTime("--since", text, now, false)
+	return at, usageOf(err)
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"flag"
 	"slices"
-	"time"
 
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 )
@@ -99,28 +97,5 @@ func (p *planning) plan(ctx context.Context, a *service.Service, t service.Targe
 			return engine.Reply{}, engine.ParkError("the step was not compared, because drift asks no other system")
 		}
 	}
-	dry := &dryrun.Run{}
-	run.DryRun = dry
-	trace, err := run.Do(ctx, t.Rule)
-	if ctx.Err() != nil {
-		return report.Plan{}, ctx.Err()
-	}
-	changes, readErr := dry.Changes(ctx)
-	if readErr != nil {
-		return report.Plan{}, readErr
-	}
-	out := report.Plan{
-		Rule: t.Rule.ID, File: trace.File, Version: trace.Version, Portal: p.portal, Entity: t.Entity.String(),
-		Outcome: trace.Outcome, Calls: trace.Calls, Changes: changes, Follows: trace.Follows,
-		Ticks: report.NextTicks(t.Rule, time.Now(), a.Portal(p.portal).Zone),
-	}
-	if err != nil {
-		out.Error = p.redactor.Text(err.Error())
-	}
-	for _, s := range trace.Steps {
-		if s.Skipped != "" {
-			out.Skipped = append(out.Skipped, report.SkippedStep{Step: s.Step, Line: s.Line, Reason: s.Skipped})
-		}
-	}
-	return out, nil
+	return report.MakePlan(ctx, run, t.Rule, p.redactor)
 }

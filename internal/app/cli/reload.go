@@ -12,6 +12,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/reload"
 )
@@ -42,6 +43,9 @@ not running or does not answer.`,
 			return withHistory(ctx, env, *path, func(_ *config.Config, q *queue.Queue) error {
 				answers, silent, err := askReload(ctx, q, reload.Request{ID: rand.Text(), Confirmed: *yes, By: person()})
 				if err != nil {
+					return err
+				}
+				if err := note(ctx, q, audit.Entry{Action: audit.Reloaded, Result: reloadText(answers, silent)}); err != nil {
 					return err
 				}
 				if err := report.WriteReload(env.Out, *format, answers); err != nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -13,12 +14,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/app/config"
-	"github.com/b24rules/b24rules/internal/cause"
-	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/queue"
-	"github.com/b24rules/b24rules/schemas"
 )
 
 var runsCmd = &command{
@@ -80,11 +78,6 @@ func withHistory(ctx context.Context, env environment, path string, do func(c *c
 	return do(c, q)
 }
 
-// states are all states of a run, in the order of its lifecycle.
-var states = []queue.State{
-	queue.Waiting, queue.Asleep, queue.Blocked, queue.Queued, queue.Running, queue.Succeeded, queue.Parked, queue.Discarded,
-}
-
 // runFilter are the flags that select runs.
 type runFilter struct {
 	historyFilter
@@ -97,6 +90,17 @@ func (f *runFilter) flags(fs *flag.FlagSet) {
 	fs.StringVar(&f.cause, "cause", "", "only runs that failed because of `CAUSE`, a word from runs list --by cause")
 }
 
+// text names the selected runs for people.
+func (f *runFilter) text() string {
+	var words []string
+	for _, w := range [][2]string{{"rule", f.rule}, {"entity", f.entity}, {"state", f.state}, {"cause", f.cause}, {"from", cmp.Or(f.from, f.since)}, {"until", cmp.Or(f.until, f.to)}} {
+		if w[1] != "" {
+			words = append(words, w[0]+" "+w[1])
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
 func (f *runFilter) empty() bool { return *f == runFilter{} }
 
 // filter converts the flags. It refuses names that neither the configuration nor the
@@ -107,8 +111,8 @@ func (f *runFilter) filter(ctx context.Context, env environment, c *config.Confi
 	if out.Entity, err = f.entityText(); err != nil {
 		return out, err
 	}
-	if out.States, err = parseStates(f.state); err != nil {
-		return out, err
+	if out.States, err = report.ParseStates("--state", f.state); err != nil {
+		return out, usageOfFilter(err)
 	}
 	if out.From, out.To, err = f.times(c, time.Now()); err != nil {
 		return out, err
@@ -116,112 +120,17 @@ func (f *runFilter) filter(ctx context.Context, env environment, c *config.Confi
 	if err := f.known(ctx, env, c, q); err != nil {
 		return out, err
 	}
-	out.Cause, err = findCause(ctx, q, f.cause)
-	return out, err
+	out.Cause, err = report.FindCause(ctx, q, "--cause", f.cause)
+	return out, usageOfFilter(err)
 }
 
-// parseStates reads --state.
-func parseStates(text string) ([]queue.State, error) {
-	if text == "" {
-		return nil, nil
+// usageOfFilter converts the error of a filter that cannot be read to a usageError.
+func usageOfFilter(err error) error {
+	var filter *report.FilterError
+	if errors.As(err, &filter) {
+		return usageOf(err)
 	}
-	var out []queue.State
-	for word := range strings.SplitSeq(text, ",") {
-		word = strings.TrimSpace(word)
-		if !slices.Contains(states, queue.State(word)) {
-			return nil, oneOf("state", word, stateWords()...)
-		}
-		out = append(out, queue.State(word))
-	}
-	return out, nil
-}
-
-// leastCause is how many characters of a cause are enough, if no other one starts with
-// them.
-const leastCause = 4
-
-// findCause returns the stored form of a cause. An empty id selects all causes.
-func findCause(ctx context.Context, q *queue.Queue, id string) (string, error) {
-	if id == "" {
-		return "", nil
-	}
-	counts, err := q.Causes(ctx, queue.Filter{States: []queue.State{queue.Parked, queue.Waiting, queue.Running, queue.Discarded}})
-	if err != nil {
-		return "", err
-	}
-	var found, known []string
-	for _, n := range counts {
-		if n.Cause == "" {
-			continue
-		}
-		known = append(known, cause.ID(n.Cause))
-		if len(id) >= leastCause && strings.HasPrefix(cause.ID(n.Cause), strings.ToLower(id)) && !slices.Contains(found, n.Cause) {
-			found = append(found, n.Cause)
-		}
-	}
-	if len(found) == 1 {
-		return found[0], nil
-	}
-	text := fmt.Sprintf("--cause %q: no run has failed because of it: 'b24rules runs list --by cause' lists the causes", id)
-	if len(found) > 1 {
-		text = fmt.Sprintf("--cause %q: %d causes start with it: write more characters", id, len(found))
-	} else if near := diag.Closest(id, known); near != "" {
-		text += fmt.Sprintf(" (did you mean %s?)", near)
-	}
-	return "", &usageError{text}
-}
-
-// parseEntity reads an entity. It accepts the names of types in rule files:
-// smart_invoice:7 is item:31:7.
-func parseEntity(text string) (engine.Entity, error) {
-	e, err := engine.ParseEntity(strings.TrimSpace(text))
-	if err != nil || e.ID == "" {
-		return e, usagef("--entity %q: want a kind and an id, such as deal:759 or item:31:7", text)
-	}
-	o, ok := schemas.LookupOwner(e.Kind)
-	if kinds := entityKinds(); !ok && !slices.Contains(kinds, e.Kind) {
-		text := fmt.Sprintf("--entity %q: no event has entities of the kind %q", text, e.Kind)
-		if near := diag.Closest(e.Kind, kinds); near != "" {
-			text += fmt.Sprintf(" (did you mean %s?)", near)
-		}
-		return e, &usageError{text}
-	}
-	if ok {
-		e.Kind = o.Name
-		if o.ID >= schemas.TypeSmartInvoice {
-			e = engine.Entity{Kind: "item", TypeID: o.ID, ID: e.ID}
-		}
-	}
-	if e.TypeID == 0 {
-		return e, nil // not an item of the CRM
-	}
-	n, err := strconv.ParseUint(e.ID, 10, 63)
-	if err != nil || n == 0 {
-		return e, usagef("--entity %q: %q is not the id of an item", text, e.ID)
-	}
-	e.ID = strconv.FormatUint(n, 10)
-	return e, nil
-}
-
-// entityKinds are the kinds of entities that events have, the portal itself, and keys of
-// hooks.
-func entityKinds() []string {
-	kinds := []string{engine.KindPortal, engine.KindHook}
-	for _, e := range schemas.Events() {
-		if e.Entity != "" {
-			kinds = append(kinds, e.Entity)
-		}
-	}
-	slices.Sort(kinds)
-	return slices.Compact(kinds)
-}
-
-func stateWords() []string {
-	out := make([]string, len(states))
-	for i, s := range states {
-		out[i] = string(s)
-	}
-	return out
+	return err
 }
 
 // runIDs reads the ids of runs.

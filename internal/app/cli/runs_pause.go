@@ -7,6 +7,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -37,6 +38,9 @@ pauses it anyway, for example a rule whose file does not exist yet.`,
 				}
 				for _, portal := range p.portals(c) {
 					if err := q.Pause(ctx, portal, p.rule, *reason); err != nil {
+						return err
+					}
+					if err := note(ctx, q, audit.Entry{Action: audit.Paused, Portal: portal, Target: report.Paused(portal, p.rule), Result: *reason}); err != nil {
 						return err
 					}
 					if _, err := fmt.Fprintf(env.Out, "paused %s\n", report.Paused(portal, p.rule)); err != nil {
@@ -81,6 +85,9 @@ serve ask the portal now instead of at the next probe.`,
 						return err
 					}
 					return fmt.Errorf("%s is not paused", report.Paused(p.portal, p.rule))
+				}
+				if err := note(ctx, q, audit.Entry{Action: audit.Resumed, Portal: p.portal, Target: report.Paused(p.portal, p.rule)}); err != nil {
+					return err
 				}
 				_, err = fmt.Fprintf(env.Out, "resumed %s\n", report.Paused(p.portal, p.rule))
 				return err

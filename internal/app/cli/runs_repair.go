@@ -8,6 +8,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -89,6 +90,9 @@ func (r *repair) named(ctx context.Context, env environment, q *queue.Queue, ids
 		err := r.one(q, ctx, id, person())
 		switch {
 		case err == nil:
+			if err := note(ctx, q, audit.Entry{Action: audit.Action(r.done), Target: fmt.Sprintf("run %d", id), Runs: 1}); err != nil {
+				return err
+			}
 			_, _ = fmt.Fprintf(env.Out, "%s run %d\n", r.done, id)
 			continue
 		case errors.Is(err, queue.ErrState):
@@ -161,6 +165,9 @@ func (r *repair) chosen(ctx context.Context, env environment, c *config.Config, 
 	}
 	if n > 0 || err == nil {
 		_, _ = fmt.Fprintf(env.Out, "%s %s\n", r.done, report.Plural(n, "run", "runs"))
+	}
+	if n > 0 {
+		err = errors.Join(err, note(ctx, q, audit.Entry{Action: audit.Action(r.done), Portal: f.Portal, Target: r.filter.text(), Runs: n}))
 	}
 	return err
 }

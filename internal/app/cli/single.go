@@ -35,9 +35,9 @@ func (s *single) open(ctx context.Context, env environment) (a *service.Service,
 	if s.entity == "" {
 		return nil, nil, nil, usagef("which entity? --entity deal:759")
 	}
-	entity, err := parseEntity(s.entity)
+	entity, err := report.ParseEntity("--entity", s.entity)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, nil, usageOf(err)
 	}
 	c, err := loadConfig(env, s.config)
 	if err != nil {

@@ -3,16 +3,10 @@ package cli
 import (
 	"context"
 	"flag"
-	"fmt"
-	"strconv"
-	"strings"
 
-	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/report"
-	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/queue"
-	"github.com/b24rules/b24rules/schemas"
 )
 
 var whyCmd = &command{
@@ -41,9 +35,9 @@ could not read the database.`,
 			if err := oneOf("format", *format, "text", "json"); err != nil {
 				return err
 			}
-			place, id, field, err := parseRecord(args)
+			place, id, field, err := report.ParseRecord(args)
 			if err != nil {
-				return err
+				return usageOf(err)
 			}
 			return withHistory(ctx, env, *path, func(c *config.Config, q *queue.Queue) error {
 				return eachPortal(env, c, *portal, true, func(name string) error {
@@ -64,48 +58,4 @@ could not read the database.`,
 			})
 		}
 	},
-}
-
-// parseRecord reads RECORD and FIELD. RECORD may be written as two words: element 47:12.
-func parseRecord(args []string) (place string, id int64, field string, err error) {
-	const example = "which record? element:47:12, item:1038:5 or deal:7"
-	if len(args) > 1 && !strings.Contains(args[0], ":") {
-		args = append([]string{args[0] + ":" + args[1]}, args[2:]...)
-	}
-	if len(args) == 0 || len(args) > 2 {
-		return "", 0, "", usagef("%s", example)
-	}
-	if len(args) == 2 {
-		field = args[1]
-	}
-	parts := strings.Split(args[0], ":")
-	number := func(i int) int {
-		n, err := strconv.Atoi(parts[i])
-		if err != nil || n <= 0 {
-			return 0
-		}
-		return n
-	}
-	switch {
-	case parts[0] == "element" && len(parts) == 3 && number(1) > 0:
-		place = engine.PlaceOfList(number(1))
-	case parts[0] == "item" && len(parts) == 3 && number(1) > 0:
-		place = engine.PlaceOfItems(number(1))
-	case len(parts) == 2 && engine.OwnerTypeID(parts[0]) > 0:
-		place = engine.PlaceOfItems(engine.OwnerTypeID(parts[0]))
-	default:
-		text := fmt.Sprintf("%q is no record: write element:47:12, item:1038:5 or deal:7", args[0])
-		names := []string{"element", "item"}
-		for _, o := range schemas.Owners() {
-			names = append(names, o.Name)
-		}
-		if near := diag.Closest(parts[0], names); near != "" && near != parts[0] {
-			text += fmt.Sprintf(" (did you mean %s?)", near)
-		}
-		return "", 0, "", &usageError{text}
-	}
-	if id = int64(number(len(parts) - 1)); id == 0 {
-		return "", 0, "", usagef("%q has no id: write element:47:12, item:1038:5 or deal:7", args[0])
-	}
-	return place, id, field, nil
 }

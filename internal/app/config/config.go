@@ -62,6 +62,8 @@ type Config struct {
 	CatchUp   CatchUp
 	// Alerts are the receivers of alerts.
 	Alerts []AlertReceiver
+	// Console are the web pages.
+	Console Console
 	// NoLooks says that new rules do not look at their entities.
 	NoLooks bool
 	// PrivateHosts are the hosts on this machine and in private networks that rules may
@@ -214,7 +216,7 @@ type layout struct {
 	Log                  logFile      `yaml:"log" doc:"the log"`
 	Limits               Limits       `yaml:"limits" doc:"limits and retries"`
 	History              History      `yaml:"history" doc:"how long finished runs are kept"`
-	Console              scalar       `yaml:"console" doc:"web pages about the queue and the rules; not in this version"`
+	Console              consoleBlock `yaml:"console" doc:"web pages about portals, runs, events and rules; without it there are none"`
 	PublicURL            scalar       `yaml:"public_url" doc:"the address under which portals reach listen; applications bind their events to it" example:"https://b24rules.example.com"`
 	PrivateHosts         scalars      `yaml:"private_hosts" doc:"names, addresses and networks on this machine and in private networks that rules may send requests to; the hosts of the portals are always among them" example:"[stock.local, 10.1.2.0/24]"`
 	Alerts               alertsFile   `yaml:"alerts" doc:"who is informed when something is wrong"`

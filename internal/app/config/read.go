@@ -40,11 +40,6 @@ func (r *reader) errorf(pos diag.Pos, code, format string, args ...any) *diag.Fi
 	return r.list.Errorf(pos, code, format, args...)
 }
 
-// later reports a feature that this version does not have.
-func (r *reader) later(pos diag.Pos, what, hint string) {
-	r.errorf(pos, "not-supported", "%s not supported by this version", what).Hint = hint
-}
-
 func (r *reader) config(in *layout) *Config {
 	c := &Config{Listen: "127.0.0.1:8400", Limits: in.Limits, History: in.History}
 	r.listening(c, in.Listen)
@@ -70,13 +65,11 @@ func (r *reader) config(in *layout) *Config {
 	r.portals(c, in, root)
 	c.afterPortals = r.lineAfterPortals(in.Portals.pos)
 	c.PrivateHosts = r.privateHosts(in.PrivateHosts, c.Portals)
+	c.Console = r.console(in.Console, c.Portals)
 	c.Files = r.files
 	r.log(c, in.Log)
 	c.Alerts = r.alerts(in.Alerts)
 	r.misplacedVariables(r.file, r.file.Root)
-	if in.Console.set() && in.Console.text != "false" {
-		r.later(in.Console.pos, "the console is", "remove it")
-	}
 	if c.Limits.RetryMax > 0 && c.Limits.RetryFirst > c.Limits.RetryMax {
 		r.errorf(r.place("limits", "retry_first"), "invalid-value", "limits: retry_first %s is longer than retry_max %s", c.Limits.RetryFirst, c.Limits.RetryMax)
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -214,4 +216,19 @@ func unpack(packed []byte) (string, error) {
 	}
 	text, err := io.ReadAll(r)
 	return string(text), err
+}
+
+// Text returns the text of a version of a rule set, as it ran. ok is false for a version that
+// never ran.
+func (s *Store) Text(ctx context.Context, version string) (t RuleText, ok bool, err error) {
+	var packed []byte
+	err = s.db.QueryRow(ctx, `SELECT file, text FROM b24_ruleset WHERE version = $1`, version).Scan(&t.File, &packed)
+	if errors.Is(err, sql.ErrNoRows) {
+		return t, false, nil
+	}
+	if err != nil {
+		return t, false, fmt.Errorf("read a version of a rule set: %w", err)
+	}
+	t.Text, err = unpack(packed)
+	return t, err == nil, err
 }

@@ -25,7 +25,29 @@ type Cause struct {
 	Newest  int64      `json:"newest_run"`
 	Advice  string     `json:"advice,omitempty"`
 
+	// Acknowledged is set if a person knows of the cause for all these portals and rules.
+	Acknowledged *cause.Acknowledged `json:"acknowledged,omitempty"`
+
 	stored string
+}
+
+// Parsed is the cause with its parts.
+func (c Cause) Parsed() cause.Cause { return cause.Parse(c.stored) }
+
+// Stored is the cause as a filter of runs takes it.
+func (c Cause) Stored() string { return c.stored }
+
+// AddAcknowledged adds who knows of the causes. counts are those of which causes were made.
+func AddAcknowledged(causes []Cause, counts []queue.CauseCount, known map[string]cause.Acknowledged) {
+	for i := range causes {
+		a, ok := known[causes[i].ID]
+		for _, n := range counts {
+			ok = ok && (n.Cause != causes[i].stored || a.Covers(n.Portal, n.Rule))
+		}
+		if ok {
+			causes[i].Acknowledged = &a
+		}
+	}
 }
 
 // Causes groups counts by cause, the cause with most runs first.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -27,7 +28,9 @@ type storedEventJSON struct {
 	TS       int64           `json:"ts,omitempty"`
 	Received *time.Time      `json:"received"`
 	Rules    int             `json:"rules"`
-	Runs     []eventRunJSON  `json:"runs,omitempty"`
+	// Why says for each rule why the event did not start it.
+	Why  []fleet.Unmatched `json:"why,omitempty"`
+	Runs []eventRunJSON    `json:"runs,omitempty"`
 }
 
 // eventRunJSON is a run of an event.
@@ -38,11 +41,21 @@ type eventRunJSON struct {
 	State  string `json:"state"`
 }
 
+// WhyNot says why the event met no rule. It is empty if it met one, or if an older version has
+// stored it.
+func (e Event) WhyNot() []fleet.Unmatched {
+	if e.Routes > 0 {
+		return nil
+	}
+	return fleet.ReadUnmatched(e.Event.Why)
+}
+
 func newStoredEventJSON(e Event) storedEventJSON {
 	out := storedEventJSON{ID: e.ID, Portal: e.Portal, Event: e.Code, Data: e.Data, Received: stamp(e.Received), Rules: e.Routes}
 	if !e.Sent.IsZero() {
 		out.TS = e.Sent.Unix()
 	}
+	out.Why = e.WhyNot()
 	for _, r := range e.Runs {
 		out.Runs = append(out.Runs, eventRunJSON{r.ID, r.Rule, r.Entity, string(r.State)})
 	}
@@ -109,12 +122,26 @@ func WriteEvent(w io.Writer, format string, e Event, known Known) error {
 	}
 	if e.Routes == 0 {
 		s.WriteString("  no rule matched this event\n")
+		for _, u := range e.WhyNot() {
+			s.WriteString("    ")
+			s.wrapped(4, OneLine(unmatchedText(u)))
+		}
 	} else if len(e.Runs) == 0 {
 		s.WriteString("  its runs are no longer in the history\n")
 	}
 	fmt.Fprintf(s, "  %s\n", plainJSON(e.Data, "  "))
 	_, err := io.WriteString(w, s.String())
 	return err
+}
+
+func unmatchedText(u fleet.Unmatched) string {
+	if u.Rule == "" {
+		return u.Why
+	}
+	if u.File == "" {
+		return u.Rule + ": " + u.Why
+	}
+	return fmt.Sprintf("%s (%s): %s", u.Rule, u.File, u.Why)
 }
 
 // plainJSON formats JSON without the escapes of HTML that a stored value may have. With

@@ -1,8 +1,10 @@
 package report
 
 import (
+	"fmt"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/cause"
 )
 
@@ -16,6 +18,15 @@ type Known struct {
 type KnownPortal struct {
 	Zone  *time.Location // nil means the zone of this machine
 	Place string         // in the configuration, such as b24rules.yaml:12
+}
+
+// KnownOf is what a configuration says about portals.
+func KnownOf(c *config.Config) Known {
+	k := Known{Portals: map[string]KnownPortal{}}
+	for _, p := range c.Portals {
+		k.Portals[p.Name] = KnownPortal{Zone: p.Zone, Place: fmt.Sprintf("%s:%d", p.Pos.File, p.Pos.Line)}
+	}
+	return k
 }
 
 // zone is the zone in which the times of a portal are printed.

@@ -38,8 +38,8 @@ func List(ctx context.Context, q *queue.Queue, r queue.Info) (Listed, error) {
 	return out, nil
 }
 
-// when returns the most relevant time of a run.
-func (r *Listed) when() time.Time {
+// When returns the most relevant time of a run.
+func (r *Listed) When() time.Time {
 	switch {
 	case !r.Finished.IsZero():
 		return r.Finished
@@ -58,7 +58,7 @@ func (r *Listed) what(dateTime func(time.Time) string) string {
 		}
 		text := "due " + dateTime(r.Due)
 		if r.Error != "" {
-			text += ", failed before: " + r.failure()
+			text += ", failed before: " + r.Failure()
 		}
 		return text
 	case queue.Asleep:
@@ -73,12 +73,12 @@ func (r *Listed) what(dateTime func(time.Time) string) string {
 		}
 		return text + ", " + Span(r.Took)
 	}
-	return r.failure()
+	return r.Failure()
 }
 
-// failure returns the error without the place and the rule, which other columns
+// Failure returns the error without the place and the rule, which other columns
 // have.
-func (r *Listed) failure() string {
+func (r *Listed) Failure() string {
 	text := OneLine(r.Error)
 	if _, rest, ok := strings.Cut(text, ": rule "+r.Rule+", "); ok {
 		return rest
@@ -122,7 +122,7 @@ func (s *sheet) listRuns(runs []Listed, known Known) {
 	for i := range runs {
 		r := &runs[i]
 		t.rows = append(t.rows, []string{
-			fmt.Sprint(r.ID), string(r.State), dateTime(r.Portal, r.when()), OneLine(r.Portal), OneLine(r.Rule), OneLine(r.Entity),
+			fmt.Sprint(r.ID), string(r.State), dateTime(r.Portal, r.When()), OneLine(r.Portal), OneLine(r.Rule), OneLine(r.Entity),
 			fmt.Sprintf("%d/%d", r.Number(), r.Earlier+r.MaxAttempts), r.what(func(at time.Time) string { return dateTime(r.Portal, at) }),
 		})
 	}

@@ -44,6 +44,8 @@ type SkippedStep struct {
 	Step   string `json:"step"`
 	Line   int    `json:"line"`
 	Reason string `json:"reason"`
+	// When are the parts of its condition, if that was false.
+	When []history.Term `json:"when,omitempty"`
 }
 
 // WritePlans prints plans; format is text or json.

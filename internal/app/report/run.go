@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -123,6 +125,8 @@ type attemptJSON struct {
 	Started  *time.Time      `json:"started,omitempty"`
 	Finished *time.Time      `json:"finished,omitempty"`
 	Record   json.RawMessage `json:"record,omitempty"`
+	// Changes are what the attempt has written, with the values before.
+	Changes []dryrun.Change `json:"changes,omitempty"`
 }
 
 func (r *Run) json() fullRunJSON {
@@ -132,9 +136,11 @@ func (r *Run) json() fullRunJSON {
 	}
 	for _, a := range r.Attempts {
 		record, _ := history.UnpackRecord(a.Record) // ReadRun has unpacked it
-		out.Attempts = append(out.Attempts, attemptJSON{
-			Number: a.Number, Outcome: string(a.Outcome), Error: a.Error, Started: stamp(a.Started), Finished: stamp(a.Finished), Record: record,
-		})
+		one := attemptJSON{Number: a.Number, Outcome: string(a.Outcome), Error: a.Error, Started: stamp(a.Started), Finished: stamp(a.Finished), Record: record}
+		if a.Trace != nil {
+			one.Changes = slices.Concat(Changes(a.Trace)...)
+		}
+		out.Attempts = append(out.Attempts, one)
 	}
 	for _, a := range r.Acts {
 		out.Actions = append(out.Actions, actJSON{string(a.Action), a.Who, a.Joined, stamp(a.At)})

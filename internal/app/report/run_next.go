@@ -21,7 +21,7 @@ func (t *runWriter) next(st *Run) {
 		}
 	}
 	if r.State == queue.Parked || r.State == queue.Waiting && r.Error != "" {
-		if hint := cause.Parse(r.Cause).Advice(t.options.Known.where(r.Portal, r.place())); hint != "" {
+		if hint := cause.Parse(r.Cause).Advice(t.options.Known.where(r.Portal, r.Place())); hint != "" {
 			lines = append(lines, hint)
 		}
 	}
@@ -64,9 +64,9 @@ func (t *runWriter) next(st *Run) {
 	}
 }
 
-// place returns the place in the rule file that the error of a run names, or the rule
+// Place returns the place in the rule file that the error of a run names, or the rule
 // file.
-func (r *Listed) place() string {
+func (r *Listed) Place() string {
 	if place, _, ok := strings.Cut(r.Error, ": rule "+r.Rule+", step "); ok {
 		return strings.TrimPrefix(place[strings.LastIndex(place, ": ")+1:], " ")
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -201,11 +202,13 @@ func (t *runWriter) attempt(a Attempt, steps bool) {
 		t.WriteString("  inputs  ")
 		t.wrapped(10, values(a.Trace.Inputs))
 	}
+	t.terms(a.Trace.When)
 	for _, c := range a.Trace.Commands {
 		t.command(c, a.Trace.Brief)
 	}
+	changes := Changes(a.Trace)
 	for i, s := range a.Trace.Steps {
-		t.step(i+1, s, a.Trace.Brief)
+		t.step(i+1, s, a.Trace.Brief, changes[i])
 	}
 	for _, f := range a.Trace.Follows {
 		fmt.Fprintf(t, "  > %s\n", f)
@@ -222,6 +225,36 @@ func (t *runWriter) attempt(a Attempt, steps bool) {
 	}
 }
 
+// terms prints the parts of a condition that was false.
+func (t *runWriter) terms(all []history.Term) {
+	for _, term := range all {
+		text := term.Text + " is false"
+		switch {
+		case term.Unread && term.True:
+			text = term.Text + " was not needed; it is true"
+		case term.Unread:
+			text = term.Text + " was not needed; it is false too"
+		case term.True:
+			text = term.Text + " is true"
+		}
+		if len(term.Values) > 0 {
+			text += ": " + strings.Join(term.Values, ", ")
+		}
+		t.detail("when", text)
+	}
+}
+
+// changed prints the fields of a record that a step has changed, each with its value before.
+func (t *runWriter) changed(c dryrun.Change) {
+	if c.Kind != dryrun.ChangeUpdate || len(c.Fields) == 0 {
+		return // the parameters say what was added
+	}
+	t.detail("changed", c.Record+" "+c.Title)
+	for _, f := range c.Fields {
+		t.detail("", "  "+f.Name+": "+fieldText(f.Before)+" -> "+fieldText(f.After))
+	}
+}
+
 func outcomeColour(o queue.Outcome) string {
 	switch o {
 	case queue.OutcomeSucceeded:
@@ -232,7 +265,7 @@ func outcomeColour(o queue.Outcome) string {
 	return yellow
 }
 
-func (t *runWriter) step(n int, s history.StepRecord, brief bool) {
+func (t *runWriter) step(n int, s history.StepRecord, brief bool, changes []dryrun.Change) {
 	name := s.Step
 	if !strings.HasPrefix(name, s.Action) {
 		name += ": " + s.Action
@@ -240,6 +273,7 @@ func (t *runWriter) step(n int, s history.StepRecord, brief bool) {
 	line := fmt.Sprintf("line %d, %s", s.Line, Span(s.Took))
 	if s.Skipped != "" {
 		fmt.Fprintf(t, "  %d. %s  %s\n", n, t.in(bold, name), t.in(yellow, fmt.Sprintf("skipped: %s (line %d)", s.Skipped, s.Line)))
+		t.terms(s.When)
 		return
 	}
 	fmt.Fprintf(t, "  %d. %s  %s\n", n, t.in(bold, name), t.in(dim, line))
@@ -260,6 +294,9 @@ func (t *runWriter) step(n int, s history.StepRecord, brief bool) {
 		t.detail("note", note)
 	}
 	t.result(s.Result)
+	for _, c := range changes {
+		t.changed(c)
+	}
 	if s.Error != "" {
 		fmt.Fprintf(t, "     %-7s", "error")
 		t.error(s.Error, 12)

@@ -31,10 +31,19 @@ type PortalStatus struct {
 	Since  *time.Time `json:"since,omitempty"`
 	Reason string     `json:"reason,omitempty"`
 	// Probe is when the worker asks next whether the fault is over.
-	Probe   *time.Time `json:"next_probe,omitempty"`
-	Waiting int        `json:"waiting"`
-	Running int        `json:"running"`
-	Parked  int        `json:"parked"`
+	Probe *time.Time `json:"next_probe,omitempty"`
+	// Condition is the state with what follows from the runs: failing, behind, silent. Why says
+	// more about it.
+	Condition Condition `json:"condition"`
+	Why       string    `json:"why,omitempty"`
+	// LastEvent is when the newest event arrived. Lag is for how many milliseconds a run has
+	// been due.
+	LastEvent *time.Time `json:"last_event,omitempty"`
+	Lag       int64      `json:"lag_ms,omitempty"`
+
+	Waiting int `json:"waiting"`
+	Running int `json:"running"`
+	Parked  int `json:"parked"`
 	// Events are events that wait for a rule set that does not run now.
 	Events int          `json:"events,omitempty"`
 	Rules  []RuleStatus `json:"rules,omitempty"`
@@ -136,7 +145,7 @@ func ReadStatus(ctx context.Context, q *queue.Queue, portals []string, all bool)
 	}
 	s := Status{Portals: []PortalStatus{}}
 	for _, name := range slices.Sorted(slices.Values(portals)) {
-		p := PortalStatus{Portal: name, State: StateOK}
+		p := PortalStatus{Portal: name, State: StateOK, Condition: PortalFine}
 		p.count(backlogs)
 		p.hold(holds)
 		p.pause(pauses)
@@ -156,7 +165,7 @@ func ReadStatus(ctx context.Context, q *queue.Queue, portals []string, all bool)
 		})
 		s.Portals = append(s.Portals, p)
 	}
-	return s, nil
+	return s, s.addConditions(ctx, q, backlogs, time.Now())
 }
 
 // Outdated notes that the configuration of a portal has errors. The portal runs its last valid

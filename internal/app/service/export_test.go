@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/alerts"
-	"github.com/b24rules/b24rules/internal/app/fleet"
 )
 
 // What the tests of the whole service need of its parts.
@@ -39,6 +38,3 @@ func (s *Service) WatchBacklog(ctx context.Context) { s.backlogs.watch(ctx) }
 func (s *Service) OwnFaults(ctx context.Context, now time.Time) ([]alerts.Condition, error) {
 	return s.faults().own(ctx, now)
 }
-
-// Generation returns the rules that run now.
-func (s *Service) Generation() *fleet.Generation { return s.rules.Current() }

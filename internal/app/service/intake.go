@@ -134,6 +134,9 @@ func (in *intake) store(ctx context.Context, stored queue.Event, event engine.Ev
 	gen := in.rules.Current()
 	stored.Missing = gen.Missing(portal)
 	routes := in.portals.routes(portal, gen.Route(portal, event))
+	if len(routes) == 0 {
+		stored.Why = gen.WhyNot(portal, event)
+	}
 	storing := in.metrics.storing.WithLabelValues(portal)
 	storing.Inc()
 	defer storing.Dec()

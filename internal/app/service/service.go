@@ -188,6 +188,12 @@ func openQueue(ctx context.Context, c *config.Config, all *portals, d *downtime,
 // Queue is the queue of the service, which other commands read too.
 func (s *Service) Queue() *queue.Queue { return s.queue }
 
+// Config is the configuration that runs.
+func (s *Service) Config() *config.Config { return s.config.Load() }
+
+// Generation are the rules that run.
+func (s *Service) Generation() *fleet.Generation { return s.rules.Current() }
+
 // Portal returns a portal of the configuration.
 func (s *Service) Portal(name string) *Portal { return s.portals.get(name) }
 

@@ -1,0 +1,25 @@
+package formula
+
+import "sync"
+
+// Terms returns the parts that a top-level && joins, each as its own formula, to explain why
+// the whole is false. A part that cannot be compiled alone is missing. They read the same names.
+func (f *Formula) Terms() []*Formula { return f.terms() }
+
+// compileTerms compiles the parts of a condition when they are first needed. Names have any
+// type, because a part may rely on what the parts before it have excluded.
+func compileTerms(texts, names []string) func() []*Formula {
+	return sync.OnceValue(func() []*Formula {
+		env := Env{Vars: make(map[string]Type, len(names))}
+		for _, name := range names {
+			env.Vars[name] = Type{Kind: Any}
+		}
+		var out []*Formula
+		for _, text := range texts {
+			if one, problems := Compile(text, env); len(problems) == 0 {
+				out = append(out, one)
+			}
+		}
+		return out
+	})
+}

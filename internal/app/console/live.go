@@ -1,0 +1,141 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// pulseEvery is how often the hub looks for changes while pages are open. With many pages it
+	// looks less often, because each of them then reads itself again.
+	pulseEvery = time.Second
+	// pagesPerPulse is for how many open pages pulseEvery holds.
+	pagesPerPulse = 10
+	// mostStreams bounds the open pages; others are not live.
+	mostStreams = 100
+	// aliveEvery keeps proxies from closing a quiet stream.
+	aliveEvery = 20 * time.Second
+)
+
+// hub tells open pages that something has changed. It looks only while a page is open.
+type hub struct {
+	pulse func(context.Context) (string, error)
+	log   *slog.Logger
+	mu    sync.Mutex
+	pages map[chan struct{}]bool
+	wake  chan struct{} // the first page has opened
+}
+
+func newHub(pulse func(context.Context) (string, error), log *slog.Logger) *hub {
+	return &hub{pulse: pulse, log: log, pages: map[chan struct{}]bool{}, wake: make(chan struct{}, 1)}
+}
+
+func (h *hub) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.pages)
+}
+
+// add returns a channel that receives each change; ok is false if too many pages are open.
+func (h *hub) add() (changed chan struct{}, ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.pages) >= mostStreams {
+		return nil, false
+	}
+	changed = make(chan struct{}, 1)
+	h.pages[changed] = true
+	select {
+	case h.wake <- struct{}{}:
+	default:
+	}
+	return changed, true
+}
+
+func (h *hub) remove(changed chan struct{}) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.pages, changed)
+}
+
+func (h *hub) run(ctx context.Context) {
+	last, failed := "", false
+	for {
+		n := h.count()
+		if n == 0 {
+			last = ""
+			select {
+			case <-ctx.Done():
+				return
+			case <-h.wake:
+			}
+			continue
+		}
+		now, err := h.pulse(ctx)
+		if err != nil && ctx.Err() == nil && !failed {
+			h.log.Warn("cannot look for changes, open pages are not live", "error", err)
+		}
+		if failed = err != nil; !failed {
+			if last != "" && now != last {
+				h.tell()
+			}
+			last = now
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pulseEvery * time.Duration(1+n/pagesPerPulse)):
+		}
+	}
+}
+
+func (h *hub) tell() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for changed := range h.pages {
+		select {
+		case changed <- struct{}{}:
+		default: // it has not read the last one
+		}
+	}
+}
+
+// serveLive sends "changed" to an open page. It never sends data, so a page shows what its reader
+// may see.
+func (c *Console) serveLive(q *request) (*page, error) {
+	changed, ok := c.live.add()
+	if !ok {
+		return nil, &problem{status: http.StatusServiceUnavailable, key: "problem.live"}
+	}
+	defer c.live.remove(changed)
+	out := http.NewResponseController(q.w)
+	if err := out.SetWriteDeadline(time.Time{}); err != nil {
+		return nil, err
+	}
+	q.w.Header().Set("Content-Type", "text/event-stream")
+	q.w.Header().Set("X-Accel-Buffering", "no") // or nginx keeps it back
+	_, _ = fmt.Fprint(q.w, "retry: 2000\n\n")
+	alive := time.NewTicker(aliveEvery)
+	defer alive.Stop()
+	for {
+		if err := out.Flush(); err != nil {
+			return nil, nil
+		}
+		select {
+		case <-q.Context().Done():
+			return nil, nil
+		case <-alive.C:
+			// A session that has ended must not stay live.
+			if ok, err := c.identify(q); err != nil || !ok {
+				return nil, nil
+			}
+			_, _ = fmt.Fprint(q.w, ": alive\n\n")
+		case <-changed:
+			_, _ = fmt.Fprint(q.w, "event: changed\ndata: 1\n\n")
+		}
+	}
+}

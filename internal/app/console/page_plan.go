@@ -1,0 +1,257 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/dryrun"
+	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/audit"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// planning lets a user do one plan at a time, because a plan reads the portal.
+type planning struct {
+	mu   sync.Mutex
+	busy map[string]bool
+}
+
+func (p *planning) begin(user string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.busy[user] {
+		return false
+	}
+	if p.busy == nil {
+		p.busy = map[string]bool{}
+	}
+	p.busy[user] = true
+	return true
+}
+
+func (p *planning) end(user string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.busy, user)
+}
+
+// planPage is the page of a plan.
+type planPage struct {
+	Heading              string
+	Portal, Entity, Rule string
+	Portals              []string
+	Rules                []string
+	Wrong                map[string]string
+	Asked                bool
+	Plans                []planView
+	Digest               string
+	Writes               int
+	Changed              bool // the plan that was to run is no longer this one
+	Cannot               string
+}
+
+type planView struct {
+	report.Plan
+	Summary string
+}
+
+// target reads which rules of which portal are planned for which entity.
+func (c *Console) target(q *request, v *planPage) (e engine.Entity, ok bool) {
+	v.Portal, v.Entity, v.Rule = strings.TrimSpace(q.FormValue("portal")), strings.TrimSpace(q.FormValue("entity")), strings.TrimSpace(q.FormValue("rule"))
+	v.Portals, v.Wrong = c.portalNames(q), map[string]string{}
+	if v.Portal == "" && len(v.Portals) == 1 {
+		v.Portal = v.Portals[0]
+	}
+	if gen := c.Rules(); gen != nil && v.Portal != "" {
+		for r := range gen.Rules(v.Portal) {
+			v.Rules = append(v.Rules, r.ID)
+		}
+	}
+	if v.Entity == "" {
+		return e, false
+	}
+	v.Asked = true
+	f := filters{Portal: v.Portal, Wrong: v.Wrong}
+	c.portalFilter(q, f)
+	if v.Portal == "" {
+		v.Wrong["portal"] = q.t("filter.needed")
+	}
+	e, err := report.ParseEntity("entity", v.Entity)
+	var wrong *report.FilterError
+	if errors.As(err, &wrong) {
+		v.Wrong["entity"] = wrong.Error()
+	}
+	return e, len(v.Wrong) == 0
+}
+
+func (c *Console) plan(q *request) (*page, error) {
+	v := planPage{Heading: q.t("plan.heading")}
+	p := &page{template: "plan", section: "portals", command: "b24rules plan"}
+	entity, ok := c.target(q, &v)
+	if !q.user.Operates() {
+		v.Cannot = q.t("plan.role")
+		p.title, p.data = v.Heading, v
+		return p, nil
+	}
+	if !ok {
+		if len(v.Wrong) > 0 {
+			v.Heading = q.t("filter.wrong")
+			p.status, p.json = http.StatusBadRequest, q.wrongJSON(filters{Wrong: v.Wrong})
+		}
+		p.title, p.data = v.Heading, v
+		return p, nil
+	}
+	if err := c.makePlan(q, &v, entity); err != nil {
+		return nil, err
+	}
+	if v.Cannot == "" {
+		if err := c.note(q.Context(), q, audit.Entry{Action: audit.Planned, Portal: v.Portal, Target: entity.String(), Result: v.Heading}); err != nil {
+			return nil, err
+		}
+	}
+	c.planned(p, v)
+	return p, nil
+}
+
+// planned completes the page of a plan.
+func (c *Console) planned(p *page, v planPage) {
+	p.zone, _ = c.knownPortals().Zone(v.Portal)
+	p.title, p.data = v.Heading, v
+	p.command = fmt.Sprintf("b24rules plan --portal %s --entity %s", v.Portal, quoted(v.Entity))
+	if v.Rule != "" {
+		p.command += " --rule " + v.Rule
+	}
+	plans := make([]report.Plan, len(v.Plans))
+	for i, one := range v.Plans {
+		plans[i] = one.Plan
+	}
+	p.json = func(w io.Writer) error { return report.WritePlans(w, "json", plans) }
+}
+
+// makePlan reads the portal. What prevents it is shown on the page.
+func (c *Console) makePlan(q *request, v *planPage, entity engine.Entity) error {
+	if c.Plan == nil {
+		v.Cannot = q.t("plan.elsewhere")
+		return nil
+	}
+	if !c.planning.begin(q.user.Name) {
+		v.Cannot = q.t("plan.busy")
+		return nil
+	}
+	defer c.planning.end(q.user.Name)
+	plans, err := c.Plan(q.Context(), v.Portal, v.Rule, entity)
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	if err != nil {
+		v.Cannot = q.t("plan.failed", c.Config().Redactor.Text(err.Error()))
+		return nil
+	}
+	counts := map[dryrun.ChangeKind]int{}
+	for _, one := range plans {
+		for _, change := range one.Changes {
+			counts[change.Kind]++
+			v.Writes++
+		}
+		v.Plans = append(v.Plans, planView{Plan: one, Summary: q.planSummary(one.Changes)})
+	}
+	if len(plans) == 0 {
+		v.Cannot = q.t("plan.norule", entity.String())
+		return nil
+	}
+	v.Heading = q.t("plan.done", entity.String(), q.countsText(counts))
+	v.Digest = digest(plans)
+	return nil
+}
+
+func (q *request) planSummary(all []dryrun.Change) string {
+	counts := map[dryrun.ChangeKind]int{}
+	for _, c := range all {
+		counts[c.Kind]++
+	}
+	return q.countsText(counts)
+}
+
+func (q *request) countsText(counts map[dryrun.ChangeKind]int) string {
+	var parts []string
+	for _, kind := range []dryrun.ChangeKind{dryrun.ChangeAdd, dryrun.ChangeUpdate, dryrun.ChangeDelete, dryrun.ChangeCall, dryrun.ChangeOutside} {
+		if n := counts[kind]; n > 0 {
+			parts = append(parts, q.t("plan."+string(kind), n))
+		}
+	}
+	if len(parts) == 0 {
+		return q.t("plan.nothing")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// digest names a plan: Run does only what was shown.
+func digest(plans []report.Plan) string {
+	var b bytes.Buffer
+	for _, p := range plans {
+		text, err := json.Marshal([]any{p.Rule, p.Version, p.Changes, p.Error})
+		if err != nil {
+			continue // values of formulas always have a JSON form
+		}
+		b.Write(text)
+	}
+	sum := sha256.Sum256(b.Bytes())
+	return hex.EncodeToString(sum[:4])
+}
+
+// runPlan starts the runs of a plan, if it is still the same.
+func (c *Console) runPlan(q *request) (*page, error) {
+	v := planPage{Heading: q.t("plan.heading")}
+	entity, ok := c.target(q, &v)
+	if !ok {
+		return nil, &problem{status: http.StatusBadRequest, key: "problem.form"}
+	}
+	if err := c.makePlan(q, &v, entity); err != nil {
+		return nil, err
+	}
+	if v.Cannot != "" || v.Digest != q.PostFormValue("plan") {
+		v.Changed = v.Cannot == ""
+		p := &page{template: "plan", section: "portals", status: http.StatusConflict}
+		c.planned(p, v)
+		return p, nil
+	}
+	data, err := json.Marshal(map[string]any{"FIELDS": entityFields(entity)})
+	if err != nil {
+		return nil, err
+	}
+	var routes []queue.Route
+	for _, one := range v.Plans {
+		routes = append(routes, queue.Route{Rule: one.Rule, Entity: entity.String()})
+	}
+	why, err := json.Marshal([]map[string]string{{"why": "started by " + q.user.Name + " in the console"}})
+	if err != nil {
+		return nil, err
+	}
+	e := queue.Event{Portal: v.Portal, Code: c.codeFor(v.Portal, v.Plans[0].Rule, entity), Data: data, Why: string(why)}
+	if err := c.Queue.Push(q.Context(), e, routes); err != nil {
+		return nil, err
+	}
+	if err := c.note(q.Context(), q, audit.Entry{Action: audit.Ran, Portal: v.Portal, Target: entity.String(), Runs: len(routes), Result: v.Heading}); err != nil {
+		return nil, err
+	}
+	return &page{redirect: "/runs?" + url.Values{"portal": {v.Portal}, "entity": {entity.String()}, "did": {"started"}}.Encode()}, nil
+}
+
+func entityFields(e engine.Entity) map[string]any {
+	out := map[string]any{"ID": e.ID}
+	if e.Kind == "item" {
+		out["ENTITY_TYPE_ID"] = fmt.Sprint(e.TypeID)
+	}
+	return out
+}

@@ -1,0 +1,328 @@
+package console
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+
+	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+func (c *Console) home(*request) (*page, error) { return &page{redirect: "/portals"}, nil }
+
+// conditionClass is the mark of a condition.
+func conditionClass(c report.Condition) string {
+	switch c {
+	case report.PortalFine:
+		return "ok"
+	case report.PortalPaused, report.PortalRemoved:
+		return "off"
+	case report.PortalBehind, report.PortalSilent:
+		return "warn"
+	}
+	return "bad"
+}
+
+// portalRow is a portal in the list.
+type portalRow struct {
+	report.PortalStatus
+	Class, Word, Text string
+	Last              time.Time
+	Lagging           time.Duration
+}
+
+func (q *request) portalRow(p report.PortalStatus, known report.Known) portalRow {
+	row := portalRow{PortalStatus: p, Class: conditionClass(p.Condition), Word: q.t("cond." + string(p.Condition)), Lagging: time.Duration(p.Lag) * time.Millisecond}
+	zone, _ := known.Zone(p.Portal)
+	if p.LastEvent != nil {
+		row.Last = p.LastEvent.In(zone)
+	}
+	row.Text = q.portalText(p, zone)
+	return row
+}
+
+// portalText says why a portal is in its condition, in one line.
+func (q *request) portalText(p report.PortalStatus, zone *time.Location) string {
+	var parts []string
+	since := ""
+	if p.Since != nil {
+		since = p.Since.In(zone).Format("2006-01-02 15:04")
+	}
+	switch p.Condition {
+	case report.PortalFine:
+		return ""
+	case report.PortalBehind:
+		parts = append(parts, q.t("why.behind", span(q.lang, time.Duration(p.Lag)*time.Millisecond)))
+	case report.PortalSilent:
+		parts = append(parts, q.t("why.silent"))
+	default:
+		if p.Why != "" {
+			parts = append(parts, report.OneLine(p.Why))
+		}
+		if since != "" {
+			parts = append(parts, q.t("why.since", since))
+		}
+	}
+	if p.Probe != nil {
+		parts = append(parts, q.t("why.probe", p.Probe.In(zone).Format(time.TimeOnly)))
+	}
+	if p.Waiting > 0 {
+		parts = append(parts, q.n("waiting", p.Waiting))
+	}
+	if p.Events > 0 {
+		parts = append(parts, q.n("eventsWait", p.Events))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// conditionTab is one condition with its number.
+type conditionTab struct {
+	Condition, Word string
+	N               int
+	Chosen          bool
+}
+
+// portalsPage is the page of all portals.
+type portalsPage struct {
+	Heading, Sub string
+	Query        string
+	Conditions   []string
+	Tabs         []conditionTab
+	All          int
+	Rows         []portalRow
+	More         int
+	After        string
+	Parked       int
+	// Shared are rule sets that are broken in many portals: they are told once.
+	Shared []sharedFault
+}
+
+type sharedFault struct {
+	Set, Reason string
+	Portals     int
+}
+
+// fewPortals is how many fine portals a page shows before "more".
+const fewPortals = 100
+
+func (c *Console) status(q *request, only []string) (report.Status, error) {
+	s, err := report.ReadStatus(q.Context(), c.Queue, only, true)
+	if err != nil {
+		return s, err
+	}
+	s.Portals = slices.DeleteFunc(s.Portals, func(p report.PortalStatus) bool { return !q.user.Sees(p.Portal) })
+	return s, nil
+}
+
+func (c *Console) portals(q *request) (*page, error) {
+	s, err := c.status(q, c.portalNames(q))
+	if err != nil {
+		return nil, err
+	}
+	known := c.knownPortals()
+	v := portalsPage{Query: q.FormValue("q"), Conditions: q.Form["state"], All: len(s.Portals)}
+	counts := map[report.Condition]int{}
+	waiting := 0
+	sets := map[string]*sharedFault{}
+	for _, p := range s.Portals {
+		counts[p.Condition]++
+		v.Parked += p.Parked
+		waiting += p.Waiting
+		for _, r := range p.Rules {
+			if r.RuleSet == "" {
+				continue
+			}
+			if sets[r.RuleSet] == nil {
+				sets[r.RuleSet] = &sharedFault{Set: r.RuleSet, Reason: report.OneLine(r.Reason)}
+			}
+			sets[r.RuleSet].Portals++
+		}
+	}
+	for _, f := range sets {
+		if f.Portals > 1 {
+			v.Shared = append(v.Shared, *f)
+		}
+	}
+	slices.SortFunc(v.Shared, func(a, b sharedFault) int { return cmp.Compare(a.Set, b.Set) })
+	order := map[report.Condition]int{}
+	for i, condition := range report.Conditions() {
+		order[condition] = i
+		if counts[condition] > 0 {
+			v.Tabs = append(v.Tabs, conditionTab{string(condition), q.t("cond." + string(condition)), counts[condition], slices.Contains(v.Conditions, string(condition))})
+		}
+	}
+	slices.SortStableFunc(s.Portals, func(a, b report.PortalStatus) int {
+		return cmp.Or(order[a.Condition]-order[b.Condition], compareSince(a.Since, b.Since), strings.Compare(a.Portal, b.Portal))
+	})
+	shown := s
+	shown.Portals = slices.DeleteFunc(slices.Clone(s.Portals), func(p report.PortalStatus) bool {
+		return v.Query != "" && !strings.Contains(strings.ToLower(p.Portal), strings.ToLower(v.Query)) ||
+			len(v.Conditions) > 0 && !slices.Contains(v.Conditions, string(p.Condition))
+	})
+	for _, p := range shown.Portals {
+		if p.Condition == report.PortalFine && len(v.Rows) >= fewPortals && q.FormValue("all") == "" {
+			v.More++
+			continue
+		}
+		v.Rows = append(v.Rows, q.portalRow(p, known))
+	}
+	bad := len(s.Portals) - counts[report.PortalFine] - counts[report.PortalPaused]
+	v.Heading = q.t("portals.heading", number(q.lang, bad), q.n("ofPortals", len(s.Portals)))
+	if bad == 0 {
+		v.Heading = q.t("portals.fine", q.n("portals", len(s.Portals)))
+	}
+	v.Sub = strings.Join([]string{q.n("deadLetters", v.Parked), q.n("waiting", waiting)}, "; ")
+	return &page{template: "portals", section: "portals", title: v.Heading, data: v, json: jsonOf(shown), command: "b24rules status --all"}, nil
+}
+
+// compareSince compares times; nil is last.
+func compareSince(a, b *time.Time) int {
+	switch {
+	case a == nil && b == nil:
+		return 0
+	case a == nil:
+		return 1
+	case b == nil:
+		return -1
+	}
+	return a.Compare(*b)
+}
+
+// portalPage is the page of one portal.
+type portalPage struct {
+	Row      portalRow
+	Heading  string
+	Address  string // the host
+	Zone     string
+	Time     time.Time
+	Causes   []causeRow
+	Rules    []ruleRow
+	Runs     []runRow
+	Paused   bool
+	Held     bool
+	WorkedBy string
+	Did      string
+}
+
+// ruleRow is a rule of a portal.
+type ruleRow struct {
+	Rule, Set, Version string
+	Since              time.Time
+	Class, Word, Text  string
+	Paused             bool
+	Parked             int
+}
+
+// namedPortal returns the portal of the address.
+func (c *Console) namedPortal(q *request) (string, error) {
+	name := mux.Vars(q.Request)["portal"]
+	names := c.portalNames(q)
+	if !slices.Contains(names, name) {
+		s, err := c.status(q, nil) // a portal that was removed
+		if err != nil {
+			return "", err
+		}
+		if !slices.ContainsFunc(s.Portals, func(p report.PortalStatus) bool { return p.Portal == name }) {
+			return "", &problem{status: http.StatusNotFound, key: "problem.portal", args: []any{name}, there: names, under: "/portals/"}
+		}
+	}
+	return name, nil
+}
+
+func (c *Console) portal(q *request) (*page, error) {
+	name, err := c.namedPortal(q)
+	if err != nil {
+		return nil, err
+	}
+	s, err := report.ReadStatus(q.Context(), c.Queue, []string{name}, false)
+	if err != nil {
+		return nil, err
+	}
+	known := c.knownPortals()
+	zone, _ := known.Zone(name)
+	v := portalPage{Row: q.portalRow(s.Portals[0], known), Time: q.now.In(zone), Zone: zoneName(q.now.In(zone)), Did: q.did()}
+	v.Paused, v.Held = v.Row.State == report.StatePaused, v.Row.State != report.StateOK && v.Row.State != report.StatePaused
+	v.Heading = q.t("portal.heading."+v.Row.Class, name, v.Row.Word)
+	counts, err := c.Queue.Causes(q.Context(), queue.Filter{Portal: name, States: []queue.State{queue.Parked}})
+	if err != nil {
+		return nil, err
+	}
+	if v.Causes, err = c.causeRows(q, counts); err != nil {
+		return nil, err
+	}
+	if v.Rules, err = c.ruleRows(q, s.Portals[0], counts, zone); err != nil {
+		return nil, err
+	}
+	found, err := c.Queue.FindRuns(q.Context(), queue.Filter{Portal: name, Limit: 20}, searchFor)
+	if err != nil {
+		return nil, err
+	}
+	if v.Runs, err = c.runRows(q, found.List); err != nil {
+		return nil, err
+	}
+	if holder, err := c.Queue.Processes(q.Context()); err == nil {
+		var names []string
+		for _, p := range holder {
+			if p.Portals == nil || slices.Contains(p.Portals, name) {
+				names = append(names, p.Name)
+			}
+		}
+		v.WorkedBy = strings.Join(names, ", ")
+	}
+	for _, p := range c.Config().Portals {
+		if p.Name == name {
+			v.Address = portalHost(p.Webhook.Reveal())
+			if p.OAuth != nil {
+				v.Address = portalHost(p.OAuth.Portal)
+			}
+		}
+	}
+	return &page{template: "portal", section: "portals", title: name + ": " + v.Row.Word, data: v, zone: zone, json: jsonOf(s), command: "b24rules status --portal " + name}, nil
+}
+
+// ruleRows are the rules of a portal.
+func (c *Console) ruleRows(q *request, p report.PortalStatus, counts []queue.CauseCount, zone *time.Location) ([]ruleRow, error) {
+	live, err := fleet.NewStore(c.Queue.Database()).List(q.Context())
+	if err != nil {
+		return nil, err
+	}
+	parked := map[string]int{}
+	for _, n := range counts {
+		parked[n.Rule] += n.Runs
+	}
+	gen := c.Rules()
+	if gen == nil {
+		return nil, nil
+	}
+	var out []ruleRow
+	for _, i := range gen.Instances(p.Portal) {
+		for _, r := range i.Set.Rules {
+			row := ruleRow{Rule: r.ID, Set: i.Set.Name, Class: "ok", Word: q.t("cond.fine"), Parked: parked[r.ID], Version: i.Set.Version}
+			for _, l := range live {
+				if l.Portal == p.Portal && l.Set == i.Set.Name {
+					row.Since = l.Since.In(zone)
+				}
+			}
+			if row.Parked > 0 {
+				row.Class, row.Word = "bad", q.t("cond.failing")
+			}
+			for _, state := range p.Rules {
+				if state.Rule != r.ID && state.RuleSet != i.Set.Name {
+					continue
+				}
+				row.Class, row.Word, row.Text = "bad", state.State, report.OneLine(state.Reason)
+				if state.State == report.StatePaused {
+					row.Class, row.Word, row.Paused = "off", q.t("cond.paused"), true
+				}
+			}
+			out = append(out, row)
+		}
+	}
+	return out, nil
+}

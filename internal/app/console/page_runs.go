@@ -1,0 +1,509 @@
+package console
+
+import (
+	"cmp"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/cause"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// searchFor is how long a page looks for rows that a filter without an index selects.
+const searchFor = 150 * time.Millisecond
+
+// pageRows is how many rows a page has.
+const pageRows = 100
+
+// filters are the fields of a form that selects runs or events, as they were sent.
+type filters struct {
+	Portal, Rule, Entity, State, From, To, Q, Cause, Code, Met string
+	Before                                                     string
+	// Wrong says for each field that cannot be read what is wrong.
+	Wrong map[string]string
+}
+
+func (q *request) filters() filters {
+	get := func(name string) string { return strings.TrimSpace(q.FormValue(name)) }
+	return filters{
+		Portal: get("portal"), Rule: get("rule"), Entity: get("entity"), State: get("state"), From: get("from"), To: get("to"),
+		Q: get("q"), Cause: get("cause"), Code: get("code"), Met: get("rule"), Before: get("before"), Wrong: map[string]string{},
+	}
+}
+
+func (f filters) wrong(name string, err error) bool {
+	if err == nil {
+		return false
+	}
+	f.Wrong[name] = err.Error()
+	return true
+}
+
+// times reads from and to in the zone of the portal.
+func (c *Console) times(q *request, f filters) (from, to time.Time) {
+	known := c.knownPortals()
+	zone, _ := known.Zone()
+	if f.Portal != "" {
+		zone, _ = known.Zone(f.Portal)
+	}
+	read := func(name, text string, end bool) time.Time {
+		if text == "" {
+			return time.Time{}
+		}
+		at, _, err := report.ParseTime(name, text, q.now.In(zone), end)
+		f.wrong(name, err)
+		return at
+	}
+	from, to = read("from", f.From, false), read("to", f.To, true)
+	if !from.IsZero() && !to.IsZero() && !from.Before(to) {
+		f.Wrong["to"] = q.t("filter.order")
+	}
+	return from, to
+}
+
+// portalFilter checks a portal: without a run or an event, a name that nobody knows is a mistake.
+func (c *Console) portalFilter(q *request, f filters) {
+	if f.Portal == "" {
+		return
+	}
+	if !slices.Contains(c.portalNames(q), f.Portal) && !c.removedPortal(q, f.Portal) {
+		f.Wrong["portal"] = q.t("filter.portal", f.Portal)
+	}
+}
+
+func (c *Console) removedPortal(q *request, name string) bool {
+	if !q.user.Sees(name) {
+		return false
+	}
+	last, err := c.Queue.LastEvents(q.Context(), []string{name})
+	return err == nil && !last[name].IsZero()
+}
+
+func (f filters) before(q *request) int64 {
+	if f.Before == "" {
+		return 0
+	}
+	n, err := strconv.ParseInt(f.Before, 10, 64)
+	if err != nil || n <= 0 {
+		f.Wrong["before"] = q.t("filter.before", f.Before)
+	}
+	return n
+}
+
+// runFilter converts the fields.
+func (c *Console) runFilter(q *request, f filters) (queue.Filter, error) {
+	out := queue.Filter{Portal: f.Portal, Portals: q.user.Portals, Rule: f.Rule, Text: f.Q, Limit: pageRows, Before: f.before(q)}
+	c.portalFilter(q, f)
+	if f.Entity != "" {
+		e, err := report.ParseEntity("entity", f.Entity)
+		if !f.wrong("entity", err) {
+			out.Entity = e.String()
+		}
+	}
+	states, err := report.ParseStates("state", f.State)
+	f.wrong("state", err)
+	out.States = states
+	out.From, out.To = c.times(q, f)
+	if f.Cause != "" {
+		if out.Cause, err = report.FindCause(q.Context(), c.Queue, "cause", f.Cause); err != nil {
+			if _, ok := err.(*report.FilterError); !ok { //nolint:errorlint // it is not wrapped
+				return out, err
+			}
+			f.wrong("cause", err)
+		}
+	}
+	return out, nil
+}
+
+// args are the flags of the command that selects the same runs.
+func (f filters) args() string {
+	var b strings.Builder
+	for _, p := range [][2]string{{"portal", f.Portal}, {"rule", f.Rule}, {"entity", f.Entity}, {"state", f.State}, {"from", f.From}, {"until", f.To}, {"cause", f.Cause}} {
+		if p[1] != "" {
+			b.WriteString(" --" + p[0] + " " + quoted(p[1]))
+		}
+	}
+	return b.String()
+}
+
+// quoted quotes a word for a shell, if it needs that.
+func quoted(word string) string {
+	if strings.IndexFunc(word, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_.,:/@", r))
+	}) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// runRow is a run in a list.
+type runRow struct {
+	ID                   int64
+	At                   time.Time
+	Day                  string // at the first row of a day
+	Portal, Rule, Entity string
+	Class, Word, What    string
+}
+
+// runRows reads what a list shows of runs.
+func (c *Console) runRows(q *request, runs []queue.Info) ([]runRow, error) {
+	known := c.knownPortals()
+	out := make([]runRow, 0, len(runs))
+	for _, r := range runs {
+		one, err := report.List(q.Context(), c.Queue, r)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, q.runRow(&one, known))
+	}
+	return out, nil
+}
+
+func (q *request) runRow(r *report.Listed, known report.Known) runRow {
+	zone, _ := known.Zone(r.Portal)
+	row := runRow{ID: r.ID, At: r.When().In(zone), Portal: r.Portal, Rule: r.Rule, Entity: r.Entity}
+	row.Class, row.Word = q.runState(r)
+	row.What = q.runWhat(r, zone)
+	return row
+}
+
+// days adds the days as headings.
+func (q *request) days(rows []runRow) []runRow {
+	last := ""
+	for i := range rows {
+		if d := rows[i].At.Format(time.DateOnly); d != last {
+			rows[i].Day, last = day(q.lang, rows[i].At), d
+		}
+	}
+	return rows
+}
+
+// runState is the mark and the word of a run's state.
+func (q *request) runState(r *report.Listed) (class, word string) {
+	switch {
+	case r.State == queue.Parked:
+		return "bad", q.t("state.parked")
+	case r.State == queue.Waiting && r.Error != "":
+		return "warn", q.t("state.retrying")
+	case r.State == queue.Running:
+		return "run", q.t("state.running")
+	case r.State == queue.Succeeded:
+		return "ok", q.t("state.done")
+	}
+	return "off", q.t("state." + string(r.State))
+}
+
+// runWhat says what a run did or waits for.
+func (q *request) runWhat(r *report.Listed, zone *time.Location) string {
+	clock := func(at time.Time) string {
+		at = at.In(zone)
+		if at.Format(time.DateOnly) == q.now.In(zone).Format(time.DateOnly) {
+			return at.Format(time.TimeOnly)
+		}
+		return at.Format("2006-01-02 15:04")
+	}
+	switch r.State {
+	case queue.Waiting, queue.Blocked, queue.Queued:
+		if r.Blocked {
+			return q.t("what.blocked")
+		}
+		if r.Error != "" && r.Number() == 0 {
+			return q.t("what.due", clock(r.Due)) + ": " + r.Failure() // no attempt counts, the portal was at fault
+		}
+		if r.Error != "" {
+			return q.t("what.retry", r.Number(), r.Earlier+r.MaxAttempts, clock(r.Due), r.Failure())
+		}
+		return q.t("what.due", clock(r.Due))
+	case queue.Asleep:
+		return q.t("what.asleep", clock(r.Due))
+	case queue.Running:
+		return q.t("what.running", span(q.lang, q.now.Sub(r.Started)))
+	case queue.Succeeded:
+		if r.Record == nil {
+			return ""
+		}
+		text := q.t("outcome." + cmp.Or(string(r.Record.Outcome), "done"))
+		switch {
+		case r.Record.Writes > 0:
+			text = q.n("writes", r.Record.Writes)
+		case r.Record.Outcome == "done":
+			text = q.t("what.nothing")
+		}
+		if r.Record.DryRun {
+			text = q.t("what.shadow") + ", " + text
+		}
+		return text + ", " + span(q.lang, r.Took)
+	case queue.Parked, queue.Discarded:
+	}
+	return r.Failure()
+}
+
+// runsPage is the page of runs.
+type runsPage struct {
+	Heading    string
+	Filters    filters
+	Rows       []runRow
+	Causes     int // of dead letters
+	States     []option
+	Older      string
+	Searched   int64
+	Back       time.Time
+	IsSearched bool
+	CauseTitle string
+	Did        string
+}
+
+// option is a choice of a form.
+type option struct {
+	Value, Text string
+	Chosen      bool
+}
+
+func (q *request) stateOptions(chosen string) []option {
+	out := []option{{"", q.t("filter.any"), chosen == ""}}
+	for _, s := range []string{"parked", "waiting", "blocked", "asleep", "running", "succeeded", "discarded"} {
+		out = append(out, option{s, q.t("state." + s), chosen == s})
+	}
+	if chosen != "" && !slices.ContainsFunc(out, func(o option) bool { return o.Chosen }) {
+		out = append(out, option{chosen, chosen, true}) // several states, or a mistake
+	}
+	return out
+}
+
+// did is the message of what a form has done, which led to this page.
+func (q *request) did() string {
+	n, err := strconv.Atoi(q.URL.Query().Get("n"))
+	if err != nil || n < 0 {
+		n = 1
+	}
+	switch what := q.URL.Query().Get("did"); what {
+	case "replayed", "discarded":
+		return q.n("did."+what, n)
+	case "paused", "resumed", "probed", "acknowledged", "read", "started":
+		return q.t("did." + what)
+	}
+	return ""
+}
+
+func (c *Console) runs(q *request) (*page, error) {
+	if q.FormValue("group") == "cause" {
+		return c.causes(q)
+	}
+	f := q.filters()
+	filter, err := c.runFilter(q, f)
+	if err != nil {
+		return nil, err
+	}
+	v := runsPage{Filters: f, States: q.stateOptions(f.State), Did: q.did()}
+	zone, _ := c.knownPortals().Zone()
+	if f.Portal != "" {
+		zone, _ = c.knownPortals().Zone(f.Portal)
+	}
+	p := &page{template: "runs", section: "runs", zone: zone, command: "b24rules runs list" + f.args()}
+	if len(f.Wrong) > 0 {
+		v.Heading = q.t("filter.wrong")
+		p.title, p.data, p.status, p.json = v.Heading, v, http.StatusBadRequest, q.wrongJSON(f)
+		return p, nil
+	}
+	found, err := c.Queue.FindRuns(q.Context(), filter, searchFor)
+	if err != nil {
+		return nil, err
+	}
+	listed := make([]report.Listed, 0, len(found.List))
+	known := c.knownPortals()
+	for _, r := range found.List {
+		one, err := report.List(q.Context(), c.Queue, r)
+		if err != nil {
+			return nil, err
+		}
+		listed = append(listed, one)
+		v.Rows = append(v.Rows, q.runRow(&one, known))
+	}
+	v.Rows = q.days(v.Rows)
+	v.IsSearched, v.Back = found.Searched, found.Back.In(zone)
+	if found.Next != 0 {
+		v.Older = q.with("before", strconv.FormatInt(found.Next, 10))
+	}
+	if filter.Cause != "" {
+		v.CauseTitle = q.causeTitle(cause.Parse(filter.Cause))
+	}
+	if v.Heading, err = c.runsHeading(q, f, v); err != nil {
+		return nil, err
+	}
+	p.title, p.data = v.Heading, v
+	p.json = func(w io.Writer) error { return report.WriteList(w, "json", listed, found.Next, known) }
+	return p, nil
+}
+
+// runsHeading counts what is not over; what is over is not counted, because that reads all of it.
+func (c *Console) runsHeading(q *request, f filters, v runsPage) (string, error) {
+	if v.CauseTitle != "" {
+		return q.t("runs.cause", v.CauseTitle), nil
+	}
+	if f.Rule != "" || f.Entity != "" || f.State != "" || f.Q != "" || f.From != "" || f.To != "" {
+		if len(v.Rows) == 0 {
+			return q.t("runs.none"), nil
+		}
+		return q.t("runs.filtered"), nil
+	}
+	all, err := c.Queue.Backlogs(q.Context())
+	if err != nil {
+		return "", err
+	}
+	parked, waiting, running := 0, 0, 0
+	for _, b := range all {
+		if !q.user.Sees(b.Portal) || f.Portal != "" && f.Portal != b.Portal {
+			continue
+		}
+		switch b.State {
+		case queue.Parked:
+			parked += b.Runs
+		case queue.Running:
+			running += b.Runs
+		default:
+			waiting += b.Runs
+		}
+	}
+	return q.t("runs.heading", q.n("deadLetters", parked), q.n("waiting", waiting), q.n("runningNow", running)), nil
+}
+
+// with is the address of this page with another value of a field.
+func (q *request) with(name, value string) string {
+	v := url.Values{}
+	for key, values := range q.URL.Query() {
+		if key != "did" && key != "n" && key != "lang" {
+			v[key] = values
+		}
+	}
+	v.Set(name, value)
+	return q.URL.EscapedPath() + "?" + v.Encode()
+}
+
+func (q *request) wrongJSON(f filters) func(io.Writer) error {
+	return jsonOf(struct {
+		Type   string            `json:"type"`
+		Title  string            `json:"title"`
+		Status int               `json:"status"`
+		Wrong  map[string]string `json:"wrong"`
+	}{"about:blank", "a filter cannot be read", http.StatusBadRequest, f.Wrong})
+}
+
+// causeRow is a cause in a list.
+type causeRow struct {
+	report.Cause
+	Heading, Detail, Help string
+	FirstAt, LastAt       time.Time
+}
+
+// causeRows groups counts by cause.
+func (c *Console) causeRows(q *request, counts []queue.CauseCount) ([]causeRow, error) {
+	known := c.knownPortals()
+	all := report.Causes(counts, known)
+	acknowledged, err := cause.Acknowledgements(q.Context(), c.Queue.Database())
+	if err != nil {
+		return nil, err
+	}
+	report.AddAcknowledged(all, counts, acknowledged)
+	out := make([]causeRow, len(all))
+	for i, one := range all {
+		zone, _ := known.Zone(one.Portals...)
+		row := causeRow{Cause: one, Heading: q.causeTitle(one.Parsed()), Help: one.Advice, Detail: causeDetail(one.Parsed())}
+		if one.First != nil {
+			row.FirstAt = one.First.In(zone)
+		}
+		if one.Last != nil {
+			row.LastAt = one.Last.In(zone)
+		}
+		out[i] = row
+	}
+	return out, nil
+}
+
+// causeDetail are the parts of a cause that the words of the portal and of the rule file name.
+func causeDetail(c cause.Cause) string {
+	var parts []string
+	switch {
+	case c.Method != "" && c.Code != "":
+		parts = append(parts, c.Method+" → "+c.Code)
+	case c.Method != "":
+		parts = append(parts, c.Method)
+	case c.Code != "":
+		parts = append(parts, c.Code)
+	}
+	if c.Step != "" {
+		parts = append(parts, c.Step)
+	}
+	if c.File != "" {
+		parts = append(parts, c.File)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// causesPage is the page of failures by cause.
+type causesPage struct {
+	runsPage
+	Runs         int
+	List         []causeRow
+	Acknowledged int
+	ShowAll      bool
+}
+
+func (c *Console) causes(q *request) (*page, error) {
+	f := q.filters()
+	if f.State == "" {
+		f.State = string(queue.Parked)
+	}
+	filter, err := c.runFilter(q, f)
+	if err != nil {
+		return nil, err
+	}
+	v := causesPage{runsPage: runsPage{Filters: f, States: q.stateOptions(f.State), Did: q.did()}, ShowAll: q.FormValue("acknowledged") != ""}
+	p := &page{template: "causes", section: "runs", command: "b24rules runs list --by cause" + f.args()}
+	if len(f.Wrong) > 0 {
+		v.Heading = q.t("filter.wrong")
+		p.title, p.data, p.status, p.json = v.Heading, v, http.StatusBadRequest, q.wrongJSON(f)
+		return p, nil
+	}
+	counts, err := c.Queue.Causes(q.Context(), filter)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := c.causeRows(q, counts)
+	if err != nil {
+		return nil, err
+	}
+	var all []report.Cause
+	for _, row := range rows {
+		all = append(all, row.Cause)
+		v.Runs += row.Cause.Runs
+		if row.Acknowledged != nil {
+			v.Acknowledged++
+			if !v.ShowAll {
+				continue
+			}
+		}
+		v.List = append(v.List, row)
+	}
+	v.Heading = q.t("causes.heading", q.n("deadLetters", v.Runs), q.n("causes", len(rows)))
+	if len(rows) == 0 {
+		v.Heading = q.t("causes.none")
+	}
+	p.title, p.data = v.Heading, v
+	p.json = func(w io.Writer) error { return report.WriteCauses(w, "json", all, c.knownPortals()) }
+	return p, nil
+}
+
+// runID reads the number of a run or an event of the address.
+func (q *request) id(text, key string) (int64, error) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n <= 0 {
+		return 0, &problem{status: http.StatusNotFound, key: key, args: []any{text}}
+	}
+	return n, nil
+}

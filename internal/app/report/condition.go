@@ -1,0 +1,161 @@
+package report
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/cause"
+	"github.com/b24rules/b24rules/internal/hold"
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// Condition is the one word that says how a portal is. The pages, status and the metrics have
+// the same.
+type Condition string
+
+// The conditions, in the order in which they are told: the first that holds.
+const (
+	PortalPaused       Condition = "paused"
+	PortalRemoved      Condition = "removed"
+	PortalUnauthorised Condition = "unauthorised"
+	PortalUnreachable  Condition = "unreachable"
+	PortalBlocked      Condition = "blocked"
+	PortalRulesBroken  Condition = "rules broken"
+	PortalRuleStopped  Condition = "rule stopped"
+	PortalFailing      Condition = "failing"
+	PortalBehind       Condition = "behind"
+	PortalSilent       Condition = "silent"
+	PortalFine         Condition = "fine"
+)
+
+// Conditions are all conditions in their order.
+func Conditions() []Condition {
+	return []Condition{PortalUnauthorised, PortalUnreachable, PortalBlocked, PortalRulesBroken, PortalRuleStopped, PortalFailing, PortalBehind, PortalSilent, PortalPaused, PortalRemoved, PortalFine}
+}
+
+const (
+	// behindAfter is how long a run must be due before its portal is behind.
+	behindAfter = time.Minute
+	// A portal is silent if it sent no event for a working day, and silentEvents in the
+	// silentDays before.
+	silentEvents = 100
+	silentDays   = 7 * 24 * time.Hour
+)
+
+// condition decides the condition of a portal. parked are the runs that nobody has acknowledged.
+func (p *PortalStatus) condition(parked int) (Condition, string) {
+	switch p.State {
+	case StatePaused:
+		return PortalPaused, p.Reason
+	case hold.Removed:
+		return PortalRemoved, p.Reason
+	case hold.Unauthorised:
+		return PortalUnauthorised, p.Reason
+	case hold.Unreachable:
+		return PortalUnreachable, p.Reason
+	case hold.Blocked:
+		return PortalBlocked, p.Reason
+	case StateOK:
+	default:
+		return PortalRulesBroken, p.Reason
+	}
+	stopped := ""
+	for _, r := range p.Rules {
+		switch r.State {
+		case StateOutdated, hold.Broken:
+			return PortalRulesBroken, r.Reason
+		case StatePaused:
+		default:
+			stopped = r.Rule + " is " + r.State + ": " + r.Reason
+		}
+	}
+	switch {
+	case stopped != "":
+		return PortalRuleStopped, stopped
+	case parked > 0:
+		return PortalFailing, ""
+	case p.Lag >= behindAfter.Milliseconds():
+		return PortalBehind, ""
+	}
+	return PortalFine, ""
+}
+
+// addConditions adds what is derived: the condition, the newest event and the lag.
+func (s *Status) addConditions(ctx context.Context, q *queue.Queue, backlogs []queue.Backlog, now time.Time) error {
+	names := make([]string, len(s.Portals))
+	for i, p := range s.Portals {
+		names[i] = p.Portal
+	}
+	last, err := q.LastEvents(ctx, names)
+	if err != nil {
+		return err
+	}
+	unknown, worst, err := openFailures(ctx, q)
+	if err != nil {
+		return err
+	}
+	for i := range s.Portals {
+		p := &s.Portals[i]
+		p.LastEvent = stamp(last[p.Portal])
+		for _, b := range backlogs {
+			if b.Portal == p.Portal && b.Priority == queue.Live && !b.Due.IsZero() && b.State != queue.Parked && b.State != queue.Running {
+				p.Lag = max(p.Lag, now.Sub(b.Due).Milliseconds())
+			}
+		}
+		p.Condition, p.Why = p.condition(unknown[p.Portal])
+		if p.Condition == PortalFailing {
+			p.Why = worst[p.Portal]
+		}
+		if p.Condition == PortalFine && p.LastEvent != nil {
+			if silent, err := isSilent(ctx, q, p.Portal, *p.LastEvent, now); err != nil {
+				return err
+			} else if silent {
+				p.Condition = PortalSilent
+			}
+		}
+	}
+	return nil
+}
+
+// isSilent reports whether a portal that sent many events sends none for a working day. A lost
+// subscription shows in no other way.
+func isSilent(ctx context.Context, q *queue.Queue, portal string, last, now time.Time) (bool, error) {
+	quiet := now.Sub(last)
+	for day := last; day.Before(now); day = day.Add(24 * time.Hour) {
+		if weekday := day.UTC().Weekday(); weekday == time.Saturday || weekday == time.Sunday {
+			quiet -= 24 * time.Hour
+		}
+	}
+	if quiet < 24*time.Hour {
+		return false, nil
+	}
+	earlier, err := q.NthEvent(ctx, portal, silentEvents)
+	return !earlier.IsZero() && last.Sub(earlier) <= silentDays, err
+}
+
+// openFailures counts the parked runs of each portal whose cause nobody has acknowledged, and
+// names the cause with most of them.
+func openFailures(ctx context.Context, q *queue.Queue) (open map[string]int, worst map[string]string, err error) {
+	counts, err := q.Causes(ctx, queue.Filter{States: []queue.State{queue.Parked}})
+	if err != nil {
+		return nil, nil, err
+	}
+	known, err := cause.Acknowledgements(ctx, q.Database())
+	if err != nil {
+		return nil, nil, err
+	}
+	open, worst = map[string]int{}, map[string]string{}
+	most := map[string]int{}
+	for _, c := range counts {
+		if known[cause.ID(c.Cause)].Covers(c.Portal, c.Rule) {
+			continue
+		}
+		open[c.Portal] += c.Runs
+		if c.Runs > most[c.Portal] {
+			most[c.Portal] = c.Runs
+			worst[c.Portal] = fmt.Sprintf("%s of %s: %s", Plural(c.Runs, "run", "runs"), c.Rule, cause.Parse(c.Cause).Title())
+		}
+	}
+	return open, worst, nil
+}

@@ -1,0 +1,228 @@
+package queue
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/store"
+)
+
+// Found is a page of a search.
+type Found[T any] struct {
+	List []T
+	// Next is the Before of the next page; 0 if no more rows follow.
+	Next int64
+	// Searched says that the time for the search was over before the page was full, and Back is
+	// the time of the oldest row that was looked at.
+	Searched bool
+	Back     time.Time
+}
+
+const (
+	// firstWindow is how many ids a search looks at first. Each further window is twice as
+	// large, up to mostWindow.
+	firstWindow = 2000
+	mostWindow  = 64000
+
+	// idSlack allows for rows that were stored in another order than they arrived.
+	idSlack = time.Minute
+)
+
+// FindRuns returns a page of the runs that f selects, newest first. It looks at rows for about
+// the given time, 0 means without a limit, and says how far it came: a filter may have no index.
+func (q History) FindRuns(ctx context.Context, f Filter, within time.Duration) (Found[Info], error) {
+	limit := cmp.Or(f.Limit, 100)
+	s := search{table: "b24_run", at: runTime, before: f.Before, from: f.From, to: f.To, within: within, db: q.db.read}
+	found, err := windows(ctx, s, limit, func(low, high int64, n int) ([]Info, error) {
+		one := f
+		one.Before = high
+		where, args := one.conditions()
+		args = append(args, low, n)
+		return q.infos(ctx, selectInfo+and(where)+fmt.Sprintf("r.id >= $%d ORDER BY r.id DESC LIMIT $%d", len(args)-1, len(args)), args...)
+	}, func(i Info) int64 { return i.ID })
+	if err != nil {
+		return found, fmt.Errorf("search runs: %w", err)
+	}
+	return found, nil
+}
+
+// SearchEvents is FindRuns for events.
+func (q History) SearchEvents(ctx context.Context, f EventFilter, within time.Duration) (Found[Event], error) {
+	limit := cmp.Or(f.Limit, 100)
+	s := search{table: "b24_event", at: eventTime, before: f.Before, from: f.From, to: f.To, within: within, db: q.db.read}
+	found, err := windows(ctx, s, limit, func(low, high int64, n int) ([]Event, error) {
+		one := f
+		one.Before = high
+		where, args := one.conditions()
+		args = append(args, low, n)
+		return q.events(ctx, selectEvent+and(where)+fmt.Sprintf("e.id >= $%d ORDER BY e.id DESC LIMIT $%d", len(args)-1, len(args)), args...)
+	}, func(e Event) int64 { return e.ID })
+	if err != nil {
+		return found, fmt.Errorf("search events: %w", err)
+	}
+	return found, nil
+}
+
+func and(where string) string {
+	if where == "" {
+		return " WHERE "
+	}
+	return where + " AND "
+}
+
+// The time of the first row from an id on. A run has the time of its first event: ids of runs
+// grow with it.
+const (
+	eventTime = `SELECT e.id, e.received_at FROM b24_event e WHERE e.id >= $1 ORDER BY e.id LIMIT 1`
+
+	runTime = `
+SELECT re.run_id, e.received_at FROM b24_run_event re JOIN b24_event e ON e.id = re.event_id
+WHERE re.run_id >= $1 ORDER BY re.run_id, re.event_id LIMIT 1`
+)
+
+// search is a search backwards through the ids of a table.
+type search struct {
+	table, at string
+	before    int64
+	from, to  time.Time
+	within    time.Duration
+	db        store.Reader
+}
+
+// windows reads windows of ids from the newest to the oldest, until the page is full.
+func windows[T any](ctx context.Context, s search, limit int, read func(low, high int64, n int) ([]T, error), id func(T) int64) (found Found[T], err error) {
+	low, high, err := s.bounds(ctx)
+	if err != nil {
+		return found, err
+	}
+	started := time.Now()
+	for size := int64(firstWindow); high > low; size = min(2*size, mostWindow) {
+		bottom := max(low, high-size)
+		part, err := read(bottom, high, limit+1-len(found.List))
+		if err != nil {
+			return found, err
+		}
+		found.List = append(found.List, part...)
+		if len(found.List) > limit {
+			found.List = found.List[:limit]
+			found.Next = id(found.List[limit-1])
+			return found, nil
+		}
+		high = bottom
+		if s.within > 0 && time.Since(started) > s.within && high > low {
+			found.Next, found.Searched = high, true
+			_, found.Back, err = s.timeOf(ctx, high)
+			return found, err
+		}
+	}
+	return found, nil
+}
+
+// bounds returns the ids between which the rows are: low is included, high is not.
+func (s search) bounds(ctx context.Context) (low, high int64, err error) {
+	var least, most sql.NullInt64
+	if err := s.db.QueryRow(ctx, `SELECT MIN(id) FROM `+s.table).Scan(&least); err != nil {
+		return 0, 0, err
+	}
+	if err := s.db.QueryRow(ctx, `SELECT MAX(id) FROM `+s.table).Scan(&most); err != nil || !most.Valid {
+		return 0, 0, err
+	}
+	low, high = least.Int64, most.Int64+1
+	if !s.to.IsZero() {
+		if high, err = s.firstAfter(ctx, low, high, s.to.Add(idSlack)); err != nil {
+			return 0, 0, err
+		}
+	}
+	if !s.from.IsZero() {
+		if low, err = s.firstAfter(ctx, low, high, s.from.Add(-idSlack)); err != nil {
+			return 0, 0, err
+		}
+	}
+	if s.before > 0 {
+		high = min(high, s.before)
+	}
+	return low, high, nil
+}
+
+// firstAfter returns the first id from low on whose row has the time at or a later one, or
+// high without one.
+func (s search) firstAfter(ctx context.Context, low, high int64, at time.Time) (int64, error) {
+	for low < high {
+		middle := low + (high-low)/2
+		id, of, err := s.timeOf(ctx, middle)
+		if err != nil {
+			return 0, err
+		}
+		switch {
+		case id >= high || !of.Before(at): // no row between middle and high is earlier
+			high = middle
+		default:
+			low = id + 1
+		}
+	}
+	return low, nil
+}
+
+// timeOf returns the first row from an id on, and its time.
+func (s search) timeOf(ctx context.Context, from int64) (id int64, at time.Time, err error) {
+	var t int64
+	err = s.db.QueryRow(ctx, s.at, from).Scan(&id, &t)
+	if errors.Is(err, sql.ErrNoRows) {
+		return math.MaxInt64, time.Time{}, nil
+	}
+	return id, fromMicros(t), err
+}
+
+// LastEvents returns when the newest event of each portal was received. A portal without
+// events is missing.
+func (q History) LastEvents(ctx context.Context, portals []string) (map[string]time.Time, error) {
+	out := map[string]time.Time{}
+	if len(portals) == 0 {
+		return out, nil
+	}
+	args := make([]any, len(portals))
+	rows := make([]string, len(portals))
+	for i, p := range portals {
+		args[i], rows[i] = p, fmt.Sprintf("(CAST($%d AS TEXT))", i+1)
+	}
+	_, err := store.All(ctx, q.db.read, "read the newest events", func(row store.Row) (struct{}, error) {
+		var portal string
+		var at sql.NullInt64
+		err := row.Scan(&portal, &at)
+		if at.Valid {
+			out[portal] = fromMicros(at.Int64)
+		}
+		return struct{}{}, err
+	}, lastEvents+"(VALUES "+strings.Join(rows, ", ")+") AS p", args...)
+	return out, err
+}
+
+const lastEvents = `
+SELECT p.column1, (SELECT e.received_at FROM b24_event e WHERE e.portal = p.column1 ORDER BY e.id DESC LIMIT 1) FROM `
+
+// NthEvent returns when the n-th newest event of a portal was received, zero if it has fewer.
+func (q History) NthEvent(ctx context.Context, portal string, n int) (time.Time, error) {
+	var at int64
+	err := q.db.read.QueryRow(ctx, `
+SELECT received_at FROM b24_event WHERE portal = $1 ORDER BY id DESC LIMIT 1 OFFSET $2`, portal, n-1).Scan(&at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return fromMicros(at), err
+}
+
+// Pulse changes when a run, an attempt, an event or an act is stored: a page that shows them
+// may then be old.
+func (q History) Pulse(ctx context.Context) (string, error) {
+	var runs, attempts, events, acts, running, audit sql.NullInt64
+	err := q.db.read.QueryRow(ctx, `
+SELECT (SELECT MAX(id) FROM b24_run), (SELECT MAX(id) FROM b24_attempt), (SELECT MAX(id) FROM b24_event), (SELECT MAX(id) FROM b24_run_act),
+    (SELECT SUM(id) FROM b24_run WHERE state = 'running'), (SELECT MAX(id) FROM b24_audit)`).Scan(&runs, &attempts, &events, &acts, &running, &audit)
+	return fmt.Sprint(runs.Int64, attempts.Int64, events.Int64, acts.Int64, running.Int64, audit.Int64), err
+}
