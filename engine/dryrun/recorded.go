@@ -19,7 +19,7 @@ type Sent struct {
 }
 
 // Recorded returns the writes of a run that is over as differences: with the records as the run
-// had read them. It is the differ of Changes, without reads of its own. A value before that the
+// had read them. It is the differ of Changes, without further reads. A value before that the
 // record does not have is nil.
 func Recorded(sent []Sent) []Change {
 	var r Run

@@ -48,7 +48,7 @@ type Proxy struct {
 	Roles map[string]Role
 }
 
-// Rules are who may enter. The zero value lets nobody in.
+// Rules are who may enter. The zero value lets no one in.
 type Rules struct {
 	Users  []User
 	Tokens []User

@@ -81,14 +81,14 @@ func CheckHash(text string) error {
 	return err
 }
 
-// nobody is a hash that no password has. An unknown name costs the same time as a known one.
-var nobody = parsedHash{memory: hashMemory, passes: hashPasses, lanes: hashLanes, salt: make([]byte, hashSalt), sum: make([]byte, hashLength)}
+// unknown is a hash that no password has. An unknown name costs the same time as a known one.
+var unknown = parsedHash{memory: hashMemory, passes: hashPasses, lanes: hashLanes, salt: make([]byte, hashSalt), sum: make([]byte, hashLength)}
 
 // matches reports whether a password has the hash. An empty hash matches no password.
 func matches(hash, password string) bool {
 	h, err := parseHash(hash)
 	if err != nil {
-		h = nobody
+		h = unknown
 	}
 	sum := derive(password, h.salt, h.passes, h.memory, h.lanes)
 	return subtle.ConstantTimeCompare(sum, h.sum) == 1 && err == nil

@@ -50,7 +50,11 @@ func (f EventFilter) conditions() (where string, args []any) {
 	add(f.Entity != "", ofRun+"entity = %s)", f.Entity)
 	add(f.Before != 0, "e.id < %s", f.Before)
 	if f.Portals != nil {
-		all = append(all, oneOf("e.portal", f.Portals, place))
+		column := "e.portal"
+		if len(f.Portals) > 1 { // as for runs
+			column += " || ''"
+		}
+		all = append(all, oneOf(column, f.Portals, place))
 	}
 	if f.NoRule {
 		all = append(all, "e.routes = 0")

@@ -101,3 +101,77 @@ func TestCountsOnPostgreSQLUseTheirIndex(t *testing.T) {
 		}
 	}
 }
+
+// The pages of the console read windows of ids, or an index, and never all runs or events.
+func TestPagesUseIndexes(t *testing.T) {
+	q := openTest(t)
+	conditions := func(f Filter) string {
+		where, args := f.conditions()
+		n := len(args)
+		return selectInfo + and(where) + fmt.Sprintf("r.id >= $%d ORDER BY r.id DESC LIMIT $%d", n+1, n+2)
+	}
+	events := func(f EventFilter) string {
+		where, args := f.conditions()
+		n := len(args)
+		return selectEvent + and(where) + fmt.Sprintf("e.id >= $%d ORDER BY e.id DESC LIMIT $%d", n+1, n+2)
+	}
+	causes := func(f Filter) string {
+		where, _ := f.conditions()
+		return countCauses + where + groupCauses
+	}
+	for name, text := range map[string]string{
+		"runs":                     conditions(Filter{Before: 9}),
+		"runs of a portal":         conditions(Filter{Before: 9, Portal: "p"}),
+		"runs of some portals":     conditions(Filter{Before: 9, Portals: []string{"p", "q"}}),
+		"runs of a rule":           conditions(Filter{Before: 9, Portal: "p", Rule: "r"}),
+		"runs of an entity":        conditions(Filter{Before: 9, Portal: "p", Entity: "deal:1"}),
+		"runs of an entity of all": conditions(Filter{Before: 9, Entity: "deal:1"}),
+		"parked runs":              conditions(Filter{Before: 9, States: []State{Parked}}),
+		"parked runs of a cause":   conditions(Filter{Before: 9, States: []State{Parked}, Cause: "c"}),
+		"runs with a text":         conditions(Filter{Before: 9, Text: "x"}),
+		"events":                   events(EventFilter{Before: 9}),
+		"events of a portal":       events(EventFilter{Before: 9, Portal: "p"}),
+		"events of some portals":   events(EventFilter{Before: 9, Portals: []string{"p", "q"}}),
+		"events of a code":         events(EventFilter{Before: 9, Code: "c"}),
+		"events without a rule":    events(EventFilter{Before: 9, NoRule: true}),
+		"events of an entity":      events(EventFilter{Before: 9, Entity: "deal:1"}),
+		"causes":                   causes(Filter{States: []State{Parked}}),
+		"causes of a portal":       causes(Filter{Portal: "p", States: []State{Parked}}),
+		"runs of a cause":          causes(Filter{Cause: "c", States: []State{Parked}}),
+		"the newest events":        lastEvents + "(VALUES (CAST($1 AS TEXT))) AS p",
+		"the time of an event":     eventTime,
+		"the time of a run":        runTime,
+	} {
+		var plan []string
+		args := make([]any, 12)
+		for i := range args {
+			args[i] = "1"
+		}
+		for n := len(args); ; n-- {
+			if strings.Contains(text, fmt.Sprintf("$%d", n)) || n == 0 {
+				args = args[:n]
+				break
+			}
+		}
+		rows, err := q.db.read.Query(t.Context(), "EXPLAIN QUERY PLAN "+text, args...)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for rows.Next() {
+			var id, parent, unused int
+			var step string
+			if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+				t.Fatal(err)
+			}
+			plan = append(plan, step)
+		}
+		if err := rows.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range plan {
+			if step == "SCAN r" || step == "SCAN e" || step == "SCAN b24_run" || step == "SCAN b24_event" || strings.Contains(step, "USE TEMP B-TREE FOR ORDER BY") {
+				t.Errorf("%s: %q in\n%s", name, step, strings.Join(plan, "\n"))
+			}
+		}
+	}
+}

@@ -288,7 +288,7 @@ func (r *reader) consoleProxy(in proxyBlock) *access.Proxy {
 		out.From = append(out.From, prefix)
 	}
 	if len(in.Roles.all) == 0 {
-		r.errorf(in.pos, "missing-key", "proxy needs roles, or nobody may enter").Hint = "roles: {ops: operator}"
+		r.errorf(in.pos, "missing-key", "proxy needs roles, or no person may enter").Hint = "roles: {ops: operator}"
 	}
 	for _, role := range in.Roles.all {
 		if !role.in.bad && r.words(role.in, "role", "viewer", "operator") {

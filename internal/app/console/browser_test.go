@@ -164,9 +164,9 @@ func (b *browser) signIn(name, password string) {
 		run(fmt.Sprintf("document.querySelector('[name=name]').value = %q; document.querySelector('[name=password]').value = %q; document.querySelector('form.stack').submit()", name, password)))
 }
 
-// TestBrowserStory is the story of the person on call in a real browser: an alert's link, the
+// TestBrowserOnCall is the work of the person on call in a real browser: an alert's link, the
 // sign-in, the cause, the run, a replay, and the live update without a reload.
-func TestBrowserStory(t *testing.T) {
+func TestBrowserOnCall(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, users(t)...)
 	run1 := w.fail("Roof " + script)

@@ -225,9 +225,9 @@ func users(t *testing.T) []access.User {
 	}
 }
 
-// TestTheOnCallStory goes from the link of an alert to the cause in two clicks, replays, and
+// TestOnCall goes from the link of an alert to the cause in two clicks, replays, and
 // finds who did it.
-func TestTheOnCallStory(t *testing.T) {
+func TestOnCall(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, users(t)...)
 	run := w.fail("Roof " + script)
@@ -276,8 +276,8 @@ func (w *world) run(id int64) queue.Info {
 	return info
 }
 
-// TestSecondReplayIsTold: two people replay one run, and the second one is told who was faster.
-func TestSecondReplayIsTold(t *testing.T) {
+// TestSecondReplay: two people replay one run, and the second one sees who was faster.
+func TestSecondReplay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	run := w.fail("Roof")
@@ -401,7 +401,7 @@ func TestSignIn(t *testing.T) {
 		c.want(c.post("/login", "name", "guest", "password", "wrong"), http.StatusUnauthorized, fmt.Sprintf("%d tr", 4-i))
 	}
 	c.want(c.post("/login", "name", "guest", "password", "correct horse"), http.StatusTooManyRequests, "Wait 15 minutes")
-	// An address of another server is no place to go on.
+	// An address of another server is not followed.
 	for _, next := range []string{"https://evil.example/", "//evil.example", `/\evil.example`, "javascript:alert(1)", "evil"} {
 		other := w.client()
 		got := other.post("/login", "name", "oncall", "password", "correct horse", "next", next)
@@ -565,7 +565,7 @@ func TestAcknowledge(t *testing.T) {
 	c.want(c.get("/runs?state=parked&group=cause&acknowledged=1"), http.StatusOK, "acknowledged by local")
 }
 
-// TestLiveStream: a page hears of a change, and a page that is closed costs nothing.
+// TestLiveStream: a page receives a change, and a page that is closed costs nothing.
 func TestLiveStream(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -580,7 +580,7 @@ func TestLiveStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	heard := make(chan string, 1)
+	received := make(chan string, 1)
 	go func() {
 		var all strings.Builder
 		part := make([]byte, 1024)
@@ -588,7 +588,7 @@ func TestLiveStream(t *testing.T) {
 			n, err := resp.Body.Read(part)
 			all.Write(part[:n])
 			if strings.Contains(all.String(), "event: changed") || err != nil {
-				heard <- all.String()
+				received <- all.String()
 				return
 			}
 		}
@@ -597,7 +597,7 @@ func TestLiveStream(t *testing.T) {
 	defer tick.Stop()
 	for {
 		select {
-		case text := <-heard:
+		case text := <-received:
 			if !strings.Contains(text, "event: changed") || strings.Contains(text, "deal") {
 				t.Errorf("the stream: %q", text)
 			}

@@ -81,7 +81,7 @@ func (h *hub) run(ctx context.Context) {
 		}
 		if failed = err != nil; !failed {
 			if last != "" && now != last {
-				h.tell()
+				h.notify()
 			}
 			last = now
 		}
@@ -93,7 +93,7 @@ func (h *hub) run(ctx context.Context) {
 	}
 }
 
-func (h *hub) tell() {
+func (h *hub) notify() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for changed := range h.pages {

@@ -99,7 +99,7 @@ type portalsPage struct {
 	More         int
 	After        string
 	Parked       int
-	// Shared are rule sets that are broken in many portals: they are told once.
+	// Shared are rule sets that are broken in many portals: they are shown once.
 	Shared []sharedFault
 }
 

@@ -67,7 +67,7 @@ func (c *Console) times(q *request, f filters) (from, to time.Time) {
 	return from, to
 }
 
-// portalFilter checks a portal: without a run or an event, a name that nobody knows is a mistake.
+// portalFilter checks a portal: without a run or an event, an unknown name is a mistake.
 func (c *Console) portalFilter(q *request, f filters) {
 	if f.Portal == "" {
 		return

@@ -200,7 +200,7 @@ var texts = map[string][2]string{
 	"portal.newest":       {"Newest of them", "Последний из них"},
 	"portal.address":      {"Address", "Адрес"},
 	"portal.workedby":     {"Worked by", "Работает"},
-	"portal.nobody":       {"no process: serve is not running", "никто: serve не запущен"},
+	"portal.idle":         {"no process: serve is not running", "никто: serve не запущен"},
 	"portal.time":         {"Portal's time", "Время портала"},
 	"portal.events":       {"its events", "его события"},
 	"portal.window":       {"Not caught up since", "Не догнано с"},

@@ -14,7 +14,7 @@ import (
 // the same.
 type Condition string
 
-// The conditions, in the order in which they are told: the first that holds.
+// The conditions, in their order: the first that holds.
 const (
 	PortalPaused       Condition = "paused"
 	PortalRemoved      Condition = "removed"
@@ -43,7 +43,7 @@ const (
 	silentDays   = 7 * 24 * time.Hour
 )
 
-// condition decides the condition of a portal. parked are the runs that nobody has acknowledged.
+// condition decides the condition of a portal. parked are the runs of causes that no person has acknowledged.
 func (p *PortalStatus) condition(parked int) (Condition, string) {
 	switch p.State {
 	case StatePaused:
@@ -134,7 +134,7 @@ func isSilent(ctx context.Context, q *queue.Queue, portal string, last, now time
 	return !earlier.IsZero() && last.Sub(earlier) <= silentDays, err
 }
 
-// openFailures counts the parked runs of each portal whose cause nobody has acknowledged, and
+// openFailures counts the parked runs of each portal whose cause no person has acknowledged, and
 // names the cause with most of them.
 func openFailures(ctx context.Context, q *queue.Queue) (open map[string]int, worst map[string]string, err error) {
 	counts, err := q.Causes(ctx, queue.Filter{States: []queue.State{queue.Parked}})

@@ -37,3 +37,7 @@ ALTER TABLE b24_event ADD COLUMN why TEXT NOT NULL DEFAULT '';
 CREATE INDEX b24_run_portal ON b24_run (portal, id);
 CREATE INDEX b24_run_cause ON b24_run (cause, portal, rule, id) WHERE state = 'parked';
 CREATE INDEX b24_event_portal ON b24_event (portal, id);
+
+-- Made anew: of two indexes that fit, SQLite takes the one that was made last.
+DROP INDEX b24_event_missing;
+CREATE INDEX b24_event_missing ON b24_event (portal, id) WHERE missing <> '';
