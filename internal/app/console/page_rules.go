@@ -235,7 +235,7 @@ func (c *Console) rule(q *request) (*page, error) {
 	}
 	return &page{
 		template: "rule", section: "rules", title: v.Heading, data: v, command: "b24rules explain " + quoted(set.File),
-		json: func(w io.Writer) error { return report.WriteRules(w, "json", []*engine.RuleSet{set}) },
+		json: func(w io.Writer) error { return report.WriteRules(w, "json", []*engine.RuleSet{set}, q.now) },
 	}, nil
 }
 
