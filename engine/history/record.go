@@ -2,12 +2,8 @@ package history
 
 import (
 	"bytes"
-	"compress/flate"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
-	"sync"
 	"time"
 )
 
@@ -114,68 +110,6 @@ type FieldRecord struct {
 
 // DefaultRecordLimit is the default length of a record in bytes before compression.
 const DefaultRecordLimit = 64 << 10
-
-// leastCompressed is the least length of a record that is compressed.
-const leastCompressed = 512
-
-// packed is a compressed record.
-type packed struct {
-	Deflate string `json:"deflate"`
-}
-
-// flaters holds compressors, which are large.
-var flaters = sync.Pool{New: func() any {
-	w, err := flate.NewWriter(io.Discard, flate.BestSpeed)
-	if err != nil {
-		panic(err) // the level is a constant
-	}
-	return w
-}}
-
-// pack returns a copy of a record, compressed if it is long enough.
-func pack(record []byte) json.RawMessage {
-	if len(record) < leastCompressed {
-		return bytes.Clone(record)
-	}
-	b := packBuffers.Get().(*bytes.Buffer)
-	defer packBuffers.Put(b)
-	b.Reset()
-	w := flaters.Get().(*flate.Writer)
-	defer flaters.Put(w)
-	w.Reset(b)
-	// Writing to a buffer never fails.
-	_, _ = w.Write(record)
-	_ = w.Close()
-	const head, tail = `{"deflate":"`, `"}`
-	out := make([]byte, 0, len(head)+base64.StdEncoding.EncodedLen(b.Len())+len(tail))
-	out = base64.StdEncoding.AppendEncode(append(out, head...), b.Bytes())
-	return append(out, tail...)
-}
-
-var packBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-// maxRecord bounds the length of an unpacked record.
-const maxRecord = 64 << 20
-
-// UnpackRecord returns the JSON of a record from Trace.Record.
-func UnpackRecord(data json.RawMessage) (json.RawMessage, error) {
-	if !bytes.HasPrefix(data, []byte(`{"deflate":`)) {
-		return data, nil
-	}
-	var p packed
-	if err := json.Unmarshal(data, &p); err != nil {
-		return nil, fmt.Errorf("read the record of a run: %w", err)
-	}
-	raw, err := base64.StdEncoding.DecodeString(p.Deflate)
-	if err != nil {
-		return nil, fmt.Errorf("read the record of a run: %w", err)
-	}
-	out, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(raw)), maxRecord))
-	if err != nil {
-		return nil, fmt.Errorf("read the record of a run: %w", err)
-	}
-	return out, nil
-}
 
 // ReadRecord reads a record from Trace.Record.
 func ReadRecord(data json.RawMessage) (*Record, error) {

@@ -69,7 +69,7 @@ func TestRecordOfFailure(t *testing.T) {
 }
 
 func TestRecordOfGarbage(t *testing.T) {
-	for _, bad := range []string{"", "{", "[]", `{"deflate":"!"}`, `{"deflate":"AAAA"}`, `{"deflate":1}`} {
+	for _, bad := range []string{"", "{", "[]", `{"deflate":"!"}`, `{"deflate":"AAAA"}`, `{"deflate":1}`, `{"deflate1":"AAAA"}`, `{"deflate2":"AAAA"}`} {
 		if r, err := history.ReadRecord([]byte(bad)); err == nil {
 			t.Errorf("%q was read as %+v", bad, r)
 		}
@@ -120,5 +120,20 @@ func TestRecordStaysSmall(t *testing.T) {
 	}
 	if len(text) > 400<<10 || len(data) > 32<<10 {
 		t.Errorf("%d bytes, %d on disk", len(text), len(data))
+	}
+}
+
+// TestStoredRecords: records that other versions have stored can be read. If this test
+// fails, the dictionary has changed: give the new one a new name, and keep the old one.
+func TestStoredRecords(t *testing.T) {
+	const text = `{"rule":"deal-shipments","version":"cfabec50c2be","outcome":"done","calls":2,"writes":0,"took":182993553,"brief":true,"steps":[]}`
+	for name, stored := range map[string]string{
+		"plain":                  text,
+		"without the dictionary": `{"deflate":"BMBBDoIwEAXQu/z1mCCEROYqxgWUT2wsDOlMdWG8u++L2gqhWDmXiz/zufMIh+DN6tkOKNI2L0xjl/qFEFiLZDuhWO0gBGkuxaG94FNz0KGdIMxe0Outn6ZhHAfBUjM3aNRGgQdPh94fv38AAAD//w=="}`,
+		"with the dictionary":    `{"deflate1":"gjNQkzlKCk9OS0xKTTY1SDZKSiU1ZVsYWVoam5oa40jcsbWAAAAA//8="}`,
+	} {
+		if got, err := history.UnpackRecord([]byte(stored)); err != nil || string(got) != text {
+			t.Errorf("%s: %s, %v", name, got, err)
+		}
 	}
 }

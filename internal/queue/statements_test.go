@@ -119,12 +119,18 @@ func TestStatementsOfARun(t *testing.T) {
 				go func() { ended <- q.Work(ctx, tt.do) }()
 				synctest.Wait()
 				count.take()
+				commits := q.writes.commits.Load()
 				if err := q.Push(ctx, Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
 					t.Fatal(err)
 				}
 				synctest.Wait()
 				if n := count.take(); n != tt.want {
 					t.Errorf("%d statements, want %d", n, tt.want)
+				}
+				// Each commit is one fsync of the write-ahead log: the event with its claim, and
+				// the end of the run.
+				if n := q.writes.commits.Load() - commits; n != 2 {
+					t.Errorf("%d commits, want 2", n)
 				}
 				cancel()
 				if err := <-ended; err != nil {
