@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/b24rules/b24rules/actions/internal/inportal"
 	"github.com/b24rules/b24rules/actions/internal/plan"
@@ -24,11 +25,16 @@ func documented(t *engine.ArgTypes) (fields []schemas.Field, what string, known 
 	if fields = schemas.ItemFields(typ); len(fields) > 0 {
 		return fields, typeName(typ), true
 	}
+	return fieldsOfAny(), "an item", false
+}
+
+// fieldsOfAny are the fields of all types.
+var fieldsOfAny = sync.OnceValue(func() (fields []schemas.Field) {
 	for _, o := range schemas.Owners() {
 		fields = append(fields, schemas.ItemFields(o.ID)...)
 	}
-	return append(fields, schemas.ItemFields(schemas.FirstDynamicType)...), "an item", false
-}
+	return slices.Clip(append(fields, schemas.ItemFields(schemas.FirstDynamicType)...))
+})
 
 // checkItemFields warns of unknown field names, of two names of one field, of
 // fields that only the portal writes, and of values that a field cannot take.

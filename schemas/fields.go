@@ -3,6 +3,7 @@ package schemas
 import (
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Field is one field of an item, a product row or a list element.
@@ -50,27 +51,21 @@ const (
 //
 // https://apidocs.bitrix24.com/api-reference/crm/universal/object-fields.html
 func ItemFields(entityTypeID int) []Field {
-	var own []Field
-	switch {
-	case entityTypeID == TypeLead:
-		own = leadFields()
-	case entityTypeID == TypeDeal:
-		own = dealFields()
-	case entityTypeID == TypeContact:
-		own = contactFields()
-	case entityTypeID == TypeCompany:
-		own = companyFields()
-	case entityTypeID == TypeQuote:
-		own = quoteFields()
-	case entityTypeID == TypeSmartInvoice:
-		own = invoiceFields()
-	case entityTypeID >= FirstDynamicType:
-		own = dynamicFields()
-	default:
-		return nil
-	}
-	return slices.Concat(commonFields(), own)
+	return itemFields()[min(entityTypeID, FirstDynamicType)]
 }
+
+// itemFields are the fields by types; all types of FirstDynamicType and above have the same.
+// They are shared, and clipped so that appending copies them.
+var itemFields = sync.OnceValue(func() map[int][]Field {
+	all := map[int][]Field{}
+	for typ, own := range map[int][]Field{
+		TypeLead: leadFields(), TypeDeal: dealFields(), TypeContact: contactFields(), TypeCompany: companyFields(),
+		TypeQuote: quoteFields(), TypeSmartInvoice: invoiceFields(), FirstDynamicType: dynamicFields(),
+	} {
+		all[typ] = slices.Clip(slices.Concat(commonFields(), own))
+	}
+	return all
+})
 
 // ItemFieldName returns the name that crm.item.* has for a field of crm.deal.* and the
 // like: assignedById for ASSIGNED_BY_ID, ufCrm_SUM for UF_CRM_SUM.

@@ -21,12 +21,14 @@ type knownPortals struct {
 	// inputs are those of the configuration by portals, nil without one.
 	inputs map[string]map[string]map[string]string
 	byPath map[string]*engine.Known
+	// found are the paths of the snapshots by the folders of rule files.
+	found map[string][]string
 }
 
 // newKnownPortals reads the inputs of the configuration at configPath, "" for none. Its
 // findings do not matter: the secrets of portals may be elsewhere.
 func newKnownPortals(schema, configPath string) (*knownPortals, error) {
-	k := &knownPortals{schema: schema, byPath: map[string]*engine.Known{}}
+	k := &knownPortals{schema: schema, byPath: map[string]*engine.Known{}, found: map[string][]string{}}
 	if configPath == "" {
 		return k, nil
 	}
@@ -56,9 +58,14 @@ func (k *knownPortals) of(file string) ([]*engine.Known, error) {
 	}
 	paths := []string{k.schema}
 	if k.schema == "" {
-		var err error
-		if paths, err = snapshot.Find(filepath.Dir(file)); err != nil {
-			return nil, config.Plain(err)
+		folder := filepath.Dir(file)
+		var searched bool
+		if paths, searched = k.found[folder]; !searched {
+			var err error
+			if paths, err = snapshot.Find(folder); err != nil {
+				return nil, config.Plain(err)
+			}
+			k.found[folder] = paths
 		}
 	}
 	var out []*engine.Known
