@@ -32,6 +32,7 @@ func (b *bench) cases() []benchCase {
 		{name: "6-jssdk", run: peers{b}.caseSDK},
 		{name: "7-restart", run: daily{b}.caseRestart},
 		{name: "8-steady", run: daily{b}.caseSteady},
+		{name: "9-validate", run: validate{b}.caseValidate},
 	}
 }
 

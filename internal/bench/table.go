@@ -30,7 +30,8 @@ func (r row) cells() []string {
 		return text
 	}
 	return []string{
-		r.what, r.client, seconds(r.wall), fmt.Sprint(r.requests), fmt.Sprint(r.commands), fmt.Sprint(r.refused),
+		r.what, r.client, seconds(r.wall), none(r.requests > 0, fmt.Sprint(r.requests)), none(r.requests > 0, fmt.Sprint(r.commands)),
+		none(r.requests > 0, fmt.Sprint(r.refused)),
 		none(r.events > 0, fmt.Sprintf("%.1f", float64(r.events)/r.wall.Seconds())), none(r.cpu > 0, seconds(r.cpu)),
 		none(r.ratio > 0, fmt.Sprintf("%.0f×", r.ratio)), none(r.floor > 0, seconds(r.floor)), r.note,
 	}
