@@ -42,6 +42,9 @@ type merge struct {
 	askedAll time.Time // when the rows of all owners were last asked for
 	tries    int       // merged calls that showed nothing
 	perOwner float64   // rows; below 0 when unknown
+
+	witnesses []string // two owners with rows, nil when unknown
+	check     *check   // that has not left yet
 }
 
 // place tells the merged calls apart that an owner may join: one for all in the

@@ -1,11 +1,10 @@
 package bitrix
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
-	"strings"
 
 	"github.com/b24rules/b24rules/bitrix/internal/batch"
 )
@@ -124,8 +123,12 @@ func (m *merger) answerFromOwners(of *merge, k *mergedCall, call Call, answer An
 		// returns the rows of one owner at most.
 		return unsure, false
 	}
+	if !k.probe && len(byOwner) < 2 && !m.stillTakes(of, k) {
+		return unsure, false
+	}
 	k.distribute(byOwner)
 	m.learn(of, len(rows), len(byOwner))
+	m.remember(of, k, slices.Collect(maps.Keys(byOwner)))
 	return proven, true
 }
 
@@ -222,92 +225,4 @@ func (k *mergedCall) split(rows []json.RawMessage) (byOwner map[string][]json.Ra
 		strangers = strangers || !known
 	}
 	return byOwner, strangers
-}
-
-// askWitnesses finds out whether the portal takes a form: it asks for two owners
-// of which it has seen rows. The rows of both, and of no other owner, prove the
-// form. A portal that reads only the first owner, takes a list for a number or
-// ignores an end of a range does not return them.
-func (m *merger) askWitnesses(of *merge, k *mergedCall, rows []json.RawMessage) verdict {
-	two := k.witnesses(rows)
-	if two == nil {
-		return unsure
-	}
-	pair := &mergedCall{form: k.form}
-	for _, owner := range two {
-		one := *k.first.Many
-		one.Owner = owner
-		call := k.first
-		call.Many = &one
-		pair.waiters = append(pair.waiters, &waiter{call: call})
-	}
-	call := k.first.forOwners(k.form, two)
-	call.Many = nil
-	cmd, err := call.command()
-	if err != nil {
-		return unsure
-	}
-	if cmd.Rank != batch.Background {
-		cmd.Rank = batch.Probe
-	}
-	cmd.Urgent = func() bool { return true }
-	answer := m.sender.send(m.life, call, cmd)
-	if e, ok := answer.Err.(*Error); ok { //nolint:errorlint // an Answer has this type of error
-		if e.Temporary() || e.Outcome != Executed {
-			return unsure
-		}
-		return refuted
-	}
-	rows, more, err := FirstPage(call.Method, answer, k.first.Many.Wrapper)
-	if err != nil {
-		return unsure
-	}
-	found, strangers := pair.split(rows)
-	switch {
-	case strangers:
-		return refuted
-	case more:
-		return unsure // the next page may have strangers, or the other owner's rows
-	case len(found) == 2:
-		m.learn(of, len(rows), 2) // more exactly than the page, which may have had a part of the rows of each
-		return proven
-	}
-	return refuted
-}
-
-// ownersOf returns the owners of rows in the order of numbers, each once. For a
-// range they are numbers.
-func (k *mergedCall) ownersOf(rows []json.RawMessage) []string {
-	var owners []string
-	for _, row := range rows {
-		for _, owner := range k.first.Many.Owners(row) {
-			if _, ok := number(owner); owner != "" && (ok || k.form == byList) {
-				owners = append(owners, owner)
-			}
-		}
-	}
-	slices.SortFunc(owners, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), strings.Compare(a, b)) })
-	return slices.Compact(owners)
-}
-
-// witnesses chooses two owners of rows, nil when there are fewer. For a range
-// they are the nearest ones, so that few lie between them.
-func (k *mergedCall) witnesses(rows []json.RawMessage) []string {
-	owners := k.ownersOf(rows)
-	if k.form == byList {
-		if len(owners) < 2 {
-			return nil
-		}
-		return owners[:2]
-	}
-	var best []string
-	var least uint64
-	for i := range len(owners) - 1 {
-		a, _ := number(owners[i])
-		b, _ := number(owners[i+1])
-		if len(owners[i]) == len(owners[i+1]) && (best == nil || b-a < least) {
-			best, least = owners[i:i+2], b-a
-		}
-	}
-	return best
 }
