@@ -23,7 +23,7 @@ import (
 	"github.com/b24rules/b24rules/engine/run"
 )
 
-// oddPortal answers as a portal may that has a fault of its own, is set up in another way
+// oddPortal answers as a portal may that has a fault, is set up in another way
 // or does not know a parameter. Both functions may be nil.
 type oddPortal struct {
 	http.Handler

@@ -14,7 +14,7 @@ import (
 	"github.com/b24rules/b24rules/rules"
 )
 
-// validate measures `b24rules validate` beside actionlint, a checker of the same kind: YAML
+// validate measures `b24rules validate` next to actionlint, a checker of the same kind: YAML
 // with expressions in it. Both have one file after the other of the same number of lines.
 type validate struct{ *bench }
 
