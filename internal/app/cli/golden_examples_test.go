@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -58,6 +59,7 @@ func TestGoldenExamples(t *testing.T) {
 	show("readable-secret", readable, nil)
 
 	show("unread-file", unreadFile(t), nil)
+	show("not-applied", notApplied(t), nil)
 
 	renamed := "version: 1\nrules:\n  remark:\n    on: ONCRMDEALUPDATE\n    steps:\n      - upsert_element: {list: 47, key: =event.id, fields: {NAME: x}}\n"
 	show("would-double", doubling(t, renamed), map[string][]byte{"rule.yaml": []byte(renamed)})
@@ -115,4 +117,23 @@ func unreadFile(t *testing.T) (list diag.List) {
 		_, list = exampleConfig([]byte("rules: [rules]\nportals: portals\n"))
 	})
 	return list
+}
+
+// notApplied is the finding of a version that no person has applied.
+func notApplied(t *testing.T) diag.List {
+	t.Helper()
+	text := "version: 1\nrules:\n  remark: {on: ONCRMDEALUPDATE, steps: [{log: {message: hi}}]}\n"
+	l := &fleet.Rules{
+		Actions: actions.All, Portals: []config.Portal{{Name: "main"}}, Applied: func(context.Context) (fleet.Applied, error) { return fleet.Applied{}, nil },
+		Source: func() ([]fleet.RuleFile, error) {
+			return []fleet.RuleFile{{Name: "rule.yaml", Data: []byte(text)}}, nil
+		},
+	}
+	for _, next := range []string{text, strings.Replace(text, "hi", "ho", 1)} {
+		text = next
+		if _, _, err := l.Load(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return l.Current().Findings()
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // selectAll is the value of --portal that selects all portals.
-const selectAll = "all"
+const selectAll = config.AllPortals
 
 // portalsVar declares the flag --portal of a command that takes several portals. what says
 // what it selects.

@@ -26,7 +26,8 @@ they change, and on SIGHUP. It reports a file with errors and keeps its last val
 version, also after a restart. Other rule files and portals are not affected. Serve
 starts if at least one portal and one rule set are valid. Events that find their rule
 set or portal invalid wait until it is valid. Changes of listen, metrics, database,
-log, limits, history, public_url, alerts and of the console's address need a restart.
+log, limits, history, public_url, alerts, reload and of the console's address need a
+restart.
 
 On Ctrl-C (SIGTERM) serve stops receiving events and waits for current runs for a
 limited time. Other runs wait for the next start. A second Ctrl-C ends the program

@@ -56,6 +56,10 @@ type Config struct {
 	Log     Log
 	Limits  Limits
 	History History
+	// Manual says that new versions of rule sets run only after b24rules apply.
+	Manual bool
+	// Apply configures b24rules apply.
+	Apply Apply
 	// PublicURL is the address under which portals reach Listen. If it is "",
 	// applications bind no events.
 	PublicURL string
@@ -221,6 +225,8 @@ type layout struct {
 	PrivateHosts         scalars      `yaml:"private_hosts" doc:"names, addresses and networks on this machine and in private networks that rules may send requests to; the hosts of the portals are always among them" example:"[stock.local, 10.1.2.0/24]"`
 	Alerts               alertsFile   `yaml:"alerts" doc:"who is informed when something is wrong"`
 	FirstLook            scalar       `yaml:"first_look" words:"on off" default:"on" doc:"whether a new rule that remembers (entered, before, at, start) looks once at all its entities; it then writes nothing"`
+	Reload               scalar       `yaml:"reload" words:"auto manual" default:"auto" doc:"auto: new versions of rule sets run at once; manual: after b24rules apply"`
+	Apply                applyFile    `yaml:"apply" doc:"how b24rules apply brings new versions to portals, wave by wave"`
 	CatchUp              catchUpBlock `yaml:"catch_up" doc:"the catch-up after a downtime: off, on, or its limits"`
 }
 

@@ -44,6 +44,7 @@ var configSections = []struct {
 	{"log", "Files in `dir` are rotated automatically. [operating.md](operating.md#the-log) describes the log and the dump.", logFile{}},
 	{"limits", "", Limits{}},
 	{"history", "Days, hours, or `forever`.", History{}},
+	{"apply", "[operating.md](operating.md#waves) describes the waves.", applyFile{}},
 	{"catch_up", "Or `off`.", catchUpFile{}},
 }
 

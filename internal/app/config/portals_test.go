@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -228,5 +229,18 @@ defaults:
 	// An input that neither has is missing in the portal.
 	if set, _ := c.Portals[1].Inputs.Set("a"); set.Place("x", true).Line != 7 || set.Place("m", true).Line != 12 {
 		t.Errorf("places %v, %v", set.Place("x", true), set.Place("m", true))
+	}
+}
+
+func TestApply(t *testing.T) {
+	c, list := parse(t, minimal("webhook: "+hook, "application_token: x", "tags: canary")+"reload: manual\napply: {waves: [canry, all], halt: 0}\n")
+	if len(list) != 1 || list[0].String() != `etc/b24rules.yaml:8:17: apply: no portal has the tag "canry" [invalid-value] (did you mean canary?)` {
+		t.Error(list)
+	}
+	if !c.Manual || c.Apply.Halt != 0 || c.Apply.Bake != 30*time.Minute || len(c.Apply.Waves) != 2 {
+		t.Errorf("%v %+v", c.Manual, c.Apply)
+	}
+	if c, list = parse(t, minimal("webhook: "+hook, "application_token: x")); len(list) > 0 || c.Manual || c.Apply.Halt != 1 {
+		t.Errorf("%v %v %+v", list, c.Manual, c.Apply)
 	}
 }

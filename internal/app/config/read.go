@@ -62,7 +62,11 @@ func (r *reader) config(in *layout) *Config {
 	if in.FirstLook.set() && r.words(in.FirstLook, "first_look", "on", "off") {
 		c.NoLooks = in.FirstLook.text == "off"
 	}
+	if in.Reload.set() && r.words(in.Reload, "reload", "auto", "manual") {
+		c.Manual = in.Reload.text == "manual"
+	}
 	r.portals(c, in, root)
+	c.Apply = r.apply(in.Apply, c.Portals)
 	c.afterPortals = r.lineAfterPortals(in.Portals.pos)
 	c.PrivateHosts = r.privateHosts(in.PrivateHosts, c.Portals)
 	c.Console = r.console(in.Console, c.Portals)

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"slices"
@@ -36,6 +37,9 @@ type Rules struct {
 	// Ledger says what rules have made. A rule set that would make it again does not run. It
 	// may be nil.
 	Ledger Ledger
+	// Applied returns which versions may run. Other new versions wait. It may be nil: then each
+	// version on disk may run.
+	Applied func(context.Context) (Applied, error)
 	// Move is called before rules run that have taken over others, with the earlier ids of
 	// each. It may be nil.
 	Move func(portal string, rules map[string][]string) error
@@ -103,6 +107,9 @@ func (l *Rules) load() (before, now *Generation, err error) {
 	if b.made, err = readMade(l.Ledger); err != nil {
 		return nil, nil, err
 	}
+	if b.applied, err = l.readApplied(); err != nil {
+		return nil, nil, err
+	}
 	b.build(files)
 	if b.failed != nil {
 		return nil, nil, b.failed
@@ -145,6 +152,7 @@ type builder struct {
 	compiled map[RuleText]compiled
 	together map[string]diag.List
 	made     map[string][]ledger.Mark // what rules have made, by portal
+	applied  Applied                  // nil if each version may run
 	failed   error                    // of reading it
 }
 
@@ -393,6 +401,10 @@ func (d *decision) add(t RuleText, name string) bool {
 		return true
 	}
 	d.b.next.notes.Add(problems...)
+	if d.waits(now) {
+		d.hold(now)
+		return true
+	}
 	if old := d.b.before.of(d.portal.Name).find(c.set.Name); old != nil && old.Set == c.set && reflect.DeepEqual(old.Inputs, now.Inputs) {
 		now = old
 	}

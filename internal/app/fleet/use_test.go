@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -139,4 +140,48 @@ func TestUse(t *testing.T) {
 			t.Error(r.Reason())
 		}
 	}
+}
+
+// TestApplied has versions that wait until they are applied, also after a restart and in a portal
+// that comes later.
+func TestApplied(t *testing.T) {
+	files := map[string]string{"a.yaml": ruleText("a", "1")}
+	applied := Applied{}
+	main, late := config.Portal{Name: "main"}, config.Portal{Name: "late"}
+	l := &Rules{
+		Actions: actions.All, Source: memorySource(files, "a.yaml", "b.yaml"), Portals: []config.Portal{main},
+		Applied: func(context.Context) (Applied, error) { return applied, nil },
+	}
+	check := func(name string, want ...string) {
+		t.Helper()
+		_, gen, err := l.Load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, portal := range gen.Portals() {
+			for _, i := range gen.Instances(portal) {
+				got = append(got, portal+" runs "+i.Set.Title)
+			}
+			for _, r := range gen.of(portal).refused {
+				got = append(got, portal+" waits for "+r.File+" "+r.Findings[0].Code)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	check("the first version", "main runs 1")
+	files["a.yaml"], files["b.yaml"] = ruleText("a", "2"), ruleText("b", "new")
+	check("a new version and a new file", "main runs 1", "main waits for a.yaml not-applied", "main waits for b.yaml not-applied")
+	l.Portals = []config.Portal{main, late}
+	check("a new portal", "late runs 2", "late runs new", "main runs 1", "main waits for a.yaml not-applied", "main waits for b.yaml not-applied")
+	applied[[2]string{"main", "b"}] = l.Current().Instances("late")[1].Set.Version
+	check("the new file is applied", "late runs 2", "late runs new", "main runs 1", "main runs new", "main waits for a.yaml not-applied")
+	files["a.yaml"] = ruleText("a", "1")
+	check("the old file is back", "late runs 2", "late runs new", "late waits for a.yaml not-applied", "main runs 1", "main runs new")
+
+	// A process that starts knows what ran.
+	l = &Rules{Actions: actions.All, Source: l.Source, Portals: []config.Portal{main}, Applied: l.Applied, Before: Before{"main": {"a": {"a.yaml", ruleText("a", "0")}}}}
+	check("after a restart", "main runs 0", "main runs new", "main waits for a.yaml not-applied")
 }

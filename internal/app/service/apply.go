@@ -94,6 +94,7 @@ func (ch *change) keepFixed() {
 	keep("history", &ch.was.History, &ch.now.History)
 	keep("public_url", &ch.was.PublicURL, &ch.now.PublicURL)
 	keep("alerts", &ch.was.Alerts, &ch.now.Alerts)
+	keep("reload", &ch.was.Manual, &ch.now.Manual)
 	ch.now.Only = ch.was.Only
 	if !slices.Equal(names, ch.waits) {
 		ch.waits = names

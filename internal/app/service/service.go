@@ -166,6 +166,9 @@ func (s *Service) loadRules(ctx context.Context) (err error) {
 		return err
 	}
 	s.rules.Ledger = s.keeper.ledger
+	if s.config.Load().Manual {
+		s.rules.Applied = s.keeper.store.Applied
+	}
 	if !s.readOnly {
 		s.rules.Move = s.keeper.move
 	}

@@ -1,0 +1,381 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/reload"
+)
+
+var applyCmd = &command{
+	name:  "apply",
+	args:  "[--config FILE] [--portal NAME] [--waves TAG,TAG] [--bake TIME] [--halt N] [--yes]",
+	short: "let new versions of rule sets run, wave by wave",
+	long: `With reload: manual in the configuration, serve does not run new versions of rule
+sets by itself. Apply lists the portals whose rule sets on disk are other ones than those
+that run. With --yes serve runs them.
+
+Apply brings the new versions to the portals of the first wave, and watches them for the
+time of --bake. If more than --halt of their runs are parked in that time, or if a rule
+or its portal is held, apply ends, and the portals of later waves keep their versions.
+The same is true if serve refuses a version, or if you interrupt apply. To continue,
+repeat the command: what runs already is not applied again.
+
+Apply does not go back by itself. Put the old files back, and apply them to the portals of
+the wave; a sync of the rule repairs what the wrong version has written.
+
+Exit codes: 0 what is on disk runs, 1 a wave has ended apply, or --yes is missing, 2
+usage error, 3 apply could not run.`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		a := &applying{halt: -1}
+		configVar(fs, &a.config)
+		portalsVar(fs, &a.portal, "only the portal")
+		fs.StringVar(&a.waves, "waves", "", "the waves: tags of portals `TAG,TAG`; the default is that of the configuration")
+		fs.DurationVar(&a.bake, "bake", 0, "watch each wave for `TIME`; the default is that of the configuration")
+		fs.IntVar(&a.halt, "halt", -1, "how many parked runs a wave may have: `N`; the default is that of the configuration")
+		fs.BoolVar(&a.yes, "yes", false, "apply the versions; without it they are only listed")
+		return a.run
+	},
+}
+
+type applying struct {
+	config, portal, waves string
+	bake                  time.Duration
+	halt                  int
+	yes                   bool
+}
+
+// newVersion is a version of a rule set that a portal does not run.
+type newVersion struct {
+	portal, set   string
+	before, after string   // before is "" if none runs
+	rules         []string // of the version
+}
+
+// wave is a part of the new versions.
+type wave struct {
+	name string
+	all  []newVersion
+}
+
+func (a *applying) run(ctx context.Context, env environment, args []string) error {
+	if err := none(args); err != nil {
+		return err
+	}
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	return withHistory(ctx, env, a.config, func(c *config.Config, q *queue.Queue) error {
+		if !c.Manual {
+			return errors.New("the configuration does not have reload: manual, so serve runs new versions at once")
+		}
+		names, err := selectPortals(c, a.portal)
+		if err != nil {
+			return err
+		}
+		a.defaults(c)
+		all, err := findNew(ctx, env, c, q, names)
+		if err != nil {
+			return err
+		}
+		waves, err := a.split(c, all)
+		if err != nil {
+			return err
+		}
+		if len(all) == 0 {
+			env.say("what is on disk runs")
+			return nil
+		}
+		for i, w := range waves {
+			if err := w.write(env, i+1); err != nil {
+				return err
+			}
+		}
+		if !a.yes {
+			env.say("add --yes to apply them")
+			return errFindings
+		}
+		for i, w := range waves {
+			if err := a.applyWave(ctx, env, q, w, i == len(waves)-1); err != nil {
+				return err
+			}
+		}
+		env.say("what is on disk runs")
+		return nil
+	})
+}
+
+// defaults takes what the flags do not say from the configuration.
+func (a *applying) defaults(c *config.Config) {
+	if a.waves == "" {
+		a.waves = strings.Join(c.Apply.Waves, ",")
+	}
+	if a.bake == 0 {
+		a.bake = c.Apply.Bake
+	}
+	if a.halt < 0 {
+		a.halt = c.Apply.Halt
+	}
+}
+
+// findNew returns the versions on disk that do not run in portals.
+func findNew(ctx context.Context, env environment, c *config.Config, q *queue.Queue, names []string) ([]newVersion, error) {
+	_, gen, err := loadRules(env, c)
+	if err != nil {
+		return nil, err
+	}
+	if found := gen.Findings(); len(found) > 0 {
+		_ = printFindings(env, found) // what has them is not applied; the rest is
+	}
+	live, err := liveVersions(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	var all []newVersion
+	for _, name := range names {
+		for _, i := range gen.Instances(name) {
+			one := newVersion{portal: name, set: i.Set.Name, before: live[[2]string{name, i.Set.Name}].Version, after: i.Set.Version}
+			for _, r := range i.Set.Rules {
+				one.rules = append(one.rules, r.ID)
+			}
+			if one.before != one.after {
+				all = append(all, one)
+			}
+		}
+	}
+	return all, nil
+}
+
+// liveVersions are the versions that run, by portal and rule set.
+func liveVersions(ctx context.Context, q *queue.Queue) (map[[2]string]fleet.Live, error) {
+	rows, err := fleet.NewStore(q.Database()).List(ctx)
+	out := map[[2]string]fleet.Live{}
+	for _, l := range rows {
+		out[[2]string{l.Portal, l.Set}] = l
+	}
+	return out, err
+}
+
+// split divides new versions into waves.
+func (a *applying) split(c *config.Config, all []newVersion) ([]wave, error) {
+	words := []string{config.AllPortals}
+	if a.waves != "" {
+		words = strings.Split(a.waves, ",")
+	}
+	var out []wave
+	rest := all
+	for _, word := range words {
+		text := word
+		if word != config.AllPortals {
+			text = "tag=" + word
+		}
+		names, err := selectPortals(c, text)
+		if err != nil {
+			return nil, err
+		}
+		w := wave{name: word}
+		var later []newVersion
+		for _, v := range rest {
+			if slices.Contains(names, v.portal) {
+				w.all = append(w.all, v)
+			} else {
+				later = append(later, v)
+			}
+		}
+		if rest = later; len(w.all) > 0 {
+			out = append(out, w)
+		}
+	}
+	if len(rest) > 0 && len(out) == 0 {
+		return nil, usagef("none of the waves %s has one of the portals", a.waves)
+	}
+	return out, nil
+}
+
+func (w wave) portals() []string {
+	var names []string
+	for _, v := range w.all {
+		names = append(names, v.portal)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// write prints a wave: each change with its portals.
+func (w wave) write(env environment, number int) error {
+	changes := map[string][]string{}
+	for _, v := range w.all {
+		text := fmt.Sprintf("%s %s -> %s", v.set, v.before, v.after)
+		if v.before == "" {
+			text = fmt.Sprintf("%s, new: %s", v.set, v.after)
+		}
+		changes[text] = append(changes[text], v.portal)
+	}
+	if _, err := fmt.Fprintf(env.Out, "wave %d, %s: %s\n", number, w.name, report.Plural(len(w.portals()), "portal", "portals")); err != nil {
+		return err
+	}
+	for _, text := range slices.Sorted(maps.Keys(changes)) {
+		if _, err := fmt.Fprintf(env.Out, "  %s in %s\n", text, strings.Join(changes[text], ", ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applyWave applies the versions of a wave and watches them.
+func (a *applying) applyWave(ctx context.Context, env environment, q *queue.Queue, w wave, last bool) error {
+	before, err := w.trouble(ctx, q)
+	if err != nil {
+		return err
+	}
+	versions := fleet.Applied{}
+	for _, v := range w.all {
+		versions[[2]string{v.portal, v.set}] = v.after
+	}
+	if err := fleet.NewStore(q.Database()).Apply(ctx, versions, person()); err != nil {
+		return err
+	}
+	_, silent, err := askReload(ctx, q, reload.Request{ID: rand.Text(), By: person()})
+	if err != nil {
+		return err
+	}
+	if len(silent) > 0 {
+		return fmt.Errorf("wave %s: no answer within %s from %s", w.name, reloadPatience, strings.Join(silent, ", "))
+	}
+	if err := w.waitLive(ctx, env, q); err != nil {
+		return err
+	}
+	bake := a.bake
+	if last { // no wave waits for it
+		bake = min(bake, lastBake)
+	}
+	env.say("wave %s runs in %s, watching for %s", w.name, report.Plural(len(w.portals()), "portal", "portals"), bake)
+	for end := time.Now().Add(bake); ; {
+		now, err := w.trouble(ctx, q)
+		if err != nil {
+			return err
+		}
+		if parked, held := now.since(before); len(parked) > a.halt || len(held) > 0 {
+			for _, text := range append(held, parked...) {
+				if _, err := fmt.Fprintln(env.Out, text); err != nil {
+					return err
+				}
+			}
+			env.say("wave %s has ended apply: put the old files back and apply them to its portals, or correct the new ones", w.name)
+			return errFindings
+		}
+		if !time.Now().Before(end) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			env.say("interrupted: the portals of later waves keep their versions; repeat the command to continue")
+			return ctx.Err()
+		case <-time.After(min(watchEvery, max(0, time.Until(end)))):
+		}
+	}
+}
+
+const (
+	// watchEvery is how often apply looks at a wave.
+	watchEvery = time.Second
+	// lastBake is how long the last wave is watched at the most.
+	lastBake = time.Minute
+)
+
+// waitLive waits until serve has stored what became of the versions of a wave.
+func (w wave) waitLive(ctx context.Context, env environment, q *queue.Queue) error {
+	for until := time.Now().Add(reloadPatience); ; {
+		live, err := liveVersions(ctx, q)
+		if err != nil {
+			return err
+		}
+		var missing, refused []string
+		for _, v := range w.all {
+			l := live[[2]string{v.portal, v.set}]
+			switch {
+			case l.Version == v.after:
+			case l.Refused != "" && !strings.Contains(l.Refused, "[not-applied]"):
+				refused = append(refused, fmt.Sprintf("portal %s refuses %s: %s", v.portal, v.set, l.Refused))
+			default:
+				missing = append(missing, v.portal)
+			}
+		}
+		switch {
+		case len(refused) > 0:
+			env.say("%s", strings.Join(refused, "\n"))
+			return errFindings
+		case len(missing) == 0:
+			return nil
+		case time.Now().After(until):
+			return fmt.Errorf("after %s serve does not run the new versions in %s", reloadPatience, strings.Join(missing, ", "))
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(reloadLook):
+		}
+	}
+}
+
+// trouble is what is wrong with the rules and the portals of a wave, as texts by what tells
+// it from other trouble.
+type trouble struct{ parked, held map[string]string }
+
+// trouble reads the parked runs of a wave's rules, and the holds.
+func (w wave) trouble(ctx context.Context, q *queue.Queue) (trouble, error) {
+	out := trouble{map[string]string{}, map[string]string{}}
+	rules := map[[2]string]bool{}
+	var ids []string
+	for _, v := range w.all {
+		for _, id := range v.rules {
+			rules[[2]string{v.portal, id}] = true
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	for _, id := range slices.Compact(ids) {
+		runs, err := q.Runs(ctx, queue.Filter{Portals: w.portals(), Rule: id, States: []queue.State{queue.Parked}, Limit: 1000})
+		if err != nil {
+			return out, err
+		}
+		for _, r := range runs {
+			if rules[[2]string{r.Portal, r.Rule}] {
+				out.parked[fmt.Sprintf("%d %d", r.ID, r.Attempt)] = fmt.Sprintf("portal %s: run %d of rule %s for %s is parked: %s", r.Portal, r.ID, r.Rule, r.Entity, r.Error)
+			}
+		}
+	}
+	holds, err := q.HoldList(ctx)
+	for _, h := range holds {
+		if slices.Contains(w.portals(), h.Portal) && (h.Rule == "" || rules[[2]string{h.Portal, h.Rule}]) {
+			what := report.Paused(h.Portal, h.Rule)
+			out.held[what+" "+h.Cause] = fmt.Sprintf("%s is %s: %s", what, h.Cause, h.Reason)
+		}
+	}
+	return out, err
+}
+
+// since returns the trouble that was not there before.
+func (t trouble) since(before trouble) (parked, held []string) {
+	for _, key := range slices.Sorted(maps.Keys(t.parked)) {
+		if before.parked[key] == "" {
+			parked = append(parked, t.parked[key])
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(t.held)) {
+		if before.held[key] == "" {
+			held = append(held, t.held[key])
+		}
+	}
+	return parked, held
+}
