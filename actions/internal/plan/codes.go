@@ -57,7 +57,7 @@ func KeyText(v any) (string, error) {
 	return text, nil
 }
 
-// made reports whether any rule made the element with a code.
-func made(code string) bool {
+// Made reports whether any rule made the element with a code.
+func Made(code string) bool {
 	return strings.HasPrefix(code, codePrefix)
 }

@@ -168,7 +168,7 @@ func ElementOptions(l *List, codes Codes, removeForeign bool) Options {
 	return Options{
 		Loses:         l.Schema.loses,
 		Key:           func(r *Record) (string, bool) { return r.Code, codes.Owns(r.Code) },
-		Free:          func(r *Record) bool { return !made(r.Code) },
+		Free:          func(r *Record) bool { return !Made(r.Code) },
 		RemoveForeign: removeForeign,
 	}
 }

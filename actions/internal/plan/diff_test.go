@@ -250,7 +250,7 @@ func TestOwnCodes(t *testing.T) {
 		{"deal-shipments", "7", "1#1"}, {"deal-shipments", "7", "1#11"}, {"deal-shipments", "71", "#1"}, {"deal-shipments7", "", "1#1"}, {"returns", "7", "1#1"},
 	} {
 		code := NewCodes(c.owner, deal(c.deal)).Of(c.key)
-		if prev, taken := seen[code]; taken || len(code) > 40 || !made(code) {
+		if prev, taken := seen[code]; taken || len(code) > 40 || !Made(code) {
 			t.Errorf("%v has the code %s (%s)", c, code, prev)
 		}
 		seen[code] = fmt.Sprint(c)

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -57,4 +59,62 @@ func TestMade(t *testing.T) {
 	check(exitUsage, []string{"release"}, "which rule? --rule ID")
 	check(exitFine, []string{"release", "--rule", "note"}, "released 1 record of list 47 that rule note has made in portal demo")
 	check(exitFine, []string{"plan", "--rule", "remark", "--entity", fmt.Sprint("deal:", deal)}, "+ ")
+}
+
+// TestPrune deletes what a removed rule has made: not what people have made or have given
+// another code, and nothing while the rule runs.
+func TestPrune(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	text := strings.Replace(testkit.Rule("note", "      - upsert_element: {list: 47, key: =event.id, fields: {NAME: x}}\n"), "DEALUPDATE", "DEALADD", 1)
+	h := newHarness(t, apptest.Options{Dir: dir, Rules: fstest.MapFS{"a.yaml": {Data: []byte(text)}}, Inputs: map[string]map[string]string{}})
+	c := newCLI(h, dir)
+	for _, name := range []string{"one", "two", "three", "four"} {
+		h.AddDeal(name)
+	}
+	h.Wait()
+	h.Stop()
+	list := map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": h.IDs.ShipmentList}
+	with := func(more ...string) map[string]any {
+		all := maps.Clone(list)
+		for i := 0; i < len(more); i += 2 {
+			all[more[i]] = more[i+1]
+		}
+		return all
+	}
+	var elements []struct{ ID, CODE string }
+	h.Rest("lists.element.get", list, &elements)
+	if len(elements) != 4 {
+		t.Fatalf("elements %v", elements)
+	}
+	own := with("ELEMENT_CODE", "by-hand")
+	own["FIELDS"] = map[string]any{"NAME": "of people"}
+	h.Rest("lists.element.add", own, nil)
+	changed := with("ELEMENT_ID", elements[0].ID, "ELEMENT_CODE", "theirs")
+	changed["FIELDS"] = map[string]any{"NAME": "taken over"}
+	h.Rest("lists.element.update", changed, nil)
+	h.Rest("lists.element.delete", with("ELEMENT_ID", elements[1].ID), nil)
+	check := func(exit int, want string, args ...string) {
+		t.Helper()
+		if out, talk := c.run(exit, append([]string{"prune"}, args...)...); !strings.Contains(out+talk, want) {
+			t.Errorf("%v: want %q in\n%s%s", args, want, out, talk)
+		}
+	}
+	check(exitUsage, "which rule? --rule ID")
+	check(exitUsage, `rule "nota" has made nothing (did you mean note?)`, "--rule", "nota")
+	testkit.WriteFile(t, filepath.Join(dir, "rules", "a.yaml"), text)
+	check(exitFailure, "rule note runs in portal demo and has them", "--rule", "note", "--yes")
+	testkit.WriteFile(t, filepath.Join(dir, "rules", "a.yaml"), testkit.Rule("other", "      - log: {message: hi}\n"))
+	check(exitFindings, "2 elements, 1 no longer there, 1 with another code stay", "--rule", "note")
+	check(exitFindings, "2 elements deleted, 1 no longer there, 1 with another code stay", "--rule", "note", "--yes")
+	check(exitFindings, "0 elements deleted, 1 with another code stay", "--rule", "note", "--yes")
+	h.Rest("lists.element.get", list, &elements)
+	var codes []string
+	for _, e := range elements {
+		codes = append(codes, e.CODE)
+	}
+	slices.Sort(codes)
+	if !slices.Equal(codes, []string{"by-hand", "theirs"}) {
+		t.Errorf("the list has %v", codes)
+	}
 }

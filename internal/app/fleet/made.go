@@ -323,6 +323,14 @@ func (d *decision) findOrphans(p *portalRules) {
 	}
 }
 
+// Has reports whether a rule of a portal has the records of a mark. A rule set that does not
+// run because of its errors has what its last version had.
+func (g *Generation) Has(m ledger.Mark) bool {
+	p := g.of(m.Portal)
+	waits := slices.ContainsFunc(p.refused, func(r Refused) bool { return !r.Removed() && r.Set == setOf(m) })
+	return waits || finds(candidates(p.live, m.Portal), m)
+}
+
 // refuses reports whether a new version of the rule set of a mark does not run.
 func (d *decision) refuses(p *portalRules, m ledger.Mark) bool {
 	return slices.ContainsFunc(p.refused, func(r Refused) bool { return r.Set == setOf(m) })
