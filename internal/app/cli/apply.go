@@ -23,7 +23,7 @@ var applyCmd = &command{
 	args:  "[--config FILE] [--portal NAME] [--waves TAG,TAG] [--bake TIME] [--halt N] [--yes]",
 	short: "let new versions of rule sets run, wave by wave",
 	long: `With reload: manual in the configuration, serve does not run new versions of rule
-sets by itself. Apply lists the portals whose rule sets on disk are other ones than those
+sets at once. Apply lists the portals whose rule sets on disk are other ones than those
 that run. With --yes serve runs them.
 
 Apply brings the new versions to the portals of the first wave, and watches them for the
@@ -32,7 +32,7 @@ or its portal is held, apply ends, and the portals of later waves keep their ver
 The same is true if serve refuses a version, or if you interrupt apply. To continue,
 repeat the command: what runs already is not applied again.
 
-Apply does not go back by itself. Put the old files back, and apply them to the portals of
+Apply does not go back. Put the old files back, and apply them to the portals of
 the wave; a sync of the rule repairs what the wrong version has written.
 
 Exit codes: 0 what is on disk runs, 1 a wave has ended apply, or --yes is missing, 2

@@ -52,8 +52,8 @@ func (r *refusing) portals() []string {
 	return out
 }
 
-// TestApply brings a wrong rule to portals in waves, 100 with APPLY_PORTALS=100: it writes only in the canaries and ends
-// by itself, and the old file ends it there, too.
+// TestApply brings a wrong rule to portals in waves, 100 with APPLY_PORTALS=100: it writes only in the canaries and ends,
+// and the old file ends it there, too.
 func TestApply(t *testing.T) {
 	t.Parallel()
 	api := &refusing{writes: map[string]int{}}

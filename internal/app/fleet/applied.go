@@ -58,7 +58,7 @@ func (l *Rules) readApplied() (Applied, error) {
 
 // waits reports whether a version of a rule set has to be applied before it runs in the portal.
 // What runs already needs not, nor what a portal has when it is new.
-func (d *decision) waits(i *Instance) bool {
+func waits(d *decision, i *Instance) bool {
 	applied, name, before := d.b.applied, d.portal.Name, d.b.before
 	if applied == nil || applied[[2]string{name, i.Set.Name}] == i.Set.Version {
 		return false
@@ -75,10 +75,9 @@ func (d *decision) waits(i *Instance) bool {
 	return len(last) > 0 && (!ran || t.Text != string(i.Set.Source.Bytes()))
 }
 
-// hold keeps a version from running until it is applied.
-func (d *decision) hold(i *Instance) {
-	var list diag.List
-	list.Errorf(diag.Pos{File: i.Set.File, Line: 1, Column: 1}, "not-applied", "portal %s: version %s of rule set %s is not applied", d.portal.Name, i.Set.Version, i.Set.Name).
+// notApplied is the finding of a version that waits until it is applied.
+func notApplied(portal string, i *Instance) (list diag.List) {
+	list.Errorf(diag.Pos{File: i.Set.File, Line: 1, Column: 1}, "not-applied", "portal %s: version %s of rule set %s is not applied", portal, i.Set.Version, i.Set.Name).
 		Hint = "run b24rules apply"
-	d.refuse(i.Set.Name, i.Set.File, list)
+	return list
 }

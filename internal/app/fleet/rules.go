@@ -401,8 +401,8 @@ func (d *decision) add(t RuleText, name string) bool {
 		return true
 	}
 	d.b.next.notes.Add(problems...)
-	if d.waits(now) {
-		d.hold(now)
+	if waits(d, now) {
+		d.refuse(c.set.Name, t.File, notApplied(d.portal.Name, now))
 		return true
 	}
 	if old := d.b.before.of(d.portal.Name).find(c.set.Name); old != nil && old.Set == c.set && reflect.DeepEqual(old.Inputs, now.Inputs) {
