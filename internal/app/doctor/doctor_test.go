@@ -298,3 +298,44 @@ func certificate(t *testing.T, valid time.Duration) tls.Certificate {
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
+
+// TestAdviceOfPlaces: a field that is added in the portal and a right that is given back pass
+// the check that has failed before.
+func TestAdviceOfPlaces(t *testing.T) {
+	t.Parallel()
+	inputs := demo.ShippedInputs()
+	inputs["invoice-total"]["total_field"] = "ufCrm5Late"
+	h := apptest.New(t, apptest.Options{Inputs: inputs})
+	fresh := func(p *doctor.Portal) { p.Client.ForgetFields(time.Now()) } // as a new process does
+	want(t, examine(h, fresh), "places", doctor.Failed, `has no field "ufCrm5Late"`, "add the field in the portal")
+	if err := h.Portal.AddUserField(h.IDs.TotalsType, emulator.UserField{Name: "UF_CRM_5_LATE", Type: "double"}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, examine(h, fresh), "places", doctor.OK)
+	if err := h.Portal.SetFaults(emulator.Fault{Method: "lists.element.get", Kind: emulator.FaultRefuse, Code: "ACCESS_DENIED"}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, examine(h, fresh), "places", doctor.Failed, "access denied", "give the user of the credentials the right")
+	if err := h.Portal.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	want(t, examine(h, fresh), "places", doctor.OK)
+}
+
+// TestScopeOfTheCalendar: a formula about working days needs the permission for calendars.
+func TestScopeOfTheCalendar(t *testing.T) {
+	t.Parallel()
+	rules := fstest.MapFS{"due.yaml": {Data: []byte(`version: 1
+rules:
+  due:
+    on: [ONCRMDEALADD]
+    steps:
+      - id: deal
+        fetch_item: {owner: deal, id: =event.id}
+      - log: {message: "{{ addWorkdays(event.time, 3) }}"}
+        when: =deal.title != ""
+`)}}
+	h := apptest.New(t, apptest.Options{Rules: rules, Inputs: map[string]map[string]string{}})
+	want(t, examine(h, through(h, "scope", `{"result":["crm"],"time":{}}`)), "scopes", doctor.Failed, "calendar (for due)", "tick it in the form of the inbound webhook")
+	want(t, examine(h, through(h, "scope", `{"result":["crm","calendar"],"time":{}}`)), "scopes", doctor.OK)
+}
