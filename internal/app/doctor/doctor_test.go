@@ -306,20 +306,20 @@ func TestAdviceOfPlaces(t *testing.T) {
 	inputs := demo.ShippedInputs()
 	inputs["invoice-total"]["total_field"] = "ufCrm5Late"
 	h := apptest.New(t, apptest.Options{Inputs: inputs})
-	fresh := func(p *doctor.Portal) { p.Client.ForgetFields(time.Now()) } // as a new process does
-	want(t, examine(h, fresh), "places", doctor.Failed, `has no field "ufCrm5Late"`, "add the field in the portal")
+	asNewProcess := func(p *doctor.Portal) { p.Client.ForgetFields(time.Now()) }
+	want(t, examine(h, asNewProcess), "places", doctor.Failed, `has no field "ufCrm5Late"`, "add the field in the portal")
 	if err := h.Portal.AddUserField(h.IDs.TotalsType, emulator.UserField{Name: "UF_CRM_5_LATE", Type: "double"}); err != nil {
 		t.Fatal(err)
 	}
-	want(t, examine(h, fresh), "places", doctor.OK)
+	want(t, examine(h, asNewProcess), "places", doctor.OK)
 	if err := h.Portal.SetFaults(emulator.Fault{Method: "lists.element.get", Kind: emulator.FaultRefuse, Code: "ACCESS_DENIED"}); err != nil {
 		t.Fatal(err)
 	}
-	want(t, examine(h, fresh), "places", doctor.Failed, "access denied", "give the user of the credentials the right")
+	want(t, examine(h, asNewProcess), "places", doctor.Failed, "access denied", "give the user of the credentials the right")
 	if err := h.Portal.SetFaults(); err != nil {
 		t.Fatal(err)
 	}
-	want(t, examine(h, fresh), "places", doctor.OK)
+	want(t, examine(h, asNewProcess), "places", doctor.OK)
 }
 
 // TestScopeOfTheCalendar: a formula about working days needs the permission for calendars.
