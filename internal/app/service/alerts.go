@@ -261,13 +261,19 @@ func (f *faults) readParked(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	acknowledged, err := cause.Acknowledgements(ctx, f.queue.Database())
+	if err != nil {
+		return err
+	}
 	byCause := map[string]*alerts.Condition{}
 	for _, n := range counts {
 		c := byCause[n.Cause]
 		if c == nil {
-			c = &alerts.Condition{Key: "parked " + cause.ID(n.Cause), Cause: cause.ID(n.Cause), Since: n.First, Repeat: parkedAgain}
+			c = &alerts.Condition{Key: "parked " + cause.ID(n.Cause), Cause: cause.ID(n.Cause), Since: n.First, Repeat: parkedAgain, Quiet: true}
 			byCause[n.Cause] = c
 		}
+		// A person knows of the cause, until another portal or rule fails because of it.
+		c.Quiet = c.Quiet && acknowledged[c.Cause].Covers(n.Portal, n.Rule)
 		c.Runs += n.Runs
 		if n.First.Before(c.Since) {
 			c.Since = n.First

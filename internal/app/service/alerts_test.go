@@ -138,6 +138,50 @@ func TestAlertsOfParkedRuns(t *testing.T) {
 	}
 }
 
+// TestAlertsOfAcknowledgedCauses: no message about a cause that a person knows of, until another
+// rule fails because of it.
+func TestAlertsOfAcknowledgedCauses(t *testing.T) {
+	w := newAlertWorld(t)
+	denied := cause.Cause{Kind: cause.Refused, Method: "lists.element.get", Code: "ACCESS_DENIED"}.String()
+	ctx, stop := context.WithCancel(t.Context())
+	var working sync.WaitGroup
+	working.Go(func() {
+		if err := w.queue.Work(ctx, func(_ context.Context, r *queue.Run) error {
+			r.SetCause(denied)
+			return queue.Park(errors.New("failed"))
+		}); err != nil {
+			t.Error(err)
+		}
+	})
+	defer working.Wait()
+	defer stop()
+	park := func(rule string) {
+		t.Helper()
+		if err := w.queue.Push(t.Context(), queue.Event{Portal: "acme", Code: "ONCRMDEALUPDATE"}, []queue.Route{{Rule: rule, Entity: "deal:1"}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.queue.WaitIdle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	park("r")
+	err := w.queue.Database().Write(t.Context(), func(ctx context.Context, tx store.Tx) error {
+		return cause.Acknowledge(ctx, tx, cause.Acknowledged{Cause: cause.ID(denied), By: "anna", At: time.Now(), Known: []string{cause.Place("acme", "r")}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(time.Hour)
+	if got := w.take(); len(got) != 0 {
+		t.Errorf("messages about an acknowledged cause: %q", got)
+	}
+	park("other")
+	w.pass(time.Hour)
+	if got := w.take(); len(got) != 1 || !strings.HasPrefix(got[0], "2 runs are parked") {
+		t.Errorf("messages when another rule fails: %q", got)
+	}
+}
+
 // TestAlertsOfHolds: the start and the end of a fault are messages, except of a short
 // outage and of a portal that somebody has paused.
 func TestAlertsOfHolds(t *testing.T) {
