@@ -99,7 +99,7 @@ func httpEffect(t *engine.ArgTypes) engine.Effect {
 }
 
 // tokenInURL matches tokens that well-known systems have in their URLs.
-var tokenInURL = regexp.MustCompile(`/bot\d+:[\w-]{20,}|hooks\.slack\.com/services/\w+/\w+/\w+|discord(?:app)?\.com/api/webhooks/\d+/[\w-]{20,}|[?&](?:token|api_?key|access_token|secret|auth)=[\w-]{12,}`)
+var tokenInURL = regexp.MustCompile(`/bot\d+:[\w-]{20,}|hooks\.slack\.com/services/\w+/\w+/\w+|discord(?:app)?\.com/api/webhooks/\d+/[\w-]{20,}|[?&](?:token|api_?key|access_token|secret|auth)=[\w-]{12,}|/rest/\d+/[a-z0-9]{10,}(?:/|$)`)
 
 // checkHTTP finds a wrong URL, header or content when the file is loaded, and warns of a
 // write that is sent in every run.

@@ -68,8 +68,9 @@ func (c *values) secretsIn(v *engine.Value, w want, env formula.Env) bool {
 	return true
 }
 
-// secretNames are names of values that are secrets, in lower case.
-var secretNames = []string{"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "apikey", "x-auth-token", "x-access-token", "x-token", "token"}
+// secretNames are names of values that are secrets, in lower case and with - between words.
+var secretNames = []string{"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "apikey", "x-auth-token", "x-access-token", "x-token", "token",
+	"access-token", "api-token", "auth-token", "secret", "client-secret", "api-secret", "secret-key", "access-key", "private-key", "password"}
 
 // checkSecretNames checks the names in a value that may hold secrets.
 func (c *values) checkSecretNames(v *engine.Value) {
@@ -90,7 +91,7 @@ func (c *values) literalSecrets(f *engine.FieldsValue) {
 	for _, e := range f.Entries {
 		name, _ := e.Key.Literal.(string)
 		text, isText := e.Value.Literal.(string)
-		if isText && text != "" && slices.Contains(secretNames, strings.ToLower(name)) {
+		if isText && text != "" && slices.Contains(secretNames, strings.ReplaceAll(strings.ToLower(name), "_", "-")) {
 			c.Warnf(e.Value.Node, "secret-in-file", "the rule file holds the secret value of %s, and everybody who reads the file can use it", name).
 				Hint = "inputs: {token: {type: secret}}, and write {{ inputs.token }}"
 		}

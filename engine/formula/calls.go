@@ -155,6 +155,10 @@ func (c *checker) special(x ast.Node, name string, nodes []ast.Node, types []Typ
 		case t.Kind != List && t.Kind != String && t.Kind != Record && t.Kind != Any:
 			c.errorOf(nodes[0], codeType, "", "len takes a list, a text or a record, not %s", t)
 		}
+	case "isEmpty":
+		if !t.mayBeNil() && (t.isNumber() || t.Kind == Bool || t.Kind == Time) {
+			c.doubtOf(x, codeConstant, "compare it: "+c.excerpt(nodes[0])+" == 0", "isEmpty is always false for a %s, also for 0 and false", t)
+		}
 	case "int", "number", "string":
 		switch {
 		case t.mayBeNil():

@@ -12,7 +12,7 @@ import (
 const codeASCII = "ascii-pattern"
 
 // delimited matches a pattern as JavaScript and PHP write it: /^VIP/i.
-var delimited = regexp.MustCompile(`(?s)^/(\^.*/[a-z]*|.*\$/[a-z]*|.+/[gimsuxy]+)$`)
+var delimited = regexp.MustCompile(`(?s)^/(\^.*/[a-z]*|.*\$/[a-z]*|.+/[gimsuxy]+|.*\\[dwsb].*/)$`)
 
 // doubtPattern warns of a pattern of matches that is valid and likely wrong.
 func (c *checker) doubtPattern(n *ast.StringNode, re *regexp.Regexp, value operand) {

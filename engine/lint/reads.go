@@ -110,6 +110,23 @@ func (c *reviewer) zeroID(f *flow, s *engine.Step, v *engine.Value, then diag.Ph
 	c.warnf(v.Node, "zero-id", "%s is 0 when %s has none, and %s", path, typeWord(r.typ), then).Hintf("write when: =%s > 0", path)
 }
 
+// emptyID is the canonical text of a condition that asks whether an id is nil.
+var emptyID = regexp.MustCompile(`^\(*([\pL\pN_]+)\["(companyId|contactId)"\] == nil\)*$`)
+
+// nilID warns of a condition that asks for nil where the portal has 0.
+func (c *reviewer) nilID(f *flow, v *engine.Value) {
+	for _, x := range v.Conjuncts() {
+		m := emptyID.FindStringSubmatch(x)
+		if m == nil {
+			continue
+		}
+		path := m[1] + "." + m[2]
+		if r, ok := f.field(path); ok && r.typ > 0 && r.typ < schemas.FirstDynamicType {
+			c.warnf(v.Node, "zero-id", "%s is 0 when %s has none, and not nil, so this condition is always false", path, typeWord(r.typ)).Hintf("write (%s ?? 0) == 0", path)
+		}
+	}
+}
+
 // aboveZero is the canonical text of a comparison that tells a number from 0.
 var aboveZero = regexp.MustCompile(` (> 0|!= 0|>= 1|== [1-9]|in )|^!.* (== 0|<= 0|< 1)\)*$`)
 

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -83,6 +84,9 @@ func (c *reviewer) reviewRule(r *engine.Rule) {
 	for _, s := range r.AllSteps() {
 		c.constantWhen(s.When, diag.Phrasef("the step"))
 		c.constantEntered(s.Entered)
+		c.enteredByChange(s.Entered)
+		c.nilID(f, s.When)
+		c.nilID(f, s.Entered)
 		c.reviewOnce(f, s)
 		c.reviewReads(f, s)
 		c.unusedNames(s, names)
@@ -137,6 +141,21 @@ func (c *reviewer) constantEntered(v *engine.Value) {
 			c.warnf(v.Node, "constant-condition", "entered is always true, so the step runs only once for each entity").Hint = "write the condition that becomes true, such as =deal.stageId == \"WON\""
 		} else {
 			c.warnf(v.Node, "constant-condition", "entered is always false, so the step never runs").Hint = "remove the step, or allow this finding while it is paused"
+		}
+	}
+}
+
+// changed is the canonical text of a comparison of a value with its value before.
+var changed = regexp.MustCompile(`^\(*(?:before(\S+) != (\S+?)|(\S+) != before(\S+?))\)*$`)
+
+// enteredByChange warns of a condition that is true after each change: after two changes
+// in a row it was true before.
+func (c *reviewer) enteredByChange(v *engine.Value) {
+	for _, x := range v.Conjuncts() {
+		if m := changed.FindStringSubmatch(x); m != nil && len(v.Conjuncts()) == 1 {
+			value := strings.ReplaceAll(strings.Trim(m[2]+m[3], "()"), `"`, "")
+			value = strings.NewReplacer("[", ".", "]", "").Replace(value)
+			c.warnf(v.Node, "once-of-condition", "entered omits the second of two changes in a row, because the condition was true before").Hintf("to run the step for each new value, write once: =%s", value)
 		}
 	}
 }
