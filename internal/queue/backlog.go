@@ -75,6 +75,6 @@ SELECT portal, priority, state, CAST(SUM(runs) AS BIGINT), MIN(due) FROM (` +
     SELECT p.portal, 1, 'asleep', (
         SELECT COUNT(*) FROM b24_run AS r` + b.byIndex("b24_run_open") + `
         WHERE r.portal = p.portal AND ` + unfinished + ` AND r.priority = 1 AND r.state = 'waiting' AND r.opened_at > $1 AND r.due_at > $1), CAST(NULL AS BIGINT)
-    FROM p
+    FROM p WHERE p.portal > ''
 ) open_runs GROUP BY portal, priority, state HAVING SUM(runs) > 0 ORDER BY portal, priority, state`
 }

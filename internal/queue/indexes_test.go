@@ -1,14 +1,9 @@
 package queue
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/b24rules/b24rules/internal/store"
 )
 
 // Frequent statements find their rows by an index, however many runs history has.
@@ -64,40 +59,6 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		}
 		if all := strings.Join(plan, "\n"); !strings.Contains(all, tt.want) {
 			t.Errorf("%s: want %s in\n%s", tt.name, tt.want, all)
-		}
-	}
-}
-
-// PostgreSQL counts sleeping runs by ranges of the index of open runs, too.
-func TestCountsOnPostgreSQLUseTheirIndex(t *testing.T) {
-	q, err := Open(t.Context(), emptyDSN(t), Options{Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = q.Close() })
-	if err := q.Push(t.Context(), Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
-		t.Fatal(err)
-	}
-	err = q.Database().Write(t.Context(), func(ctx context.Context, tx store.Tx) error {
-		_, err := tx.Exec(ctx, fillSleepers, 20_000, micros(clock().Add(24*time.Hour)))
-		if err == nil {
-			_, err = tx.Exec(ctx, `ANALYZE b24_run`) // as autovacuum does after a minute
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string]string{"counts": countOpen(q.db.backend), "portals": selectPortals(q.db.backend)} {
-		plan, err := store.All(t.Context(), q.db.read, "explain", func(row store.Row) (line string, err error) {
-			err = row.Scan(&line)
-			return line, err
-		}, "EXPLAIN (ANALYZE) "+strings.ReplaceAll(text, "$1", fmt.Sprint(micros(clock()))))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if all := strings.Join(plan, "\n"); strings.Contains(all, "Seq Scan on b24_run ") {
-			t.Errorf("%s: all runs are read:\n%s", name, all)
 		}
 	}
 }
