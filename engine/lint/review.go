@@ -98,7 +98,7 @@ func (c *reviewer) reviewRule(r *engine.Rule) {
 
 // startedWithoutEvent warns of what only events carry in a rule that has none.
 func (c *reviewer) startedWithoutEvent(r *engine.Rule) {
-	if len(r.Triggers) > 0 || r.AboutKind == nil {
+	if len(r.Triggers) > 0 || r.AboutKind == nil || r.Hook != nil || len(r.Robots) > 0 {
 		return
 	}
 	how := diag.Phrasef("only other rules start rule %s", r.ID)
