@@ -89,6 +89,7 @@ func (p *planning) portalRun(ctx context.Context, env environment) error {
 
 func (p *planning) plan(ctx context.Context, a *service.Service, t service.Target) (report.Plan, error) {
 	run := t.PlanRun(a.Portal(p.portal), a.Queue(), p.deleted)
+	run.Rule = a.Rule(p.portal)
 	if p.later {
 		run.Client = a.Portal(p.portal).Later()
 	}

@@ -108,6 +108,19 @@ rules:
 	if _, talk := c.run(exitFindings, "plan", file, "--entity", "deal:1"); !strings.Contains(talk, "note.yaml:4:9: ") {
 		t.Errorf("a file with mistakes: %s", talk)
 	}
+	// A plan shows which runs would follow, and starts none.
+	write(`version: 1
+rules:
+  total:
+    about: company
+    steps: [{log: {message: "{{ event.id }}"}}]
+  child:
+    on: [ONCRMDEALUPDATE, ONCRMDEALDELETE]
+    steps: [{start: {rule: total, id: 5}}]
+`)
+	if got, _ := c.run(exitFine, "plan", "--entity", fmt.Sprintf("deal:%d", deal), file); !strings.Contains(got, "starts total for company:5") {
+		t.Errorf("the plan of a rule that starts another one: %s", got)
+	}
 }
 
 func TestPlanWrong(t *testing.T) {

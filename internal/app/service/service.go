@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/app/certs"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/dump"
@@ -196,6 +197,16 @@ func (s *Service) Config() *config.Config { return s.config.Load() }
 
 // Generation are the rules that run.
 func (s *Service) Generation() *fleet.Generation { return s.rules.Current() }
+
+// Rule returns a function that finds a rule of a portal, and nil if it has no such rule.
+func (s *Service) Rule(portal string) func(id string) *engine.Rule { return findRule(s.rules, portal) }
+
+func findRule(rules *fleet.Rules, portal string) func(id string) *engine.Rule {
+	return func(id string) *engine.Rule {
+		found, _, _ := rules.Current().Rule(id, portal)
+		return found
+	}
+}
 
 // Portal returns a portal of the configuration.
 func (s *Service) Portal(name string) *Portal { return s.portals.get(name) }

@@ -187,10 +187,7 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.
 		quiet = true
 		event.Data, event.Time = EntityEvent(entity.TypeID, entity.ID).Data, r.Event.Received // the portal has sent no event
 	}
-	find := func(id string) *engine.Rule {
-		found, _, _ := w.rules.Current().Rule(id, r.Portal)
-		return found
-	}
+	find := findRule(w.rules, r.Portal)
 	var client engine.Portal = p.Client
 	if r.Priority == queue.Backfill { // the burst is for live events
 		client = p.Later()
