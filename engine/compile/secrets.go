@@ -69,8 +69,10 @@ func (c *values) secretsIn(v *engine.Value, w want, env formula.Env) bool {
 }
 
 // secretNames are names of values that are secrets, in lower case and with - between words.
-var secretNames = []string{"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "apikey", "x-auth-token", "x-access-token", "x-token", "token",
-	"access-token", "api-token", "auth-token", "secret", "client-secret", "api-secret", "secret-key", "access-key", "private-key", "password"}
+var secretNames = []string{
+	"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "apikey", "x-auth-token", "x-access-token", "x-token", "token",
+	"access-token", "api-token", "auth-token", "secret", "client-secret", "api-secret", "secret-key", "access-key", "private-key", "password",
+}
 
 // checkSecretNames checks the names in a value that may hold secrets.
 func (c *values) checkSecretNames(v *engine.Value) {
