@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -28,6 +29,8 @@ type Run struct {
 	items map[record]map[string]any
 	lists map[int]*bitrix.ListFields
 	next  int
+
+	starts []engine.Start
 }
 
 // Write is a call that a dry run did not send.
@@ -78,6 +81,20 @@ func (r *Run) Outside(step string, call bitrix.Call) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.writes = append(r.writes, Write{Step: step, Call: call, Outside: true})
+}
+
+// Start records the runs that the run would start.
+func (r *Run) Start(starts []engine.Start) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.starts = append(r.starts, starts...)
+}
+
+// Starts returns the runs that the run would start if it succeeds.
+func (r *Run) Starts() []engine.Start {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.starts)
 }
 
 // dryPortal is the portal that a step of a dry run uses.

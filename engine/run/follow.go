@@ -95,6 +95,9 @@ func (m *remembered) follow(r *Run) error {
 	if err := r.Guard.checkChain(r, ""); err != nil {
 		return err
 	}
+	if r.DryRun != nil {
+		r.DryRun.Start(m.starts)
+	}
 	m.memory.Follow(m.starts)
 	r.Guard.noteStarts(r, m.starts)
 	return nil

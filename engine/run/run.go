@@ -96,6 +96,8 @@ type DryRun interface {
 	Over(p engine.Portal, step string) engine.Portal
 	// Outside records a request to another system instead of sending it.
 	Outside(step string, call bitrix.Call)
+	// Start records the runs that would follow. They do not start.
+	Start(starts []engine.Start)
 }
 
 // execution is the state of one attempt of a run.

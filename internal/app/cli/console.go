@@ -178,7 +178,9 @@ func planIn(ctx context.Context, s *service.Service, portal, rule string, entity
 	}
 	plans := make([]report.Plan, 0, len(targets))
 	for _, t := range targets {
-		one, err := report.MakePlan(ctx, t.PlanRun(p, s.Queue(), false), t.Rule, s.Config().Redactor)
+		run := t.PlanRun(p, s.Queue(), false)
+		run.Rule = s.Rule(portal)
+		one, err := report.MakePlan(ctx, run, t.Rule, s.Config().Redactor)
 		if err != nil {
 			return nil, err
 		}

@@ -6,13 +6,14 @@ import (
 	"slices"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 )
 
 var planCmd = &command{
 	name:  "plan",
-	args:  "[--config FILE] [--rule ID] [--portal NAME] --entity ENTITY [--deleted] [--format text|json] [RULEFILE...]",
+	args:  "[--config FILE] [--rule ID] [--portal NAME] --entity ENTITY [--deleted] [--follow] [--format text|json] [RULEFILE...]",
 	short: "show what rules would change for an entity, write nothing",
 	long: `Plan reads an entity and its related data from a real portal, as a run would, and
 shows the changes: + for what would be added, ~ for what would change, with each
@@ -22,6 +23,10 @@ effect. Plan writes nothing.
 Without RULEFILE plan uses the rules of the configuration. With RULEFILE it uses
 the rules of these files, with the inputs that the configuration has for them. So
 you can try a new rule on real data.
+
+A rule with start shows which runs would follow. With --follow plan also shows what
+these runs would change, and the runs that they start, at most 50. They read the
+portal as it is: they do not see the changes of the runs before them.
 
 A later step sees the items that an earlier step would add or change if it reads
 them by id, but not if it reads a list. The answer of a writing call is unknown,
@@ -33,6 +38,7 @@ has findings, 2 usage error, 3 plan could not run.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		p := &planning{}
 		p.flags(fs)
+		fs.BoolVar(&p.followed, "follow", false, "also plan the runs that the rules start")
 		fs.StringVar(&p.format, "format", "text", "print as `FORMAT`: text or json")
 		return p.run
 	},
@@ -40,9 +46,10 @@ has findings, 2 usage error, 3 plan could not run.`,
 
 type planning struct {
 	single
-	format string
-	later  bool // requests of other runs go first
-	alone  bool // other systems are not asked
+	format   string
+	followed bool // the runs that the rules start are planned too
+	later    bool // requests of other runs go first
+	alone    bool // other systems are not asked
 }
 
 func (p *planning) run(ctx context.Context, env environment, args []string) error {
@@ -78,6 +85,11 @@ func (p *planning) portalRun(ctx context.Context, env environment) error {
 		}
 		plans = append(plans, one)
 	}
+	if p.followed {
+		if plans, err = p.follow(ctx, a, plans); err != nil {
+			return err
+		}
+	}
 	if err := report.WritePlans(env.Out, p.format, plans); err != nil {
 		return err
 	}
@@ -85,6 +97,22 @@ func (p *planning) portalRun(ctx context.Context, env environment) error {
 		return errFindings
 	}
 	return nil
+}
+
+// follow adds the plans of the runs that plans would start.
+func (p *planning) follow(ctx context.Context, a *service.Service, plans []report.Plan) ([]report.Plan, error) {
+	started := *p
+	started.deleted = false // a start is no delete event
+	return report.Follow(plans, func(s engine.Start) (report.Plan, error) {
+		rule, inputs, ok := a.Generation().Rule(s.Rule, p.portal)
+		if !ok {
+			return report.Plan{
+				Rule: s.Rule, Portal: p.portal, Entity: s.Entity.String(), Changes: []dryrun.Change{},
+				Error: "the portal has no rule " + s.Rule + " now: the run waits until it has one",
+			}, nil
+		}
+		return started.plan(ctx, a, service.StartOf(rule, inputs, s.Entity))
+	})
 }
 
 func (p *planning) plan(ctx context.Context, a *service.Service, t service.Target) (report.Plan, error) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/report"
 )
@@ -120,6 +121,72 @@ rules:
 `)
 	if got, _ := c.run(exitFine, "plan", "--entity", fmt.Sprintf("deal:%d", deal), file); !strings.Contains(got, "starts total for company:5") {
 		t.Errorf("the plan of a rule that starts another one: %s", got)
+	}
+}
+
+// TestPlanFollows: plan --follow plans the runs that a rule starts, each once, also when
+// they start each other, and not without end.
+func TestPlanFollows(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, apptest.Options{Dir: dir})
+	c := newCLI(h, dir)
+	entity := fmt.Sprintf("deal:%d", h.AddDeal("Roof"))
+	var company int64
+	h.Rest("crm.company.add", map[string]any{"fields": map[string]any{"TITLE": "Acme"}}, &company)
+	file := filepath.Join(dir, "note.yaml")
+	text := fmt.Sprintf(`version: 1
+rules:
+  total:
+    about: company
+    steps:
+      - id: company
+        fetch_item: {owner: company, id: =event.id}
+      - update_item: {owner: company, id: =event.id, fields: {comments: "deals of {{ company.title }}"}}
+      - entered: =company.title == "Acme"
+        start: {rule: all}
+  all:
+    about: portal
+    steps: [{start: {rule: total, id: %[1]d}}]
+  child:
+    on: [ONCRMDEALUPDATE, ONCRMDEALDELETE]
+    steps: [{start: {rule: total, id: IDS}}]
+`, company)
+	plan := func(ids string, flags ...string) string {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(strings.Replace(text, "IDS", ids, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, _ := c.run(exitFine, append([]string{"plan", "--entity", entity, "--follow", file}, flags...)...)
+		return out
+	}
+	before := len(h.Portal.History())
+	want := fmt.Sprintf(`child for %[1]s of portal demo: nothing to change
+  > starts total for company:%[2]d
+
+total for company:%[2]d of portal demo, started by child for %[1]s: 1 to change
+  ~ item 4:%[2]d  Acme
+      comments  nothing -> deals of Acme
+  > starts all for portal:all
+
+all for portal:all of portal demo, started by total for company:%[2]d: nothing to change
+  > starts total for company:%[2]d
+`, entity, company)
+	if got := plan(fmt.Sprint("=", company)); got != want {
+		t.Errorf("plan --follow:\n%s\nwant:\n%s", got, want)
+	}
+	var out struct{ Plans []report.Plan }
+	if err := json.Unmarshal([]byte(plan("'=map(1..60, # + 1000)'", "--format", "json")), &out); err != nil || len(out.Plans) != 51 {
+		t.Fatalf("%d plans, %v", len(out.Plans), err)
+	}
+	if first, last := out.Plans[0], out.Plans[50]; first.NotPlanned != 10 || first.StartedBy != "" || last.StartedBy != "child for "+entity || last.Outcome != history.Gone {
+		t.Errorf("the first plan is %+v, the last %+v", first, last)
+	}
+	if got := plan("'=map(1..60, # + 1000)'"); !strings.Contains(got, "10 of these runs are not planned: --follow plans at most 50 runs") {
+		t.Errorf("60 starts: %s", got)
+	}
+	if after := h.Portal.History(); len(after) != before {
+		t.Errorf("plan changed the portal: %v", after[before:])
 	}
 }
 

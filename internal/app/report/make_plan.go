@@ -26,7 +26,8 @@ func MakePlan(ctx context.Context, r run.Run, rule *engine.Rule, hide *redact.Re
 	out := Plan{
 		Rule: rule.ID, File: trace.File, Version: trace.Version, Portal: r.Portal, Entity: r.Entity.String(),
 		Outcome: trace.Outcome, Calls: trace.Calls, Changes: changes, Follows: trace.Follows,
-		Ticks: NextTicks(rule, time.Now(), r.Zone),
+		Starts: dry.Starts(),
+		Ticks:  NextTicks(rule, time.Now(), r.Zone),
 	}
 	if err != nil {
 		out.Error = hide.Text(err.Error())

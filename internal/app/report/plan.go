@@ -14,20 +14,62 @@ import (
 
 // Plan is the result of a dry run of a rule.
 type Plan struct {
-	Rule    string          `json:"rule"`
-	File    string          `json:"file"`
-	Version string          `json:"version"`
-	Portal  string          `json:"portal"`
-	Entity  string          `json:"entity"`
-	Outcome history.Outcome `json:"outcome,omitempty"`
-	Error   string          `json:"error,omitempty"`
-	Calls   int             `json:"calls"`
-	Skipped []SkippedStep   `json:"skipped,omitempty"`
-	Changes []dryrun.Change `json:"changes"`
+	Rule    string `json:"rule"`
+	File    string `json:"file"`
+	Version string `json:"version"`
+	Portal  string `json:"portal"`
+	Entity  string `json:"entity"`
+	// StartedBy is the run that would start this one, in a plan that follows starts.
+	StartedBy string          `json:"started_by,omitempty"`
+	Outcome   history.Outcome `json:"outcome,omitempty"`
+	Error     string          `json:"error,omitempty"`
+	Calls     int             `json:"calls"`
+	Skipped   []SkippedStep   `json:"skipped,omitempty"`
+	Changes   []dryrun.Change `json:"changes"`
 	// Follows are the runs that the run would start, and the time of its next one.
 	Follows []string `json:"follows,omitempty"`
+	// Starts are the runs of Follows.
+	Starts []engine.Start `json:"-"`
+	// NotPlanned is how many runs of Starts have no plan, because a plan that follows starts
+	// has a limit.
+	NotPlanned int `json:"not_planned,omitempty"`
 	// Ticks are the next ticks of the rule's schedules.
 	Ticks []string `json:"ticks,omitempty"`
+}
+
+// MaxFollowed bounds the started runs that a plan follows.
+const MaxFollowed = 50
+
+// Follow plans the runs that plans would start, and the runs that those would start. It
+// plans a run once, however many others start it, and at most MaxFollowed runs. plan plans
+// one of them.
+func Follow(plans []Plan, plan func(engine.Start) (Plan, error)) ([]Plan, error) {
+	type run struct{ rule, entity string }
+	planned := map[run]bool{}
+	for _, p := range plans {
+		planned[run{p.Rule, p.Entity}] = true
+	}
+	first := len(plans)
+	for i := 0; i < len(plans); i++ { // plans grows
+		for _, s := range plans[i].Starts {
+			key := run{s.Rule, s.Entity.String()}
+			if planned[key] {
+				continue
+			}
+			if len(plans)-first == MaxFollowed {
+				plans[i].NotPlanned++
+				continue
+			}
+			planned[key] = true
+			one, err := plan(s)
+			if err != nil {
+				return nil, err
+			}
+			one.StartedBy = plans[i].Rule + " for " + plans[i].Entity
+			plans = append(plans, one)
+		}
+	}
+	return plans, nil
 }
 
 // NextTicks returns the next tick of each schedule of a rule in a portal with a zone.
@@ -67,12 +109,19 @@ func WritePlans(w io.Writer, format string, plans []Plan) error {
 }
 
 func (s *sheet) plan(p Plan) {
-	fmt.Fprintf(s, "%s for %s of portal %s: %s\n", s.in(bold, p.Rule), s.in(bold, p.Entity), p.Portal, planSummary(p))
+	by := ""
+	if p.StartedBy != "" {
+		by = ", started by " + p.StartedBy
+	}
+	fmt.Fprintf(s, "%s for %s of portal %s%s: %s\n", s.in(bold, p.Rule), s.in(bold, p.Entity), p.Portal, by, planSummary(p))
 	for _, c := range p.Changes {
 		s.change(c)
 	}
 	for _, f := range p.Follows {
 		fmt.Fprintf(s, "  > %s\n", f)
+	}
+	if p.NotPlanned > 0 {
+		fmt.Fprintf(s, "  %s\n", s.in(yellow, fmt.Sprintf("%d of these runs are not planned: --follow plans at most %d runs", p.NotPlanned, MaxFollowed)))
 	}
 	for _, t := range p.Ticks {
 		fmt.Fprintf(s, "  > %s\n", t)

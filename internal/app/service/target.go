@@ -60,6 +60,11 @@ func TargetsOf(gen *fleet.Generation, portal, rule string, entity engine.Entity,
 	return out, nil
 }
 
+// StartOf returns the target of a rule that another rule starts for an entity.
+func StartOf(r *engine.Rule, inputs map[string]any, entity engine.Entity) Target {
+	return Target{Rule: r, Inputs: inputs, Entity: entity, Event: engine.Event{Code: queue.CodeStart, Time: time.Now().Truncate(time.Second)}}
+}
+
 // matchingCode reports whether a rule matches events of an entity, and returns the
 // code of such an event.
 func matchingCode(r *engine.Rule, e engine.Entity, deleted bool) (code string, ok bool) {
