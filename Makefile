@@ -113,11 +113,11 @@ fuzz: ## fuzz every target for a minute
 
 .PHONY: validate-rules
 validate-rules: build ## validate the shipped rule sets
-	bin/b24rules validate --strict rules
+	bin/b24rules validate --strict rules rules/catalogue
 
 .PHONY: fmt-rules-check
 fmt-rules-check: build ## fail when a shipped rule set is not formatted
-	bin/b24rules fmt --check --diff rules
+	bin/b24rules fmt --check --diff rules rules/catalogue
 
 .PHONY: test-rules
 test-rules: build ## run the tests of the shipped rule sets; they must reach all of them

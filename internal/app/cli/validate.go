@@ -30,7 +30,7 @@ var validateCmd = &command{
 	long: `Validate prints all findings in the named rule files, in the order of files and
 lines. It needs no portal, no network and no configuration. It searches folders
 and their subfolders for *.yaml and *.yml, except *_test.yaml and names that start
-with a dot. "-" reads a rule file from stdin.
+with a dot. A subfolder with a file named .b24rulesignore is skipped. "-" reads a rule file from stdin.
 
 Several files are also checked together: rule ids and file names must be unique,
 rules must not start each other without end, and no two rules may write the same

@@ -214,7 +214,7 @@ type layout struct {
 	Database             scalar       `yaml:"database" default:"sqlite:b24rules.db" doc:"the database for events and runs: sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME; ${VARIABLE} is replaced" example:"sqlite:/var/lib/b24rules/b24rules.db"`
 	DatabaseFile         scalar       `yaml:"database_file" doc:"instead of database: a file with its value"`
 	DatabasePasswordFile scalar       `yaml:"database_password_file" doc:"a file with the password of a PostgreSQL database"`
-	Rules                scalars      `yaml:"rules" doc:"files and folders of rule sets, relative to this file" example:"[rules]"`
+	Rules                scalars      `yaml:"rules" doc:"files and folders of rule sets, relative to this file; folders below with a file .b24rulesignore are skipped" example:"[rules]"`
 	Portals              portalFiles  `yaml:"portals" doc:"the portals by names that you choose, or a folder with a file NAME.yaml for each; a portal sends its events to /hooks/NAME"`
 	Defaults             portalBlock  `yaml:"defaults" doc:"keys for all portals; what a portal has itself wins"`
 	Log                  logFile      `yaml:"log" doc:"the log"`

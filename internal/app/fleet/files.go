@@ -88,7 +88,7 @@ func FilesIn(fsys fs.FS) RuleSource {
 
 // FindRuleFiles lists the rule files of paths, sorted, each once. A path may be a
 // file with any name, or a folder. Of a folder, the rule files in it and in the
-// folders below are listed.
+// folders below are listed, except in folders that have a file named IgnoreFile.
 func FindRuleFiles(paths []string) ([]string, error) {
 	var out []string
 	for _, p := range paths {
@@ -117,7 +117,7 @@ func walkRuleFiles(root string) ([]string, error) {
 		case err != nil:
 			return err
 		case d.IsDir():
-			if path != root && hidden(d.Name()) {
+			if path != root && (hidden(d.Name()) || ignored(path)) {
 				return filepath.SkipDir
 			}
 		case hidden(d.Name()) || !IsRuleFile(d.Name()):
@@ -136,6 +136,16 @@ func walkRuleFiles(root string) ([]string, error) {
 		return nil, fmt.Errorf("read the folder %s: %w", root, err)
 	}
 	return out, nil
+}
+
+// IgnoreFile is the name of a file in a folder whose rule files are read only when a path
+// leads to it: those of the catalogue are for copying.
+const IgnoreFile = ".b24rulesignore"
+
+// ignored reports whether a folder has an IgnoreFile.
+func ignored(folder string) bool {
+	_, err := os.Lstat(filepath.Join(folder, IgnoreFile))
+	return err == nil
 }
 
 // hidden names are those of editors and version control.

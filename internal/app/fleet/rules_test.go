@@ -164,7 +164,7 @@ func TestGenerationRoute(t *testing.T) {
 
 func TestFindRuleFiles(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"a.yaml", "b.yml", "a_test.yaml", ".c.yaml", "d.txt", "below/e.yaml", ".git/f.yaml", "below/.hidden/g.yaml", "h.YAML", "i.yaml.txt", "j.yml ", "k_test.YML", "l.yaml.bak"} {
+	for _, name := range []string{"a.yaml", "b.yml", "a_test.yaml", ".c.yaml", "d.txt", "below/e.yaml", ".git/f.yaml", "below/.hidden/g.yaml", "copies/.b24rulesignore", "copies/m.yaml", "copies/below/n.yaml", "h.YAML", "i.yaml.txt", "j.yml ", "k_test.YML", "l.yaml.bak"} {
 		testkit.WriteFile(t, filepath.Join(dir, name), "x")
 	}
 	if err := os.Symlink(filepath.Join(dir, "d.txt"), filepath.Join(dir, "link.yaml")); err != nil {
@@ -179,6 +179,9 @@ func TestFindRuleFiles(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"a.yaml", "b.yml", "below/e.yaml", "d.txt", "h.YAML", "i.yaml.txt", "j.yml ", "link.yaml"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got, err := FindRuleFiles([]string{filepath.Join(dir, "copies")}); err != nil || len(got) != 2 {
+		t.Errorf("a path leads to the ignored folder, and the files are %v, %v", got, err)
 	}
 	if _, err := FindRuleFiles([]string{filepath.Join(dir, "nope")}); err == nil {
 		t.Error("a path that is not there is no error")
