@@ -25,6 +25,8 @@ const (
 	Ran          Action = "ran"
 	Planned      Action = "planned"
 	Applied      Action = "applied"
+	Pruned       Action = "pruned"
+	Released     Action = "released"
 	Reloaded     Action = "reloaded"
 	Acknowledged Action = "acknowledged"
 	SignedIn     Action = "signed in"
@@ -34,7 +36,7 @@ const (
 
 // Actions are all actions, in the order in which people choose from them.
 func Actions() []Action {
-	return []Action{Replayed, Discarded, Paused, Resumed, Ran, Planned, Applied, Reloaded, Acknowledged, SignedIn, SignedOut, Refused}
+	return []Action{Replayed, Discarded, Paused, Resumed, Ran, Planned, Applied, Pruned, Released, Reloaded, Acknowledged, SignedIn, SignedOut, Refused}
 }
 
 // From where somebody did something.

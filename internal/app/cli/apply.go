@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/reload"
 )
@@ -244,6 +245,12 @@ func (a *applying) applyWave(ctx context.Context, env environment, q *queue.Queu
 	}
 	if err := fleet.NewStore(q.Database()).Apply(ctx, versions, person()); err != nil {
 		return err
+	}
+	for _, v := range w.all {
+		e := audit.Entry{Action: audit.Applied, Portal: v.portal, Target: "rule set " + v.set, Result: strings.TrimSpace(v.before + " -> " + v.after)}
+		if err := note(ctx, q, e); err != nil {
+			return err
+		}
 	}
 	_, silent, err := askReload(ctx, q, reload.Request{ID: rand.Text(), By: person()})
 	if err != nil {

@@ -146,4 +146,7 @@ portals: portals
 		t.Errorf("back: %s", out)
 	}
 	command(exitFine, "apply")
+	if out, _ := command(exitFine, "audit", "--what", "applied", "--format", "json"); strings.Count(out, `"target": "rule set one"`) != 4 { // two portals, there and back
+		t.Errorf("audit: %s", out)
+	}
 }

@@ -58,6 +58,7 @@ func TestMade(t *testing.T) {
 	check(exitUsage, []string{"release", "--rule", "nota"}, `rule "nota" has made nothing (did you mean note?)`)
 	check(exitUsage, []string{"release"}, "which rule? --rule ID")
 	check(exitFine, []string{"release", "--rule", "note"}, "released 1 record of list 47 that rule note has made in portal demo")
+	check(exitFine, []string{"audit", "--what", "released", "--format", "json"}, `"target": "rule note"`, `"result": "1 record of list 47"`)
 	check(exitFine, []string{"plan", "--rule", "remark", "--entity", fmt.Sprint("deal:", deal)}, "+ ")
 }
 
@@ -108,6 +109,9 @@ func TestPrune(t *testing.T) {
 	check(exitFindings, "2 elements, 1 no longer there, 1 with another code stay", "--rule", "note")
 	check(exitFindings, "2 elements deleted, 1 no longer there, 1 with another code stay", "--rule", "note", "--yes")
 	check(exitFindings, "0 elements deleted, 1 with another code stay", "--rule", "note", "--yes")
+	if out, _ := c.run(exitFine, "audit", "--what", "pruned", "--format", "json"); !strings.Contains(out, `"result": "2 elements deleted of list 47"`) {
+		t.Errorf("audit: %s", out)
+	}
 	h.Rest("lists.element.get", list, &elements)
 	var codes []string
 	for _, e := range elements {

@@ -42,6 +42,9 @@ func TestPlanThenRun(t *testing.T) {
 	if !strings.Contains(shown, "1 added, 1 updated (0 of them adopted), 1 deleted, 0 kept") || strings.Contains(talk, "serve is running and does the work") {
 		t.Errorf("run: %s%s", shown, talk)
 	}
+	if out, _ := c.run(exitFine, "audit", "--what", "ran", "--format", "json"); !strings.Contains(out, `"target": "`+entity+`"`) {
+		t.Errorf("audit: %s", out)
+	}
 	if plan, _ = c.run(exitFine, "plan", "--entity", entity); !strings.Contains(plan, "nothing to change") {
 		t.Errorf("a plan after the run: %s", plan)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
+	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/ledger"
 )
 
@@ -115,6 +116,10 @@ func (p *pruning) one(ctx context.Context, env environment, c *config.Config, s 
 			return false, err
 		}
 		words[0] += " deleted"
+		e := audit.Entry{Action: audit.Pruned, Portal: m.Portal, Target: "rule " + m.Rule, Result: words[0] + " of " + fleet.PlaceName(m.Place)}
+		if err := note(ctx, s.Queue(), e); err != nil {
+			return false, err
+		}
 	}
 	for _, other := range []struct {
 		n    int

@@ -10,6 +10,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/ledger"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -49,7 +50,11 @@ write to the database.`,
 					if err != nil {
 						return err
 					}
-					if _, err := fmt.Fprintf(env.Out, "released %s of %s that rule %s has made in portal %s\n", report.Plural(n, "record", "records"), fleet.PlaceName(one.Place), one.Rule, one.Portal); err != nil {
+					what := report.Plural(n, "record", "records") + " of " + fleet.PlaceName(one.Place)
+					if err := note(ctx, q, audit.Entry{Action: audit.Released, Portal: one.Portal, Target: "rule " + one.Rule, Result: what}); err != nil {
+						return err
+					}
+					if _, err := fmt.Fprintf(env.Out, "released %s that rule %s has made in portal %s\n", what, one.Rule, one.Portal); err != nil {
 						return err
 					}
 				}

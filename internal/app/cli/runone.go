@@ -11,6 +11,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
+	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -109,6 +110,9 @@ func (o *oneRun) push(ctx context.Context, a *service.Service, targets []service
 		return nil, err
 	}
 	if err := a.Queue().Push(ctx, queue.Event{Portal: o.portal, Code: manualEvent, Data: data, Sent: time.Now()}, routes); err != nil {
+		return nil, err
+	}
+	if err := note(ctx, a.Queue(), audit.Entry{Action: audit.Ran, Portal: o.portal, Target: routes[0].Entity, Runs: len(routes)}); err != nil {
 		return nil, err
 	}
 	ids := make([]int64, len(routes))

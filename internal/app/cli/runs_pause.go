@@ -36,11 +36,12 @@ pauses it anyway, for example a rule whose file does not exist yet.`,
 						return err
 					}
 				}
+				text := c.Redactor.Text(*reason)
 				for _, portal := range p.portals(c) {
-					if err := q.Pause(ctx, portal, p.rule, *reason); err != nil {
+					if err := q.Pause(ctx, portal, p.rule, text); err != nil {
 						return err
 					}
-					if err := note(ctx, q, audit.Entry{Action: audit.Paused, Portal: portal, Target: report.Paused(portal, p.rule), Result: *reason}); err != nil {
+					if err := note(ctx, q, audit.Entry{Action: audit.Paused, Portal: portal, Target: report.Paused(portal, p.rule), Result: text}); err != nil {
 						return err
 					}
 					if _, err := fmt.Fprintf(env.Out, "paused %s\n", report.Paused(portal, p.rule)); err != nil {

@@ -213,7 +213,7 @@ func (c *Console) pause(q *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	rule, reason := q.PostFormValue("rule"), strings.TrimSpace(q.PostFormValue("reason"))
+	rule, reason := q.PostFormValue("rule"), c.hide(strings.TrimSpace(q.PostFormValue("reason")))
 	if rule != "" {
 		if err := c.Rules().CheckRule(rule, portal); err != nil {
 			return nil, &problem{status: http.StatusNotFound, key: "problem.filter", args: []any{err.Error()}}

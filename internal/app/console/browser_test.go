@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -90,7 +91,7 @@ func (b *browser) do(what string, steps ...step) {
 			continue
 		}
 		var body string
-		if text, textErr := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.title + '\\n' + document.body.innerText")); textErr == nil {
+		if text, textErr := chromedp.Run(b.ctx, chromedp.Evaluate[string]("[document.title, location.href, document.activeElement.outerHTML, document.activeElement.value, document.body.innerText].join('\\n')")); textErr == nil {
 			body = text
 		}
 		b.t.Fatalf("%s: %v\n%.2000s", what, err, body)
@@ -107,7 +108,7 @@ func (b *browser) open(path string) {
 // until waits until an expression of the page is true. A page that is being left has no answer.
 func until(expression string) step {
 	return func(ctx context.Context) error {
-		for end := time.Now().Add(patience); ; {
+		for end := time.Now().Add(patience / 3); ; { // what the page shows then is reported
 			so, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
 			if err == nil && so {
 				return nil
@@ -135,11 +136,20 @@ func run(expression string) step {
 	}
 }
 
-// press sends a key to the page.
-func (b *browser) press(keys string) {
+// press sends a key to the page, as one event: of two, the page could not prevent the second one,
+// which enters the letter.
+func (b *browser) press(key string) {
 	b.t.Helper()
-	if err := chromedp.Do(b.ctx, chromedp.KeyEvent(keys)); err != nil {
-		b.t.Fatalf("press %s: %v", keys, err)
+	down := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: key, Text: key}
+	if key == "Enter" {
+		down.Text, down.WindowsVirtualKeyCode = "\r", 13
+	}
+	up := down
+	up.Type, up.Text = input.DispatchKeyEventTypeKeyUp, ""
+	for _, event := range []input.DispatchKeyEventParams{down, up} {
+		if _, err := chromedp.Call(b.ctx, input.DispatchKeyEvent, event); err != nil {
+			b.t.Fatalf("press %s: %v", key, err)
+		}
 	}
 }
 
@@ -220,7 +230,7 @@ func TestBrowserKeys(t *testing.T) {
 	b.do("j", until("document.activeElement.closest('tr') !== null"))
 	b.press("j")
 	b.press("k")
-	b.press("\r")
+	b.press("Enter")
 	b.do("Enter", until(fmt.Sprintf("location.pathname === '/runs/%d'", gutter)))
 	b.open(fmt.Sprintf("/runs/%d", gutter))
 	b.do("loaded", until("document.readyState === 'complete'"))

@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -374,6 +375,17 @@ func (c *Console) problemPage(q *request, err error) *page {
 // jsonOf writes a value as JSON with the name of its form.
 func jsonOf(v any) func(io.Writer) error {
 	return func(w io.Writer) error { return report.WriteJSON(w, v) }
+}
+
+// hide hides secrets in a text that comes from outside.
+func (c *Console) hide(text string) string { return c.Config().Redactor.Text(text) }
+
+// hideData hides secrets in the data of an event, which is stored as it came.
+func (c *Console) hideData(q *request, data json.RawMessage) json.RawMessage {
+	if q.user.NoRecords {
+		return json.RawMessage("null")
+	}
+	return c.Config().Redactor.JSON(data)
 }
 
 // knownOf is what the configuration says about portals.

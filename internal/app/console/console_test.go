@@ -59,7 +59,13 @@ type world struct {
 // newWorld starts an engine and its console. Without users everybody is an operator.
 func newWorld(t *testing.T, users ...access.User) *world {
 	t.Helper()
-	w := &world{t: t, h: apptest.New(t, apptest.Options{Rules: fstest.MapFS{"share.yaml": {Data: []byte(testRules)}}, Inputs: map[string]map[string]string{}})}
+	return openWorld(t, apptest.Options{Rules: fstest.MapFS{"share.yaml": {Data: []byte(testRules)}}, Inputs: map[string]map[string]string{}}, users...)
+}
+
+// openWorld is newWorld with other rules or another configuration.
+func openWorld(t *testing.T, o apptest.Options, users ...access.User) *world {
+	t.Helper()
+	w := &world{t: t, h: apptest.New(t, o)}
 	w.setUsers(users...)
 	pages := console.New(console.Options{
 		Queue: w.h.Service.Queue(), Config: w.config.Load, Rules: w.h.Service.Generation, Log: w.h.Log.Logger(),

@@ -1,11 +1,9 @@
 package console
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
@@ -87,9 +85,6 @@ func (c *Console) events(q *request) (*page, error) {
 			row.Day, last = day(q.lang, row.At), d
 		}
 		row.Why = shortWhy(report.Event{Event: e}.WhyNot())
-		if q.user.NoRecords {
-			e.Data = json.RawMessage("null")
-		}
 		v.Rows = append(v.Rows, row)
 	}
 	v.IsSearched, v.Back = found.Searched, found.Back.In(zone)
@@ -104,11 +99,8 @@ func (c *Console) events(q *request) (*page, error) {
 		v.Heading = q.t("events.none")
 	}
 	list := found.List
-	if q.user.NoRecords {
-		list = slices.Clone(list)
-		for i := range list {
-			list[i].Data = json.RawMessage("null")
-		}
+	for i := range list {
+		list[i].Data = c.hideData(q, list[i].Data)
 	}
 	p.title, p.data = v.Heading, v
 	p.json = func(w io.Writer) error { return report.WriteEvents(w, "json", list, found.Next, known) }
@@ -188,10 +180,8 @@ func (c *Console) event(q *request) (*page, error) {
 	}
 	known := c.knownPortals()
 	zone, _ := known.Zone(e.Portal)
-	if q.user.NoRecords {
-		e.Data = json.RawMessage("null")
-	}
-	entity := entityOf(found[0])
+	entity := entityOf(e.Event)
+	e.Data = c.hideData(q, e.Data)
 	v := eventPage{
 		Event: eventRow{ID: e.ID, Portal: e.Portal, Code: e.Code, Entity: entity, Routes: e.Routes}, Received: e.Received.In(zone),
 		Why: e.WhyNot(), Missing: e.Missing,
@@ -199,12 +189,7 @@ func (c *Console) event(q *request) (*page, error) {
 	if !e.Sent.IsZero() {
 		v.Sent = e.Sent.In(zone)
 	}
-	var pretty any
-	if json.Unmarshal(e.Data, &pretty) == nil {
-		if text, err := json.MarshalIndent(pretty, "", "  "); err == nil {
-			v.Data = string(text)
-		}
-	}
+	v.Data = indented(e.Data)
 	if v.Runs, err = c.runRows(q, e.Runs); err != nil {
 		return nil, err
 	}

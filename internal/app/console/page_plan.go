@@ -155,7 +155,7 @@ func (c *Console) makePlan(q *request, v *planPage, entity engine.Entity) error 
 		return err
 	}
 	if err != nil {
-		v.Cannot = q.t("plan.failed", c.Config().Redactor.Text(err.Error()))
+		v.Cannot = q.t("plan.failed", c.hide(err.Error()))
 		return nil
 	}
 	counts := map[dryrun.ChangeKind]int{}

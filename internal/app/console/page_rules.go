@@ -230,7 +230,7 @@ func (c *Console) rule(q *request) (*page, error) {
 	}
 	if v.Part == "source" {
 		for i, line := range strings.Split(strings.TrimRight(string(set.Source.Bytes()), "\n"), "\n") {
-			v.Source = append(v.Source, sourceLine{i + 1, strings.TrimRight(line, "\r"), i+1 == v.Rule.Line})
+			v.Source = append(v.Source, sourceLine{i + 1, c.hide(strings.TrimRight(line, "\r")), i+1 == v.Rule.Line})
 		}
 	}
 	return &page{

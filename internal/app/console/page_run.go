@@ -145,6 +145,9 @@ func (c *Console) run(q *request) (*page, error) {
 	if q.user.NoRecords {
 		withoutRecords(r)
 	}
+	for i := range r.Events {
+		r.Events[i].Data = c.hideData(q, r.Events[i].Data)
+	}
 	known := c.knownPortals()
 	zone, _ := known.Zone(r.Listed.Portal)
 	v := runPage{Row: q.runRow(&r.Listed, known), Did: q.did(), Refused: q.refused(r)}
@@ -237,9 +240,6 @@ func withoutRecords(r *report.Run) {
 			s.Args, s.Result, s.Notes, s.When, s.Commands = nil, nil, nil, nil, hideCommands(s.Commands)
 		}
 		a.Trace = &t
-	}
-	for i := range r.Events {
-		r.Events[i].Data = json.RawMessage("null")
 	}
 	r.Listed.Record = nil
 }
@@ -444,6 +444,24 @@ func compact(raw json.RawMessage) string {
 	return b.String()
 }
 
+// indented is JSON in lines, without the escapes of HTML.
+func indented(raw json.RawMessage) string {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var v any
+	if d.Decode(&v) != nil {
+		return ""
+	}
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if e.Encode(v) != nil {
+		return ""
+	}
+	return b.String()
+}
+
 func pairs(m map[string]any) []pair {
 	out := make([]pair, 0, len(m))
 	for _, name := range slices.Sorted(maps.Keys(m)) {
@@ -487,7 +505,7 @@ func (c *Console) addSource(q *request, v *runPage, t *history.Record, failed in
 	lines := strings.Split(strings.TrimRight(text.Text, "\n"), "\n")
 	const around = 3
 	for n := max(line-around, 1); n <= min(line+around, len(lines)); n++ {
-		v.Source = append(v.Source, sourceLine{n, strings.TrimRight(lines[n-1], "\r"), n == line})
+		v.Source = append(v.Source, sourceLine{n, c.hide(strings.TrimRight(lines[n-1], "\r")), n == line})
 	}
 	v.SourceFile = fmt.Sprintf("%s:%d", t.File, line)
 	return nil

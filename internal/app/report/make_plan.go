@@ -1,7 +1,9 @@
 package report
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/b24rules/b24rules/engine"
@@ -11,7 +13,7 @@ import (
 )
 
 // MakePlan does a dry run of a rule, and returns what it would change. hide hides secrets in
-// its error.
+// its error and in the values.
 func MakePlan(ctx context.Context, r run.Run, rule *engine.Rule, hide *redact.Redactor) (Plan, error) {
 	dry := &dryrun.Run{}
 	r.DryRun = dry
@@ -22,6 +24,9 @@ func MakePlan(ctx context.Context, r run.Run, rule *engine.Rule, hide *redact.Re
 	changes, readErr := dry.Changes(ctx)
 	if readErr != nil {
 		return Plan{}, readErr
+	}
+	for i := range changes {
+		hideChange(&changes[i], hide)
 	}
 	out := Plan{
 		Rule: rule.ID, File: trace.File, Version: trace.Version, Portal: r.Portal, Entity: r.Entity.String(),
@@ -38,4 +43,28 @@ func MakePlan(ctx context.Context, r run.Run, rule *engine.Rule, hide *redact.Re
 		}
 	}
 	return out, nil
+}
+
+// hideChange hides secrets that people have written into records.
+func hideChange(c *dryrun.Change, hide *redact.Redactor) {
+	c.Title = hide.Text(c.Title)
+	for i := range c.Fields {
+		f := &c.Fields[i]
+		f.Before, f.After = hidden(f.Before, hide), hidden(f.After, hide)
+	}
+}
+
+// hidden returns a value without secrets. A value without any is returned unchanged.
+func hidden(v any, hide *redact.Redactor) any {
+	if s, ok := v.(string); ok {
+		return hide.Text(s)
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return v // values of formulas always have a JSON form
+	}
+	if shown := hide.JSON(text); !bytes.Equal(shown, text) {
+		return json.RawMessage(shown)
+	}
+	return v
 }
