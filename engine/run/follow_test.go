@@ -14,6 +14,22 @@ import (
 	"github.com/b24rules/b24rules/internal/enginetest"
 )
 
+// The traps of rules that remember, start and sleep. For each one its cure was taken out
+// once, and the test failed:
+//
+//   - a ring of starts writes nothing: a start counts as a write (TestACycleOfStartsIsCut)
+//   - each rule about the portal has another entity (TestStarts)
+//   - a first look starts nothing (TestLook)
+//   - the memory of a step has its id or text as key (TestMemoryOfAMovedStep), and the key of
+//     the previous version is read and moved (TestMemoryOfThePreviousVersion)
+//
+// In internal/queue:
+//
+//   - the start by a backfill makes no waiting backfill live (StartsOfABackfill)
+//   - an event takes back the opening time of a sleeper, or the ceiling never holds; a
+//     backfill brings a sleeper forward; a sleeper keeps its event (Sleepers)
+//   - sleepers have a state of their own (AClockThatWasSetBack)
+
 type startArgs struct {
 	Rule string `yaml:"rule" doc:"rule"`
 	IDs  []int  `yaml:"ids" doc:"ids"`
