@@ -28,7 +28,7 @@ import (
 //   - the start by a backfill makes no waiting backfill live (StartsOfABackfill)
 //   - an event takes back the opening time of a sleeper, or the ceiling never holds; a
 //     backfill brings a sleeper forward; a sleeper keeps its event (Sleepers)
-//   - sleepers have a state of their own (AClockThatWasSetBack)
+//   - sleepers have their own state (AClockThatWasSetBack)
 
 type startArgs struct {
 	Rule string `yaml:"rule" doc:"rule"`
