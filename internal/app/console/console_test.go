@@ -536,6 +536,10 @@ func TestPlanAndRun(t *testing.T) {
 		w.h.Rest("crm.deal.get", map[string]any{"id": id}, &deal)
 		return deal.Comments == "Part 2"
 	})
+	w.h.Until("the end of the run is stored", func() bool {
+		runs, err := w.h.Service.Queue().Runs(t.Context(), queue.Filter{Entity: "deal:" + id, States: []queue.State{queue.Succeeded}})
+		return err == nil && len(runs) > 0
+	})
 	c.want(c.get("/audit"), http.StatusOK, "ran", "planned", "deal:"+id)
 	c.want(c.get("/why?of=deal:"+id+"&field=comments"), http.StatusOK, "share", "/runs/")
 	c.want(c.get("/plan?entity=company:1"), http.StatusOK, "No rule of the portal has an event of company:1.")
