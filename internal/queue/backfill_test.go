@@ -33,9 +33,12 @@ func backfill(t testing.TB, q *queue.Queue, entities ...string) queue.BackfillRe
 func testLiveRunsGoBeforeBackfill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Workers: 1})
+		var mu sync.Mutex // a live run starts next to one of a backfill
 		var order []string
 		work(t, q, func(_ context.Context, r *queue.Run) error {
+			mu.Lock()
 			order = append(order, r.Entity)
+			mu.Unlock()
 			time.Sleep(time.Second)
 			return nil
 		})

@@ -118,14 +118,15 @@ func TestCatchUpKeepsItsLimits(t *testing.T) {
 	h.Stop()
 	h.aged(2 * time.Hour)
 	h.Start()
-	h.Until("both wait for a person", func() bool {
-		w := h.windows()
-		return len(w) == 2 && w[0].Held && w[1].Held
+	h.Until("both wait for a person", func() bool { // a slow machine may have a third, of an event during a stop
+		long, many := false, false
+		for _, w := range h.windows() {
+			long = long || w.Held && strings.Contains(w.Note, "catch_up.longest is 1h0m0s")
+			many = many || w.Held && strings.Contains(w.Note, "11 entities of type 2")
+		}
+		return long && many
 	})
-	if w := h.windows(); !strings.Contains(w[0].Note+w[1].Note, "catch_up.longest is 1h0m0s") || !strings.Contains(w[0].Note+w[1].Note, "11 entities of type 2") {
-		t.Errorf("windows are %+v", w)
-	}
-	if h.Logged("b24rules catchup run") != 2 {
+	if h.Logged("b24rules catchup run") < 2 {
 		t.Error("the log does not name the command")
 	}
 	if err := catchup.NewWindows(h.Service.Queue().Database()).Order(h.Context(), h.windows()); err != nil {
