@@ -160,9 +160,10 @@ func newOwned(rows func(owner int) int) *owned {
 	return o
 }
 
-// TestManyOwners asks for 80 owners at once, twice, of portals of every
-// kind: each gets its rows and no others.
-func TestManyOwners(t *testing.T) {
+// eachKind runs a test for each kind of portal: what it makes of lists of owners, how many
+// rows owners have, and whether all rows can be read at once.
+func eachKind(t *testing.T, test func(t *testing.T, way, size string, bare bool, o *owned)) {
+	t.Helper()
 	for way, choose := range ways {
 		for size, rows := range sizes {
 			for _, bare := range []bool{false, true} {
@@ -170,22 +171,30 @@ func TestManyOwners(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						o := newOwned(rows)
 						o.choose = choose
-						askForOwners(t, o, bare)
-						// Pages of everything may be read once before it is known for that.
-						if way != "takes it" && way != "returns everything" && o.lists > 60 {
-							t.Errorf("%d lists of owners sent to a portal that does not take them", o.lists)
-						}
-						if way == "takes it" && size == "three rows" && o.calls > 2*80*3/45+30 {
-							t.Errorf("%d commands", o.calls)
-						}
-						if way == "takes it" && o.ranges > 0 {
-							t.Errorf("%d ranges sent to a portal that takes lists", o.ranges)
-						}
+						test(t, way, size, bare, o)
 					})
 				})
 			}
 		}
 	}
+}
+
+// TestManyOwners asks for 80 owners at once, twice, of portals of every
+// kind: each gets its rows and no others.
+func TestManyOwners(t *testing.T) {
+	eachKind(t, func(t *testing.T, way, size string, bare bool, o *owned) {
+		askForOwners(t, o, bare)
+		// Pages of everything may be read once before it is known for that.
+		if way != "takes it" && way != "returns everything" && o.lists > 60 {
+			t.Errorf("%d lists of owners sent to a portal that does not take them", o.lists)
+		}
+		if way == "takes it" && size == "three rows" && o.calls > 2*80*3/45+30 {
+			t.Errorf("%d commands", o.calls)
+		}
+		if way == "takes it" && o.ranges > 0 {
+			t.Errorf("%d ranges sent to a portal that takes lists", o.ranges)
+		}
+	})
 }
 
 // stretches are what portals that take no list make of a range.
@@ -304,24 +313,16 @@ func TestManyOwnersUnmerged(t *testing.T) {
 // TestManyOwnersChange: a portal that stops to take lists of owners is noticed, whatever it
 // makes of them then: rows that it does not return any more do not count as deleted.
 func TestManyOwnersChange(t *testing.T) {
-	for way, choose := range ways {
-		for size, rows := range sizes {
-			for _, bare := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%s, %s, bare %v", way, size, bare), func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) {
-						o := newOwned(rows)
-						o.choose = func(owners []int, list bool) ([]int, bool) {
-							if o.lists > 3 {
-								return choose(owners, list)
-							}
-							return owners, true
-						}
-						askForOwners(t, o, bare)
-					})
-				})
+	eachKind(t, func(t *testing.T, _, _ string, bare bool, o *owned) {
+		later := o.choose
+		o.choose = func(owners []int, list bool) ([]int, bool) {
+			if o.lists > 3 {
+				return later(owners, list)
 			}
+			return owners, true
 		}
-	}
+		askForOwners(t, o, bare)
+	})
 }
 
 // TestManyOwnersClose: no caller waits for a client that is closed.

@@ -77,17 +77,17 @@ func (m *merger) askPair(of *merge, k *mergedCall, two []string, rank batch.Rank
 	return refuted
 }
 
-// check is one question whether the portal still takes a form, for all answers that came
-// before it leaves.
+// check asks once whether the portal still takes a form. All answers that came before it
+// leaves share it.
 type check struct {
 	done chan struct{}
 	ok   bool
 }
 
-// stillTakes reports whether the portal still takes the form of an answer with the rows of
-// one owner at most. The others may have no rows, or the portal does not read them any
-// more, and their rows would count as deleted. It asks for two owners that had rows. When
-// it does not get them, the form has to be proven again.
+// stillTakes reports whether the portal still takes the form of an answer that has the rows
+// of one owner at most. Perhaps the other owners have no rows. Or the portal no longer reads
+// them, and then their rows would count as deleted. So it asks for two owners that had rows.
+// If they do not come, the form has to be proven again.
 func (m *merger) stillTakes(of *merge, k *mergedCall) bool {
 	m.mu.Lock()
 	if of.form != k.form || !of.proven || of.witnesses == nil {
@@ -104,15 +104,15 @@ func (m *merger) stillTakes(of *merge, k *mergedCall) bool {
 	of.check = c
 	m.mu.Unlock()
 	defer close(c.done)
-	closed := func() {
+	left := func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if of.check == c {
 			of.check = nil
 		}
 	}
-	defer closed() // a command that never leaves
-	if c.ok = m.askPair(of, k, two, batch.Immediate, closed) == proven; !c.ok {
+	defer left() // of a command that never leaves
+	if c.ok = m.askPair(of, k, two, batch.Immediate, left) == proven; !c.ok {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		of.proven, of.witnesses = false, nil

@@ -48,8 +48,8 @@ func pack(record []byte) json.RawMessage {
 	defer flaters.Put(w)
 	w.Reset(b)
 	// Writing to a buffer never fails. flate.NewWriterDict ignores a dictionary at this
-	// level and is five times slower at the next one, so the dictionary is compressed in front
-	// of the record, and what it became is dropped.
+	// level and is five times slower at the next one. So the dictionary is compressed before
+	// the record, and its bytes are dropped.
 	_, _ = w.Write(dictionary)
 	_ = w.Flush()
 	b.Reset()

@@ -42,7 +42,7 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 	p := w.portals.get(r.Portal)
 	if p == nil {
 		r.SetCause(cause.Cause{Kind: cause.Gone}.String())
-		return w.absent(ctx, queue.Hold{Portal: r.Portal, Cause: hold.Removed, Reason: "the portal is not in the configuration"})
+		return w.absent(ctx, queue.Hold{Portal: r.Portal, Cause: hold.Removed, Reason: notConfigured})
 	}
 	gen := w.rules.Current()
 	rule, inputs, ok := gen.Rule(r.Rule, r.Portal)
