@@ -37,8 +37,8 @@ func (q History) Backlogs(ctx context.Context) ([]Backlog, error) {
 // unfinished is a condition on a run r, in the words of the index of open runs.
 const unfinished = `r.state IN ('waiting', 'blocked', 'queued', 'running', 'parked')`
 
-// portalsOf starts a statement with the portals that have runs in a state: p, with a row
-// ” and one that is NULL. It looks once into an index of these states for each portal,
+// portalsOf starts a statement with the portals that have runs in a state: p, with one row
+// that is empty and one that is NULL. It looks once into an index of these states for each portal,
 // however many runs there are.
 func portalsOf(b backend, index, states string) string {
 	return `

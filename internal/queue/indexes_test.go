@@ -69,12 +69,12 @@ func TestPagesUseIndexes(t *testing.T) {
 	conditions := func(f Filter) string {
 		where, args := f.conditions()
 		n := len(args)
-		return selectInfo + and(where) + fmt.Sprintf("r.id >= $%d ORDER BY r.id DESC LIMIT $%d", n+1, n+2)
+		return selectInfo + windowOf("r.id", where, n)
 	}
 	events := func(f EventFilter) string {
 		where, args := f.conditions()
 		n := len(args)
-		return selectEvent + and(where) + fmt.Sprintf("e.id >= $%d ORDER BY e.id DESC LIMIT $%d", n+1, n+2)
+		return selectEvent + windowOf("e.id", where, n)
 	}
 	causes := func(f Filter) string {
 		where, _ := f.conditions()

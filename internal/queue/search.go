@@ -37,43 +37,28 @@ const (
 // FindRuns returns a page of the runs that f selects, newest first. It looks at rows for about
 // the given time, 0 means without a limit, and says how far it came: a filter may have no index.
 func (q History) FindRuns(ctx context.Context, f Filter, within time.Duration) (Found[Info], error) {
-	limit := cmp.Or(f.Limit, 100)
-	s := search{table: "b24_run", at: runTime, before: f.Before, from: f.From, to: f.To, within: within, db: q.db.read}
-	found, err := windows(ctx, s, limit, func(low, high int64, n int) ([]Info, error) {
-		one := f
-		one.Before = high
-		where, args := one.conditions()
-		args = append(args, low, n)
-		return q.infos(ctx, selectInfo+and(where)+fmt.Sprintf("r.id >= $%d ORDER BY r.id DESC LIMIT $%d", len(args)-1, len(args)), args...)
-	}, func(i Info) int64 { return i.ID })
-	if err != nil {
-		return found, fmt.Errorf("search runs: %w", err)
-	}
-	return found, nil
+	return search[Info]{
+		what: "search runs", table: "b24_run", rows: selectInfo, number: "r.id", at: runTime,
+		before: f.Before, from: f.From, to: f.To, limit: cmp.Or(f.Limit, 100), within: within, db: q.db.read,
+		conditions: func(before int64) (string, []any) {
+			f.Before = before
+			return f.conditions()
+		},
+		read: q.infos, id: func(i Info) int64 { return i.ID },
+	}.windows(ctx)
 }
 
 // SearchEvents is FindRuns for events.
 func (q History) SearchEvents(ctx context.Context, f EventFilter, within time.Duration) (Found[Event], error) {
-	limit := cmp.Or(f.Limit, 100)
-	s := search{table: "b24_event", at: eventTime, before: f.Before, from: f.From, to: f.To, within: within, db: q.db.read}
-	found, err := windows(ctx, s, limit, func(low, high int64, n int) ([]Event, error) {
-		one := f
-		one.Before = high
-		where, args := one.conditions()
-		args = append(args, low, n)
-		return q.events(ctx, selectEvent+and(where)+fmt.Sprintf("e.id >= $%d ORDER BY e.id DESC LIMIT $%d", len(args)-1, len(args)), args...)
-	}, func(e Event) int64 { return e.ID })
-	if err != nil {
-		return found, fmt.Errorf("search events: %w", err)
-	}
-	return found, nil
-}
-
-func and(where string) string {
-	if where == "" {
-		return " WHERE "
-	}
-	return where + " AND "
+	return search[Event]{
+		what: "search events", table: "b24_event", rows: selectEvent, number: "e.id", at: eventTime,
+		before: f.Before, from: f.From, to: f.To, limit: cmp.Or(f.Limit, 100), within: within, db: q.db.read,
+		conditions: func(before int64) (string, []any) {
+			f.Before = before
+			return f.conditions()
+		},
+		read: q.events, id: func(e Event) int64 { return e.ID },
+	}.windows(ctx)
 }
 
 // The time of the first row from an id on. A run has the time of its first event: ids of runs
@@ -87,16 +72,28 @@ WHERE re.run_id >= $1 ORDER BY re.run_id, re.event_id LIMIT 1`
 )
 
 // search is a search backwards through the ids of a table.
-type search struct {
-	table, at string
-	before    int64
-	from, to  time.Time
-	within    time.Duration
-	db        store.Reader
+type search[T any] struct {
+	what, table  string
+	rows, number string // the statement without its conditions, and the id in it
+	at           string // the time of the first row from an id on
+	before       int64
+	from, to     time.Time
+	limit        int
+	within       time.Duration
+	db           store.Reader
+	// conditions are those of the filter with another Before.
+	conditions func(before int64) (where string, args []any)
+	read       func(ctx context.Context, text string, args ...any) ([]T, error)
+	id         func(T) int64
 }
 
 // windows reads windows of ids from the newest to the oldest, until the page is full.
-func windows[T any](ctx context.Context, s search, limit int, read func(low, high int64, n int) ([]T, error), id func(T) int64) (found Found[T], err error) {
+func (s search[T]) windows(ctx context.Context) (found Found[T], err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%s: %w", s.what, err)
+		}
+	}()
 	low, high, err := s.bounds(ctx)
 	if err != nil {
 		return found, err
@@ -104,14 +101,14 @@ func windows[T any](ctx context.Context, s search, limit int, read func(low, hig
 	started := time.Now()
 	for size := int64(firstWindow); high > low; size = min(2*size, mostWindow) {
 		bottom := max(low, high-size)
-		part, err := read(bottom, high, limit+1-len(found.List))
+		part, err := s.window(ctx, bottom, high, s.limit+1-len(found.List))
 		if err != nil {
 			return found, err
 		}
 		found.List = append(found.List, part...)
-		if len(found.List) > limit {
-			found.List = found.List[:limit]
-			found.Next = id(found.List[limit-1])
+		if len(found.List) > s.limit {
+			found.List = found.List[:s.limit]
+			found.Next = s.id(found.List[s.limit-1])
 			return found, nil
 		}
 		high = bottom
@@ -124,8 +121,19 @@ func windows[T any](ctx context.Context, s search, limit int, read func(low, hig
 	return found, nil
 }
 
+// window reads up to n rows whose ids are at least low and less than high.
+func (s search[T]) window(ctx context.Context, low, high int64, n int) ([]T, error) {
+	where, args := s.conditions(high)
+	return s.read(ctx, s.rows+windowOf(s.number, where, len(args)), append(args, low, n)...)
+}
+
+// windowOf completes a statement with n arguments: the next ones are the lowest id and the limit.
+func windowOf(number, where string, n int) string {
+	return where + fmt.Sprintf(" AND %s >= $%d ORDER BY %s DESC LIMIT $%d", number, n+1, number, n+2)
+}
+
 // bounds returns the ids between which the rows are: low is included, high is not.
-func (s search) bounds(ctx context.Context) (low, high int64, err error) {
+func (s search[T]) bounds(ctx context.Context) (low, high int64, err error) {
 	var least, most sql.NullInt64
 	if err := s.db.QueryRow(ctx, `SELECT MIN(id) FROM `+s.table).Scan(&least); err != nil {
 		return 0, 0, err
@@ -152,7 +160,7 @@ func (s search) bounds(ctx context.Context) (low, high int64, err error) {
 
 // firstAfter returns the first id from low on whose row has the time at or a later one, or
 // high without one.
-func (s search) firstAfter(ctx context.Context, low, high int64, at time.Time) (int64, error) {
+func (s search[T]) firstAfter(ctx context.Context, low, high int64, at time.Time) (int64, error) {
 	for low < high {
 		middle := low + (high-low)/2
 		id, of, err := s.timeOf(ctx, middle)
@@ -170,7 +178,7 @@ func (s search) firstAfter(ctx context.Context, low, high int64, at time.Time) (
 }
 
 // timeOf returns the first row from an id on, and its time.
-func (s search) timeOf(ctx context.Context, from int64) (id int64, at time.Time, err error) {
+func (s search[T]) timeOf(ctx context.Context, from int64) (id int64, at time.Time, err error) {
 	var t int64
 	err = s.db.QueryRow(ctx, s.at, from).Scan(&id, &t)
 	if errors.Is(err, sql.ErrNoRows) {
