@@ -66,23 +66,20 @@ func (c *Console) identify(q *request) (ok bool, err error) {
 
 // askToSignIn answers a request without a user: the page of the sign-in leads back. What was
 // typed into a form is not lost, because that page sends it again.
-func (c *Console) askToSignIn(q *request) {
+func (c *Console) askToSignIn(q *request) (*page, error) {
 	if q.asJSON() || strings.HasPrefix(q.Header.Get("Authorization"), "Bearer ") || q.Header.Get("X-Live") != "" || q.URL.Path == "/live" {
-		c.answer(q, nil, &problem{status: http.StatusUnauthorized, key: "problem.login"})
-		return
+		return nil, &problem{status: http.StatusUnauthorized, key: "problem.login"}
 	}
 	if q.Method == http.MethodPost {
 		if err := q.ParseForm(); err != nil {
-			c.answer(q, nil, &problem{status: http.StatusBadRequest, key: "problem.form"})
-			return
+			return nil, &problem{status: http.StatusBadRequest, key: "problem.form"}
 		}
 		p := c.signInPage(q, q.URL.RequestURI(), "")
 		p.status = http.StatusUnauthorized
 		p.data = p.data.(loginData).with(q.PostForm)
-		c.answer(q, p, nil)
-		return
+		return p, nil
 	}
-	http.Redirect(q.w, q.Request, "/login?next="+url.QueryEscape(q.URL.RequestURI()), http.StatusSeeOther)
+	return &page{redirect: "/login?next=" + url.QueryEscape(q.URL.RequestURI())}, nil
 }
 
 // loginData is what the page of the sign-in shows.

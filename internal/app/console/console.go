@@ -61,7 +61,7 @@ type Console struct {
 //go:embed static
 var staticFiles embed.FS
 
-// assets are the files of static by their address, which has their digest.
+// asset is a file of static. Its address has its digest.
 type asset struct {
 	path, kind string
 	body       []byte
@@ -181,7 +181,7 @@ func (c *Console) secure(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
 		h.Add("Vary", "Accept, Accept-Language, Cookie")
-		if strings.HasPrefix(c.Config().Console.URL, "https:") {
+		if c.isSecure() {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		if !c.hostAllowed(r.Host) {
@@ -207,10 +207,9 @@ func (c *Console) hostAllowed(host string) bool {
 	if name == "localhost" {
 		return true
 	}
-	if own, ok := strings.CutPrefix(strings.TrimPrefix(c.Config().Console.URL, "https://"), "http://"); ok || own != "" {
-		if strings.EqualFold(own, host) {
-			return true
-		}
+	own := strings.TrimPrefix(strings.TrimPrefix(c.Config().Console.URL, "https://"), "http://")
+	if own != "" && strings.EqualFold(own, host) {
+		return true
 	}
 	_, err = netip.ParseAddr(name)
 	return err == nil
@@ -281,31 +280,22 @@ func (c *Console) anonymous(do handler) http.HandlerFunc {
 
 // known serves a page that needs a user, and an operator to change something.
 func (c *Console) known(one route) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		q := &request{Request: r, w: w, now: time.Now()}
-		q.lang = language(w, r)
+	return c.anonymous(func(q *request) (*page, error) {
 		ok, err := c.identify(q)
 		if err != nil {
-			c.answer(q, nil, err)
-			return
+			return nil, err
 		}
 		if !ok {
-			c.askToSignIn(q)
-			return
+			return c.askToSignIn(q)
 		}
 		if one.change && !q.user.Operates() {
-			c.answer(q, nil, &problem{status: http.StatusForbidden, key: "problem.role"})
-			return
+			return nil, &problem{status: http.StatusForbidden, key: "problem.role"}
 		}
-		if one.change {
-			if err := r.ParseForm(); err != nil {
-				c.answer(q, nil, &problem{status: http.StatusBadRequest, key: "problem.form"})
-				return
-			}
+		if one.change && q.ParseForm() != nil {
+			return nil, &problem{status: http.StatusBadRequest, key: "problem.form"}
 		}
-		p, err := one.do(q)
-		c.answer(q, p, err)
-	}
+		return one.do(q)
+	})
 }
 
 // answer writes a page or an error.
@@ -388,7 +378,7 @@ func (c *Console) hideData(q *request, data json.RawMessage) json.RawMessage {
 	return c.Config().Redactor.JSON(data)
 }
 
-// knownOf is what the configuration says about portals.
+// knownPortals is what the configuration says about portals.
 func (c *Console) knownPortals() report.Known { return report.KnownOf(c.Config()) }
 
 // portalNames are the portals of the configuration that the user sees.
