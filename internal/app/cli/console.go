@@ -178,6 +178,9 @@ func planIn(ctx context.Context, s *service.Service, portal, rule string, entity
 	}
 	plans := make([]report.Plan, 0, len(targets))
 	for _, t := range targets {
+		if err := t.FindRequest(ctx, s.Queue(), portal); err != nil {
+			return nil, err
+		}
 		run := t.PlanRun(p, s.Queue(), false)
 		run.Rule = s.Rule(portal)
 		one, err := report.MakePlan(ctx, run, t.Rule, s.Config().Redactor)

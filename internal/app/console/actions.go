@@ -12,9 +12,7 @@ import (
 
 	"github.com/gorilla/mux"
 
-	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/app/report"
-	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -268,15 +266,6 @@ func (c *Console) readRules(q *request) (*page, error) {
 		return nil, err
 	}
 	return &page{redirect: "/rules?did=read"}, nil
-}
-
-// codeFor is the code of an event that starts a rule for an entity.
-func (c *Console) codeFor(portal, rule string, e engine.Entity) string {
-	targets, err := service.TargetsOf(c.Rules(), portal, rule, e, false)
-	if err != nil || len(targets) == 0 {
-		return queue.CodeStart
-	}
-	return targets[0].Event.Code
 }
 
 // portalHost is the address of a portal without its secrets.

@@ -17,6 +17,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -158,19 +159,17 @@ func (c *Console) makePlan(q *request, v *planPage, entity engine.Entity) error 
 		v.Cannot = q.t("plan.failed", c.hide(err.Error()))
 		return nil
 	}
-	counts := map[dryrun.ChangeKind]int{}
+	var all []dryrun.Change
 	for _, one := range plans {
-		for _, change := range one.Changes {
-			counts[change.Kind]++
-			v.Writes++
-		}
+		all = append(all, one.Changes...)
 		v.Plans = append(v.Plans, planView{Plan: one, Summary: q.planSummary(one.Changes)})
 	}
 	if len(plans) == 0 {
 		v.Cannot = q.t("plan.norule", entity.String())
 		return nil
 	}
-	v.Heading = q.t("plan.done", entity.String(), q.countsText(counts))
+	v.Heading = q.t("plan.done", entity.String(), q.planSummary(all))
+	v.Writes = len(all)
 	v.Digest = digest(plans)
 	return nil
 }
@@ -180,10 +179,6 @@ func (q *request) planSummary(all []dryrun.Change) string {
 	for _, c := range all {
 		counts[c.Kind]++
 	}
-	return q.countsText(counts)
-}
-
-func (q *request) countsText(counts map[dryrun.ChangeKind]int) string {
 	var parts []string
 	for _, kind := range []dryrun.ChangeKind{dryrun.ChangeAdd, dryrun.ChangeUpdate, dryrun.ChangeDelete, dryrun.ChangeCall, dryrun.ChangeOutside} {
 		if n := counts[kind]; n > 0 {
@@ -226,7 +221,7 @@ func (c *Console) runPlan(q *request) (*page, error) {
 		c.planned(p, v)
 		return p, nil
 	}
-	data, err := json.Marshal(map[string]any{"FIELDS": entityFields(entity)})
+	e, err := c.startEvent(q.Context(), v.Portal, v.Plans[0].Rule, entity)
 	if err != nil {
 		return nil, err
 	}
@@ -238,7 +233,7 @@ func (c *Console) runPlan(q *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := queue.Event{Portal: v.Portal, Code: c.codeFor(v.Portal, v.Plans[0].Rule, entity), Data: data, Why: string(why)}
+	e.Why = string(why)
 	if err := c.Queue.Push(q.Context(), e, routes); err != nil {
 		return nil, err
 	}
@@ -248,10 +243,17 @@ func (c *Console) runPlan(q *request) (*page, error) {
 	return &page{redirect: "/runs?" + url.Values{"portal": {v.Portal}, "entity": {entity.String()}, "did": {"started"}}.Encode()}, nil
 }
 
-func entityFields(e engine.Entity) map[string]any {
-	out := map[string]any{"ID": e.ID}
-	if e.Kind == "item" {
-		out["ENTITY_TYPE_ID"] = fmt.Sprint(e.TypeID)
+// startEvent is an event that starts a rule for an entity. For a hook it is the latest request,
+// because a request without data would replace what the other system has sent.
+func (c *Console) startEvent(ctx context.Context, portal, rule string, entity engine.Entity) (queue.Event, error) {
+	targets, err := service.TargetsOf(c.Rules(), portal, rule, entity, false)
+	if err != nil {
+		return queue.Event{}, err
 	}
-	return out
+	t := targets[0]
+	if err := t.FindRequest(ctx, c.Queue, portal); err != nil {
+		return queue.Event{}, err
+	}
+	data, err := json.Marshal(t.Event.Data)
+	return queue.Event{Portal: portal, Code: t.Event.Code, Data: data}, err
 }
