@@ -111,17 +111,21 @@ type sharedFault struct {
 // fewPortals is how many fine portals a page shows before "more".
 const fewPortals = 100
 
-func (c *Console) status(q *request, only []string) (report.Status, error) {
-	s, err := report.ReadStatus(q.Context(), c.Queue, only, true)
+// status reads the states of portals that the user sees. all is that of report.ReadStatus.
+func (c *Console) status(q *request, only []string, all bool) (report.Status, error) {
+	s, err := report.ReadStatus(q.Context(), c.Queue, only, all)
 	if err != nil {
 		return s, err
+	}
+	for _, b := range c.Config().Broken {
+		s.Outdated(b.Name, c.hide(b.Reason()))
 	}
 	s.Portals = slices.DeleteFunc(s.Portals, func(p report.PortalStatus) bool { return !q.user.Sees(p.Portal) })
 	return s, nil
 }
 
 func (c *Console) portals(q *request) (*page, error) {
-	s, err := c.status(q, c.portalNames(q))
+	s, err := c.status(q, c.portalNames(q), true)
 	if err != nil {
 		return nil, err
 	}
@@ -224,7 +228,7 @@ func (c *Console) namedPortal(q *request) (string, error) {
 	name := mux.Vars(q.Request)["portal"]
 	names := c.portalNames(q)
 	if !slices.Contains(names, name) {
-		s, err := c.status(q, nil) // a portal that was removed
+		s, err := c.status(q, nil, true) // a portal that was removed
 		if err != nil {
 			return "", err
 		}
@@ -240,14 +244,15 @@ func (c *Console) portal(q *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := report.ReadStatus(q.Context(), c.Queue, []string{name}, false)
+	s, err := c.status(q, []string{name}, false)
 	if err != nil {
 		return nil, err
 	}
 	known := c.knownPortals()
 	zone, _ := known.Zone(name)
 	v := portalPage{Row: q.portalRow(s.Portals[0], known), Time: q.now.In(zone), Zone: zoneName(q.now.In(zone)), Did: q.did()}
-	v.Paused, v.Held = v.Row.State == report.StatePaused, v.Row.State != report.StateOK && v.Row.State != report.StatePaused
+	v.Paused = v.Row.State == report.StatePaused
+	v.Held = !v.Paused && v.Row.State != report.StateOK && v.Row.State != report.StateOutdated
 	v.Heading = q.t("portal.heading."+v.Row.Class, name, v.Row.Word)
 	counts, err := c.Queue.Causes(q.Context(), queue.Filter{Portal: name, States: []queue.State{queue.Parked}})
 	if err != nil {
@@ -266,15 +271,17 @@ func (c *Console) portal(q *request) (*page, error) {
 	if v.Runs, err = c.runRows(q, found.List); err != nil {
 		return nil, err
 	}
-	if holder, err := c.Queue.Processes(q.Context()); err == nil {
-		var names []string
-		for _, p := range holder {
-			if p.Portals == nil || slices.Contains(p.Portals, name) {
-				names = append(names, p.Name)
-			}
-		}
-		v.WorkedBy = strings.Join(names, ", ")
+	processes, err := c.Queue.Processes(q.Context())
+	if err != nil {
+		return nil, err
 	}
+	var workers []string
+	for _, p := range processes {
+		if p.Portals == nil || slices.Contains(p.Portals, name) {
+			workers = append(workers, p.Name)
+		}
+	}
+	v.WorkedBy = strings.Join(workers, ", ")
 	for _, p := range c.Config().Portals {
 		if p.Name == name {
 			v.Address = portalHost(p.Webhook.Reveal())

@@ -174,6 +174,7 @@ func (s *Status) Outdated(portal, reason string) {
 	for i := range s.Portals {
 		if p := &s.Portals[i]; p.Portal == portal && p.State == StateOK {
 			p.State, p.Reason = StateOutdated, reason
+			p.Condition, p.Why = PortalRulesBroken, reason
 		}
 	}
 }
