@@ -229,19 +229,23 @@ func laterWord(s queue.State) string {
 func withoutRecords(r *report.Run) {
 	for i := range r.Attempts {
 		a := &r.Attempts[i]
-		a.Record = nil
-		if a.Trace == nil {
-			continue
-		}
-		t := *a.Trace
-		t.Inputs, t.Commands, t.Steps, t.When = nil, hideCommands(t.Commands), slices.Clone(t.Steps), nil
-		for k := range t.Steps {
-			s := &t.Steps[k]
-			s.Args, s.Result, s.Notes, s.When, s.Commands = nil, nil, nil, nil, hideCommands(s.Commands)
-		}
-		a.Trace = &t
+		a.Record, a.Trace = nil, withoutData(a.Trace)
 	}
-	r.Listed.Record = nil
+	r.Listed.Record = withoutData(r.Listed.Record)
+}
+
+// withoutData keeps of a record what the rule did: its steps, and how many writes there were.
+func withoutData(r *history.Record) *history.Record {
+	if r == nil {
+		return nil
+	}
+	out := *r
+	out.Inputs, out.Commands, out.Steps, out.When = nil, hideCommands(r.Commands), slices.Clone(r.Steps), nil
+	for i := range out.Steps {
+		s := &out.Steps[i]
+		s.Args, s.Result, s.Notes, s.When, s.Commands = nil, nil, nil, nil, hideCommands(s.Commands)
+	}
+	return &out
 }
 
 func hideCommands(all []history.CommandRecord) []history.CommandRecord {
