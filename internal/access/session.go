@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// sessionFor is how long a session lasts, sessionIdle how long it may be unused.
-	sessionFor  = 12 * time.Hour
+	// SessionFor is how long a session lasts.
+	SessionFor = 12 * time.Hour
+	// sessionIdle is how long a session may be unused.
 	sessionIdle = time.Hour
 	// usedEvery is how often the use of a session is stored.
 	usedEvery = time.Minute
@@ -36,7 +37,7 @@ func (s Sessions) Start(ctx context.Context, who string, now time.Time) (token s
 	token = rand.Text()
 	err = s.DB.Write(ctx, func(ctx context.Context, t store.Tx) error {
 		if _, err := t.Exec(ctx, `DELETE FROM b24_session WHERE created_at < $1 OR used_at < $2`,
-			store.Micros(now.Add(-sessionFor)), store.Micros(now.Add(-sessionIdle))); err != nil {
+			store.Micros(now.Add(-SessionFor)), store.Micros(now.Add(-sessionIdle))); err != nil {
 			return err
 		}
 		_, err := t.Exec(ctx, `INSERT INTO b24_session (token, who, created_at, used_at) VALUES ($1, $2, $3, $3)`, stored(token), who, store.Micros(now))
@@ -61,7 +62,7 @@ func (s Sessions) Who(ctx context.Context, token string, now time.Time) (who str
 	if err != nil {
 		return "", false, fmt.Errorf("read the session: %w", err)
 	}
-	if now.Sub(store.Time(created)) >= sessionFor || now.Sub(store.Time(used)) >= sessionIdle {
+	if now.Sub(store.Time(created)) >= SessionFor || now.Sub(store.Time(used)) >= sessionIdle {
 		return "", false, nil
 	}
 	if now.Sub(store.Time(used)) >= usedEvery {

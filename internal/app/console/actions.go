@@ -23,15 +23,15 @@ import (
 func (q *request) who() string { return q.user.Name + " (console)" }
 
 func (c *Console) replay(q *request) (*page, error) {
-	return c.repair(q, "replay", audit.Replayed, c.Queue.Replay)
+	return c.repair(q, audit.Replayed, c.Queue.Replay)
 }
 
 func (c *Console) discard(q *request) (*page, error) {
-	return c.repair(q, "discard", audit.Discarded, c.Queue.Discard)
+	return c.repair(q, audit.Discarded, c.Queue.Discard)
 }
 
 // repair replays or discards one run. If somebody else was faster, the page of the run says so.
-func (c *Console) repair(q *request, verb string, action audit.Action, do func(ctx context.Context, run int64, who string) error) (*page, error) {
+func (c *Console) repair(q *request, action audit.Action, do func(ctx context.Context, run int64, who string) error) (*page, error) {
 	r, _, err := c.foundRun(q)
 	if err != nil {
 		return nil, err
@@ -48,12 +48,12 @@ func (c *Console) repair(q *request, verb string, action audit.Action, do func(c
 	if err := c.note(q.Context(), q, e); err != nil {
 		return nil, err
 	}
-	if verb == "replay" {
+	if action == audit.Replayed {
 		if _, err := c.Queue.ProbeNow(q.Context(), r.Listed.Portal, ""); err != nil {
 			return nil, err
 		}
 	}
-	return &page{redirect: fmt.Sprintf("/runs/%d?did=%s", id, string(action))}, nil
+	return &page{redirect: fmt.Sprintf("/runs/%d?did=%s", id, action)}, nil
 }
 
 // confirmPage asks before many runs are replayed.

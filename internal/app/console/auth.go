@@ -5,8 +5,8 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/b24rules/b24rules/internal/access"
 	"github.com/b24rules/b24rules/internal/audit"
@@ -144,7 +144,7 @@ func (c *Console) signIn(q *request) (*page, error) {
 		minutes := int(math.Ceil(wait.Minutes()))
 		p := c.signInPage(q, next, q.t("login.wait", q.n("minutes", minutes)))
 		p.status = http.StatusTooManyRequests
-		q.w.Header().Set("Retry-After", q.digits(int(math.Ceil(wait.Seconds()))))
+		q.w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
 		p.data = keepForm(p.data.(loginData), q.PostForm)
 		return p, nil
 	}
@@ -173,7 +173,7 @@ func (c *Console) signIn(q *request) (*page, error) {
 	if err := c.audit.Add(q.Context(), audit.Entry{Who: user.Name, Via: audit.ViaConsole, Action: audit.SignedIn, Result: "from " + address}); err != nil {
 		return nil, err
 	}
-	c.setCookie(q.w, token, int((12 * time.Hour).Seconds()))
+	c.setCookie(q.w, token, int(access.SessionFor.Seconds()))
 	if form := keptForm(q.PostForm); len(form) > 0 {
 		return &page{template: "again", section: "login", title: q.t("again.title"), data: map[string]any{"Next": next, "Form": loginData{}.with(form).Form}}, nil
 	}

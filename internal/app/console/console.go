@@ -223,6 +223,8 @@ type request struct {
 	via  string // for the audit
 	lang int
 	now  time.Time
+	// open is what backlogs has read.
+	open []queue.Backlog
 }
 
 // asJSON reports whether the answer is JSON: only if the client names it.

@@ -34,7 +34,7 @@ func (c *Console) auditLog(q *request) (*page, error) {
 	for _, a := range audit.Actions() {
 		v.Actions = append(v.Actions, option{string(a), q.t("did." + string(a) + ".word"), v.What == string(a)})
 	}
-	p := &page{template: "audit", section: "audit", title: q.t("audit.heading"), data: v, command: "b24rules audit"}
+	p := &page{template: "audit", section: "audit", title: q.t("audit.heading"), command: "b24rules audit"}
 	if v.What != "" && !slices.Contains(audit.Actions(), audit.Action(v.What)) {
 		v.Wrong["what"] = q.t("filter.what", v.What)
 	}

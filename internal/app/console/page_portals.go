@@ -130,7 +130,7 @@ func (c *Console) portals(q *request) (*page, error) {
 		return nil, err
 	}
 	known := c.knownPortals()
-	v := portalsPage{Query: q.FormValue("q"), Conditions: q.Form["state"], All: len(s.Portals)}
+	v := portalsPage{Query: q.FormValue("q"), Conditions: q.URL.Query()["state"], All: len(s.Portals)}
 	counts := map[report.Condition]int{}
 	waiting := 0
 	sets := map[string]*sharedFault{}

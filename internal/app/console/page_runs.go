@@ -45,13 +45,18 @@ func (f filters) wrong(name string, err error) bool {
 	return true
 }
 
-// times reads from and to in the zone of the portal.
-func (c *Console) times(q *request, f filters) (from, to time.Time) {
-	known := c.knownPortals()
+// zone is the zone of the portal, or that of all portals.
+func (f filters) zone(known report.Known) *time.Location {
 	zone, _ := known.Zone()
 	if f.Portal != "" {
 		zone, _ = known.Zone(f.Portal)
 	}
+	return zone
+}
+
+// times reads from and to in the zone of the portal.
+func (c *Console) times(q *request, f filters) (from, to time.Time) {
+	zone := f.zone(c.knownPortals())
 	read := func(name, text string, end bool) time.Time {
 		if text == "" {
 			return time.Time{}
@@ -252,7 +257,6 @@ type runsPage struct {
 	Causes     int // of dead letters
 	States     []option
 	Older      string
-	Searched   int64
 	Back       time.Time
 	IsSearched bool
 	CauseTitle string
@@ -301,10 +305,8 @@ func (c *Console) runs(q *request) (*page, error) {
 		return nil, err
 	}
 	v := runsPage{Filters: f, States: q.stateOptions(f.State), Did: q.did()}
-	zone, _ := c.knownPortals().Zone()
-	if f.Portal != "" {
-		zone, _ = c.knownPortals().Zone(f.Portal)
-	}
+	known := c.knownPortals()
+	zone := f.zone(known)
 	p := &page{template: "runs", section: "runs", zone: zone, command: "b24rules runs list" + f.args()}
 	if len(f.Wrong) > 0 {
 		v.Heading = q.t("filter.wrong")
@@ -316,7 +318,6 @@ func (c *Console) runs(q *request) (*page, error) {
 		return nil, err
 	}
 	listed := make([]report.Listed, 0, len(found.List))
-	known := c.knownPortals()
 	for _, r := range found.List {
 		one, err := report.List(q.Context(), c.Queue, r)
 		if err != nil {
@@ -352,13 +353,13 @@ func (c *Console) runsHeading(q *request, f filters, v runsPage) (string, error)
 		}
 		return q.t("runs.filtered"), nil
 	}
-	all, err := c.Queue.Backlogs(q.Context())
+	all, err := c.backlogs(q)
 	if err != nil {
 		return "", err
 	}
 	parked, waiting, running := 0, 0, 0
 	for _, b := range all {
-		if !q.user.Sees(b.Portal) || f.Portal != "" && f.Portal != b.Portal {
+		if f.Portal != "" && f.Portal != b.Portal {
 			continue
 		}
 		switch b.State {
@@ -499,7 +500,7 @@ func (c *Console) causes(q *request) (*page, error) {
 	return p, nil
 }
 
-// runID reads the number of a run or an event of the address.
+// id reads the number of a run or an event of the address.
 func (q *request) id(text, key string) (int64, error) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n <= 0 {

@@ -159,16 +159,29 @@ func zoneName(at time.Time) string {
 	return name
 }
 
+// backlogs counts the unfinished runs that the user sees, once for each request.
+func (c *Console) backlogs(q *request) ([]queue.Backlog, error) {
+	if q.open != nil {
+		return q.open, nil
+	}
+	all, err := c.Queue.Backlogs(q.Context())
+	if err != nil {
+		return nil, err
+	}
+	q.open = slices.DeleteFunc(all, func(b queue.Backlog) bool { return !q.user.Sees(b.Portal) })
+	return q.open, nil
+}
+
 // parked counts the dead letters that the user sees. A page without the number is better than
 // none.
 func (c *Console) parked(q *request) int {
-	all, err := c.Queue.Backlogs(q.Context())
+	all, err := c.backlogs(q)
 	if err != nil {
 		return 0
 	}
 	n := 0
 	for _, b := range all {
-		if b.State == queue.Parked && q.user.Sees(b.Portal) {
+		if b.State == queue.Parked {
 			n += b.Runs
 		}
 	}
@@ -199,7 +212,6 @@ func language(w http.ResponseWriter, r *http.Request) int {
 
 func (q *request) t(key string, args ...any) string { return text(q.lang, key, args...) }
 func (q *request) n(key string, n int) string       { return counted(q.lang, key, n) }
-func (q *request) digits(n int) string              { return strconv.Itoa(n) }
 
 // span is a duration for people.
 func span(lang int, d time.Duration) string {

@@ -37,8 +37,8 @@ func ParseStates(name, text string) ([]queue.State, error) {
 	for word := range strings.SplitSeq(text, ",") {
 		word = strings.TrimSpace(word)
 		if !slices.Contains(States, queue.State(word)) {
-			text := fmt.Sprintf("%s %q: want %s", name, word, diag.Alternatives(StateWords()))
-			if near := diag.Closest(word, StateWords()); near != "" {
+			text := fmt.Sprintf("%s %q: want %s", name, word, diag.Alternatives(stateWords()))
+			if near := diag.Closest(word, stateWords()); near != "" {
 				text += fmt.Sprintf(" (did you mean %s?)", near)
 			}
 			return nil, &FilterError{text}
@@ -128,7 +128,7 @@ func entityKinds() []string {
 	return slices.Compact(kinds)
 }
 
-func StateWords() []string {
+func stateWords() []string {
 	out := make([]string, len(States))
 	for i, s := range States {
 		out[i] = string(s)
