@@ -63,10 +63,7 @@ func (c *Console) events(q *request) (*page, error) {
 	}
 	v := eventsPage{Filters: f, Met: []option{{"", q.t("filter.any"), f.Met == ""}, {"none", q.t("events.norule"), f.Met == "none"}, {"any", q.t("events.arule"), f.Met == "any"}}}
 	known := c.knownPortals()
-	zone, _ := known.Zone()
-	if f.Portal != "" {
-		zone, _ = known.Zone(f.Portal)
-	}
+	zone := f.zone(known)
 	p := &page{template: "events", section: "events", zone: zone, command: "b24rules events list" + eventArgs(f)}
 	if len(f.Wrong) > 0 {
 		v.Heading = q.t("filter.wrong")
@@ -98,12 +95,14 @@ func (c *Console) events(q *request) (*page, error) {
 	if len(v.Rows) == 0 {
 		v.Heading = q.t("events.none")
 	}
-	list := found.List
-	for i := range list {
-		list[i].Data = c.hideData(q, list[i].Data)
-	}
 	p.title, p.data = v.Heading, v
-	p.json = func(w io.Writer) error { return report.WriteEvents(w, "json", list, found.Next, known) }
+	p.json = func(w io.Writer) error {
+		list := found.List
+		for i := range list {
+			list[i].Data = c.hideData(q, list[i].Data)
+		}
+		return report.WriteEvents(w, "json", list, found.Next, known)
+	}
 	return p, nil
 }
 
@@ -189,7 +188,7 @@ func (c *Console) event(q *request) (*page, error) {
 	if !e.Sent.IsZero() {
 		v.Sent = e.Sent.In(zone)
 	}
-	v.Data = indented(e.Data)
+	v.Data = report.PlainJSON(e.Data, "", "  ")
 	if v.Runs, err = c.runRows(q, e.Runs); err != nil {
 		return nil, err
 	}

@@ -73,7 +73,6 @@ type attemptView struct {
 	Took     time.Duration
 	Outcome  string
 	Error    string
-	Brief    bool
 	Cut      bool
 	DryRun   bool
 	More     int
@@ -346,7 +345,7 @@ func (q *request) attempt(a report.Attempt, zone *time.Location) *attemptView {
 	if t == nil {
 		return v
 	}
-	v.Brief, v.Cut, v.DryRun, v.More, v.Terms, v.Follows = t.Brief, t.Cut, t.DryRun, t.More, t.When, t.Follows
+	v.Cut, v.DryRun, v.More, v.Terms, v.Follows = t.Cut, t.DryRun, t.More, t.When, t.Follows
 	v.Commands = commands(t.Commands)
 	changes := report.Changes(t)
 	var total, at time.Duration
@@ -444,24 +443,6 @@ func compact(raw json.RawMessage) string {
 	var b bytes.Buffer
 	if json.Compact(&b, raw) != nil {
 		return string(raw)
-	}
-	return b.String()
-}
-
-// indented is JSON in lines, without the escapes of HTML.
-func indented(raw json.RawMessage) string {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	var v any
-	if d.Decode(&v) != nil {
-		return ""
-	}
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if e.Encode(v) != nil {
-		return ""
 	}
 	return b.String()
 }

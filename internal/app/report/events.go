@@ -93,7 +93,7 @@ func WriteEvents(w io.Writer, format string, events []queue.Event, next int64, k
 	}
 	for _, e := range events {
 		t.rows = append(t.rows, []string{
-			fmt.Sprint(e.ID), dateTime(e.Portal, e.Received), OneLine(e.Portal), OneLine(e.Code), fmt.Sprint(e.Routes), OneLine(plainJSON(e.Data, "")),
+			fmt.Sprint(e.ID), dateTime(e.Portal, e.Received), OneLine(e.Portal), OneLine(e.Code), fmt.Sprint(e.Routes), OneLine(PlainJSON(e.Data, "", "")),
 		})
 	}
 	s.table(t)
@@ -129,7 +129,7 @@ func WriteEvent(w io.Writer, format string, e Event, known Known) error {
 	} else if len(e.Runs) == 0 {
 		s.WriteString("  its runs are no longer in the history\n")
 	}
-	fmt.Fprintf(s, "  %s\n", plainJSON(e.Data, "  "))
+	fmt.Fprintf(s, "  %s\n", PlainJSON(e.Data, "  ", "  "))
 	_, err := io.WriteString(w, s.String())
 	return err
 }
@@ -144,9 +144,9 @@ func unmatchedText(u fleet.Unmatched) string {
 	return fmt.Sprintf("%s (%s): %s", u.Rule, u.File, u.Why)
 }
 
-// plainJSON formats JSON without the escapes of HTML that a stored value may have. With
-// an indent each member is on its own line.
-func plainJSON(data json.RawMessage, indent string) string {
+// PlainJSON formats JSON without the escapes of HTML that a stored value may have. With
+// an indent each member is on its own line, after a prefix. A text that is no JSON stays so.
+func PlainJSON(data json.RawMessage, prefix, indent string) string {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	var v any
@@ -156,7 +156,7 @@ func plainJSON(data json.RawMessage, indent string) string {
 	var out strings.Builder
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
-	e.SetIndent(indent, indent)
+	e.SetIndent(prefix, indent)
 	if err := e.Encode(v); err != nil {
 		return string(data)
 	}
