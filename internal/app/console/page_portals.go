@@ -264,11 +264,11 @@ func (c *Console) portal(q *request) (*page, error) {
 	if v.Rules, err = c.ruleRows(q, s.Portals[0], counts, zone); err != nil {
 		return nil, err
 	}
-	found, err := c.Queue.FindRuns(q.Context(), queue.Filter{Portal: name, Limit: 20}, searchFor)
+	found, err := c.Queue.Runs(q.Context(), queue.Filter{Portal: name, Limit: 20})
 	if err != nil {
 		return nil, err
 	}
-	if v.Runs, err = c.runRows(q, found.List); err != nil {
+	if v.Runs, err = c.runRows(q, found); err != nil {
 		return nil, err
 	}
 	processes, err := c.Queue.Processes(q.Context())

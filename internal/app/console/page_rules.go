@@ -126,8 +126,8 @@ func (c *Console) sets(q *request) ([]setRow, error) {
 		row.File = cmp.Or(row.File, row.Name)
 		out = append(out, row)
 	}
-	slices.SortStableFunc(out, func(a, b setRow) int { return cmp.Compare(b.State, a.State) })
-	slices.SortStableFunc(out, func(a, b setRow) int { return len(b.Refused) - len(a.Refused) })
+	states := []string{"broken", "outdated", "live"} // what needs a person is first
+	slices.SortStableFunc(out, func(a, b setRow) int { return slices.Index(states, a.State) - slices.Index(states, b.State) })
 	return out, nil
 }
 
