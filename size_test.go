@@ -20,7 +20,6 @@ const (
 var bigPackages = map[string]string{
 	"bitrix":                "one client of one API: its calls, answers, metadata and tokens share the transport",
 	"internal/app/cli":      "a file for each command of the program; they share flags and output only",
-	"internal/app/console":  "a file for each page; they share who asks, the frame and the texts of two languages",
 	"internal/app/service":  "one file for each part of the running program: intake, worker, portals, reload, downtime, jobs, alerts",
 	"emulator/internal/crm": "the methods crm.* share how an item is saved and shown",
 	"engine/formula":        "one language: inference, evaluation and functions share the types of its values",
