@@ -28,7 +28,7 @@ type Telegram struct {
 }
 
 type alertsFile struct {
-	To alertReceivers `yaml:"to" doc:"the receivers of alerts by names that you choose" example:"{duty: {telegram: {chat: -100123, token_file: telegram-token}}}"`
+	To blocks[alertReceiverFile] `yaml:"to" doc:"the receivers of alerts by names that you choose" example:"{duty: {telegram: {chat: -100123, token_file: telegram-token}}}"`
 }
 
 type alertReceiverFile struct {
@@ -65,35 +65,6 @@ func (t *telegramBlock) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List 
 // NodeSchema implements yamlfile.NodeSchema.
 func (t *telegramBlock) NodeSchema() yamlfile.Schema { return yamlfile.SchemaFor[telegramFile]() }
 
-// alertReceivers are receivers in the order of the file.
-type alertReceivers struct {
-	all []namedReceiver
-	pos diag.Pos
-}
-
-type namedReceiver struct {
-	name string
-	pos  diag.Pos
-	alertReceiverFile
-}
-
-// UnmarshalNode implements yamlfile.NodeUnmarshaler.
-func (a *alertReceivers) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
-	a.pos = f.Pos(n)
-	m, list := f.Mapping(n)
-	for _, e := range m.Entries {
-		one := namedReceiver{name: e.Name, pos: f.Pos(e.Key)}
-		list.Add(yamlfile.Decode(f, e.Value, &one.alertReceiverFile)...)
-		a.all = append(a.all, one)
-	}
-	return list
-}
-
-// NodeSchema implements yamlfile.NodeSchema.
-func (a *alertReceivers) NodeSchema() yamlfile.Schema {
-	return yamlfile.MapSchema(yamlfile.SchemaFor[alertReceiverFile]())
-}
-
 // alerts reads the receivers of alerts.
 func (r *reader) alerts(in alertsFile) []AlertReceiver {
 	var out []AlertReceiver
@@ -105,17 +76,17 @@ func (r *reader) alerts(in alertsFile) []AlertReceiver {
 	return out
 }
 
-func (r *reader) alertReceiver(in namedReceiver) (AlertReceiver, bool) {
+func (r *reader) alertReceiver(in named[alertReceiverFile]) (AlertReceiver, bool) {
 	out := AlertReceiver{Name: in.name}
-	hook := firstSet(in.Webhook, in.WebhookFile)
+	hook := firstSet(in.in.Webhook, in.in.WebhookFile)
 	switch {
-	case in.Telegram.bad:
+	case in.in.Telegram.bad:
 		return out, false
-	case in.Telegram.pos.Line > 0 && hook.set():
-		r.errorf(in.Telegram.pos, "duplicate-key", "receiver %s has both a webhook and telegram", in.name).Hint = "make two receivers"
+	case in.in.Telegram.pos.Line > 0 && hook.set():
+		r.errorf(in.in.Telegram.pos, "duplicate-key", "receiver %s has both a webhook and telegram", in.name).Hint = "make two receivers"
 		return out, false
-	case in.Telegram.pos.Line > 0:
-		if s := firstSet(in.Secret, in.SecretFile); s.set() {
+	case in.in.Telegram.pos.Line > 0:
+		if s := firstSet(in.in.Secret, in.in.SecretFile); s.set() {
 			r.errorf(s.pos, "invalid-value", "Telegram takes no signature").Hint = "remove it"
 		}
 		t, ok := r.telegram(in)
@@ -125,7 +96,7 @@ func (r *reader) alertReceiver(in namedReceiver) (AlertReceiver, bool) {
 		r.errorf(in.pos, "missing-key", "receiver %s needs webhook or telegram", in.name).Hint = "webhook: https://…, or telegram: {chat: …, token_file: …}"
 		return out, false
 	}
-	text, pos, ok := r.secretOf("receiver "+in.name, in.pos, "webhook", in.Webhook, in.WebhookFile)
+	text, pos, ok := r.secretOf("receiver "+in.name, in.pos, "webhook", in.in.Webhook, in.in.WebhookFile)
 	out.Webhook = bitrix.Secret(text)
 	if u, err := url.Parse(text); ok && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http") {
 		r.errorf(pos, "invalid-value", "the webhook of receiver %s is not an http(s) address", in.name)
@@ -133,8 +104,8 @@ func (r *reader) alertReceiver(in namedReceiver) (AlertReceiver, bool) {
 	} else if ok && u.Scheme == "http" && isPublic(u.Hostname()) {
 		r.list.Warnf(pos, "plain-http", "receiver %s is called over http, so everybody on the way can read the alerts", in.name).Hint = "write https://"
 	}
-	if s := firstSet(in.Secret, in.SecretFile); s.set() {
-		text, pos, found := r.secretOf("receiver "+in.name, in.pos, "secret", in.Secret, in.SecretFile)
+	if s := firstSet(in.in.Secret, in.in.SecretFile); s.set() {
+		text, pos, found := r.secretOf("receiver "+in.name, in.pos, "secret", in.in.Secret, in.in.SecretFile)
 		if found && text == "" {
 			r.errorf(pos, "invalid-value", "the secret of receiver %s is empty", in.name)
 		}
@@ -144,8 +115,8 @@ func (r *reader) alertReceiver(in namedReceiver) (AlertReceiver, bool) {
 }
 
 // telegram reads a chat of Telegram.
-func (r *reader) telegram(in namedReceiver) (*Telegram, bool) {
-	t := in.Telegram
+func (r *reader) telegram(in named[alertReceiverFile]) (*Telegram, bool) {
+	t := in.in.Telegram
 	out := &Telegram{Chat: strings.TrimSpace(t.Chat.text), API: t.API.text}
 	token, pos, ok := r.secretOf("receiver "+in.name, t.pos, "token", t.Token, t.TokenFile)
 	if ok && !strings.Contains(token, ":") {

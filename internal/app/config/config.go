@@ -248,26 +248,26 @@ type logFile struct {
 type duration = time.Duration
 
 type portalFile struct {
-	Webhook              scalar      `yaml:"webhook" doc:"the URL of the inbound webhook, or ${VARIABLE}" example:"${B24_WEBHOOK}"`
-	WebhookFile          scalar      `yaml:"webhook_file" doc:"instead of webhook: a file with its value; ${VARIABLE} in the path is replaced"`
-	ApplicationToken     scalar      `yaml:"application_token" doc:"the application token of the portal's events, or ${VARIABLE}" example:"${B24_TOKEN}"`
-	ApplicationTokenFile scalar      `yaml:"application_token_file" doc:"instead of application_token: a file with its value"`
-	OAuth                oauthBlock  `yaml:"oauth" doc:"access as an application, instead of webhook and application_token"`
-	Hooks                hookFiles   `yaml:"hooks" doc:"the secrets of the hooks that rules take, by their names: other systems post to /hooks/PORTAL/in/NAME" example:"{shop: {secret: \"${SHOP_SECRET}\", by: header X-Shop-Token}}"`
-	Robots               robotsBlock `yaml:"robots" doc:"the secret of the addresses that robots and business processes call"`
-	Plan                 scalar      `yaml:"plan" words:"standard enterprise unlimited" default:"standard" doc:"the plan of the portal, which sets its rate limit"`
-	Shared               bool        `yaml:"shared" default:"false" doc:"other programs at this address use the portal's rate limit too: start with half of it, without a burst"`
-	Inputs               Inputs      `yaml:"inputs" doc:"the inputs of rule sets: the file name without its ending, the input, the value" example:"{deal-shipments: {list: 47}}"`
-	Use                  uses        `yaml:"use" doc:"the rule sets that the portal runs, with their inputs, instead of inputs; without it the portal runs all" example:"{deal-shipments: {list: 47}, invoice-total: off}"`
-	Tags                 scalars     `yaml:"tags" doc:"words with which commands select portals: --portal tag=WORD" example:"[canary]"`
-	TLS                  tlsFile     `yaml:"tls" doc:"how the portal's certificate is checked"`
-	TimeZone             scalar      `yaml:"time_zone" doc:"the portal's time zone; without it times stay unchanged" example:"Europe/Moscow"`
-	Language             scalar      `yaml:"language" words:"en ru" default:"en" doc:"the language of names of months and of numbers in formulas"`
-	Calendar             daysFile    `yaml:"calendar" doc:"working days and holidays of one year, in addition to the calendar of the portal"`
-	Events               scalar      `yaml:"events" words:"online offline" default:"online" doc:"online: the portal sends its events; offline: the program fetches them from the portal"`
-	Mode                 scalar      `yaml:"mode" words:"live shadow" default:"live" doc:"live: rules write; shadow: rules only compare what they would write with what the portal has, next to a script that does the work"`
-	ShadowDelay          duration    `yaml:"shadow_delay" validate:"min=1s,max=1h" default:"30s" doc:"how long after the last event of an entity mode shadow compares; the script must have done its work by then"`
-	Encoding             scalar      `yaml:"encoding" default:"utf-8" words:"utf-8 windows-1251" doc:"the encoding of requests, answers and events; cloud portals have utf-8"`
+	Webhook              scalar           `yaml:"webhook" doc:"the URL of the inbound webhook, or ${VARIABLE}" example:"${B24_WEBHOOK}"`
+	WebhookFile          scalar           `yaml:"webhook_file" doc:"instead of webhook: a file with its value; ${VARIABLE} in the path is replaced"`
+	ApplicationToken     scalar           `yaml:"application_token" doc:"the application token of the portal's events, or ${VARIABLE}" example:"${B24_TOKEN}"`
+	ApplicationTokenFile scalar           `yaml:"application_token_file" doc:"instead of application_token: a file with its value"`
+	OAuth                oauthBlock       `yaml:"oauth" doc:"access as an application, instead of webhook and application_token"`
+	Hooks                blocks[hookFile] `yaml:"hooks" doc:"the secrets of the hooks that rules take, by their names: other systems post to /hooks/PORTAL/in/NAME" example:"{shop: {secret: \"${SHOP_SECRET}\", by: header X-Shop-Token}}"`
+	Robots               robotsBlock      `yaml:"robots" doc:"the secret of the addresses that robots and business processes call"`
+	Plan                 scalar           `yaml:"plan" words:"standard enterprise unlimited" default:"standard" doc:"the plan of the portal, which sets its rate limit"`
+	Shared               bool             `yaml:"shared" default:"false" doc:"other programs at this address use the portal's rate limit too: start with half of it, without a burst"`
+	Inputs               Inputs           `yaml:"inputs" doc:"the inputs of rule sets: the file name without its ending, the input, the value" example:"{deal-shipments: {list: 47}}"`
+	Use                  uses             `yaml:"use" doc:"the rule sets that the portal runs, with their inputs, instead of inputs; without it the portal runs all" example:"{deal-shipments: {list: 47}, invoice-total: off}"`
+	Tags                 scalars          `yaml:"tags" doc:"words with which commands select portals: --portal tag=WORD" example:"[canary]"`
+	TLS                  tlsFile          `yaml:"tls" doc:"how the portal's certificate is checked"`
+	TimeZone             scalar           `yaml:"time_zone" doc:"the portal's time zone; without it times stay unchanged" example:"Europe/Moscow"`
+	Language             scalar           `yaml:"language" words:"en ru" default:"en" doc:"the language of names of months and of numbers in formulas"`
+	Calendar             daysFile         `yaml:"calendar" doc:"working days and holidays of one year, in addition to the calendar of the portal"`
+	Events               scalar           `yaml:"events" words:"online offline" default:"online" doc:"online: the portal sends its events; offline: the program fetches them from the portal"`
+	Mode                 scalar           `yaml:"mode" words:"live shadow" default:"live" doc:"live: rules write; shadow: rules only compare what they would write with what the portal has, next to a script that does the work"`
+	ShadowDelay          duration         `yaml:"shadow_delay" validate:"min=1s,max=1h" default:"30s" doc:"how long after the last event of an entity mode shadow compares; the script must have done its work by then"`
+	Encoding             scalar           `yaml:"encoding" default:"utf-8" words:"utf-8 windows-1251" doc:"the encoding of requests, answers and events; cloud portals have utf-8"`
 }
 
 type daysFile struct {

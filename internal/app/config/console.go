@@ -27,11 +27,11 @@ type Console struct {
 
 // consoleFile is the key console.
 type consoleFile struct {
-	Listen scalar        `yaml:"listen" doc:"the address of the pages, another one than that of the events" example:"127.0.0.1:8402"`
-	URL    scalar        `yaml:"url" doc:"the address under which people reach the pages; alerts link to it" example:"https://ops.example"`
-	Users  consoleUsers  `yaml:"users" doc:"who may sign in, by name; without users and proxy the pages are open, and only on loopback" example:"{oncall: {role: operator, password_file: oncall-password}}"`
-	Tokens consoleTokens `yaml:"tokens" doc:"programs that read the pages as JSON with a bearer token, by name" example:"{nightly: {role: viewer, token_file: nightly-token}}"`
-	Proxy  proxyBlock    `yaml:"proxy" doc:"a proxy that signs people in and names them in a header"`
+	Listen scalar                   `yaml:"listen" doc:"the address of the pages, another one than that of the events" example:"127.0.0.1:8402"`
+	URL    scalar                   `yaml:"url" doc:"the address under which people reach the pages; alerts link to it" example:"https://ops.example"`
+	Users  blocks[consoleUserFile]  `yaml:"users" doc:"who may sign in, by name; without users and proxy the pages are open, and only on loopback" example:"{oncall: {role: operator, password_file: oncall-password}}"`
+	Tokens blocks[consoleTokenFile] `yaml:"tokens" doc:"programs that read the pages as JSON with a bearer token, by name" example:"{nightly: {role: viewer, token_file: nightly-token}}"`
+	Proxy  proxyBlock               `yaml:"proxy" doc:"a proxy that signs people in and names them in a header"`
 }
 
 type consoleUserFile struct {
@@ -100,50 +100,8 @@ func (p *proxyBlock) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 // NodeSchema implements yamlfile.NodeSchema.
 func (p *proxyBlock) NodeSchema() yamlfile.Schema { return yamlfile.SchemaFor[proxyFile]() }
 
-// named is a mapping of names to blocks, in the order of the file.
-type named[T any] struct {
-	name string
-	pos  diag.Pos
-	in   T
-}
-
-type (
-	consoleUsers  struct{ all []named[consoleUserFile] }
-	consoleTokens struct{ all []named[consoleTokenFile] }
-	proxyRoles    struct{ all []named[scalar] }
-)
-
-func namedNodes[T any](f *yamlfile.File, n *yaml.Node) (all []named[T], list diag.List) {
-	m, list := f.Mapping(n)
-	for _, e := range m.Entries {
-		one := named[T]{name: e.Name, pos: f.Pos(e.Key)}
-		list.Add(yamlfile.Decode(f, e.Value, &one.in)...)
-		all = append(all, one)
-	}
-	return all, list
-}
-
-// UnmarshalNode implements yamlfile.NodeUnmarshaler.
-func (u *consoleUsers) UnmarshalNode(f *yamlfile.File, n *yaml.Node) (list diag.List) {
-	u.all, list = namedNodes[consoleUserFile](f, n)
-	return list
-}
-
-// NodeSchema implements yamlfile.NodeSchema.
-func (u *consoleUsers) NodeSchema() yamlfile.Schema {
-	return yamlfile.MapSchema(yamlfile.SchemaFor[consoleUserFile]())
-}
-
-// UnmarshalNode implements yamlfile.NodeUnmarshaler.
-func (u *consoleTokens) UnmarshalNode(f *yamlfile.File, n *yaml.Node) (list diag.List) {
-	u.all, list = namedNodes[consoleTokenFile](f, n)
-	return list
-}
-
-// NodeSchema implements yamlfile.NodeSchema.
-func (u *consoleTokens) NodeSchema() yamlfile.Schema {
-	return yamlfile.MapSchema(yamlfile.SchemaFor[consoleTokenFile]())
-}
+// proxyRoles are the roles in the order of the file.
+type proxyRoles struct{ all []named[scalar] }
 
 // UnmarshalNode implements yamlfile.NodeUnmarshaler.
 func (p *proxyRoles) UnmarshalNode(f *yamlfile.File, n *yaml.Node) (list diag.List) {

@@ -43,31 +43,6 @@ func (b *robotsBlock) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 // NodeSchema implements yamlfile.NodeSchema.
 func (b *robotsBlock) NodeSchema() yamlfile.Schema { return yamlfile.SchemaFor[robotsFile]() }
 
-// hookFiles are the hooks of a portal in the order of the file.
-type hookFiles struct{ all []namedHook }
-
-type namedHook struct {
-	name string
-	pos  diag.Pos
-	hookFile
-}
-
-// UnmarshalNode implements yamlfile.NodeUnmarshaler.
-func (h *hookFiles) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
-	m, list := f.Mapping(n)
-	for _, e := range m.Entries {
-		one := namedHook{name: e.Name, pos: f.Pos(e.Key)}
-		list.Add(yamlfile.Decode(f, e.Value, &one.hookFile)...)
-		h.all = append(h.all, one)
-	}
-	return list
-}
-
-// NodeSchema implements yamlfile.NodeSchema.
-func (h *hookFiles) NodeSchema() yamlfile.Schema {
-	return yamlfile.MapSchema(yamlfile.SchemaFor[hookFile]())
-}
-
 // hooks reads what proves the requests of other systems.
 func (r *reader) hooks(p namedPortal) map[string]ingest.Credentials {
 	if len(p.Hooks.all) == 0 {
@@ -82,16 +57,16 @@ func (r *reader) hooks(p namedPortal) map[string]ingest.Credentials {
 	return out
 }
 
-func (r *reader) hook(h namedHook) (ingest.Credentials, bool) {
+func (r *reader) hook(h named[hookFile]) (ingest.Credentials, bool) {
 	owner := "hook " + h.name
 	credentials := ingest.Credentials{By: ingest.ByHeader, Header: "X-Hook-Secret"}
-	ok := !h.By.bad && !h.Stamp.bad
+	ok := !h.in.By.bad && !h.in.Stamp.bad
 	if !hookName.MatchString(h.name) {
 		r.errorf(h.pos, "invalid-value", "the name %q of a hook cannot be part of an address", h.name).Hint = "write small letters, digits, - and _"
 		ok = false
 	}
-	if h.By.set() {
-		words := strings.Fields(h.By.text)
+	if h.in.By.set() {
+		words := strings.Fields(h.in.By.text)
 		way := ingest.By("")
 		if len(words) > 0 {
 			way = ingest.By(words[0])
@@ -102,25 +77,25 @@ func (r *reader) hook(h namedHook) (ingest.Credentials, bool) {
 		case (way == ingest.ByHeader || way == ingest.ByHMAC) && len(words) == 2 && headerName.MatchString(words[1]):
 			credentials = ingest.Credentials{By: way, Header: http.CanonicalHeaderKey(words[1])}
 		default:
-			r.errorf(h.By.pos, "invalid-value", "by %q is unknown", h.By.text).Hint = "write path, basic, header NAME or hmac-sha256 NAME"
+			r.errorf(h.in.By.pos, "invalid-value", "by %q is unknown", h.in.By.text).Hint = "write path, basic, header NAME or hmac-sha256 NAME"
 			ok = false
 		}
 	}
-	if h.Stamp.set() {
-		name, isHeader := strings.CutPrefix(h.Stamp.text, "header ")
+	if h.in.Stamp.set() {
+		name, isHeader := strings.CutPrefix(h.in.Stamp.text, "header ")
 		switch {
 		case credentials.By != ingest.ByHMAC:
-			r.errorf(h.Stamp.pos, "invalid-value", "stamp is signed with the body, so it needs by: hmac-sha256 NAME").Hint = "remove stamp"
+			r.errorf(h.in.Stamp.pos, "invalid-value", "stamp is signed with the body, so it needs by: hmac-sha256 NAME").Hint = "remove stamp"
 			ok = false
 		case !isHeader || !headerName.MatchString(name):
-			r.errorf(h.Stamp.pos, "invalid-value", "stamp %q is unknown", h.Stamp.text).Hint = "stamp: header X-Time"
+			r.errorf(h.in.Stamp.pos, "invalid-value", "stamp %q is unknown", h.in.Stamp.text).Hint = "stamp: header X-Time"
 			ok = false
 		}
 		credentials.Stamp = http.CanonicalHeaderKey(name)
 	}
-	secret, found := r.hookSecret(owner, h.pos, h.Secret, h.SecretFile, credentials.By == ingest.ByPath)
+	secret, found := r.hookSecret(owner, h.pos, h.in.Secret, h.in.SecretFile, credentials.By == ingest.ByPath)
 	if user, _, pair := strings.Cut(secret.Reveal(), ":"); found && credentials.By == ingest.ByBasic && (!pair || user == "") {
-		r.errorf(firstSet(h.Secret, h.SecretFile).pos, "invalid-value", "the secret of %s is no USER:PASSWORD", owner)
+		r.errorf(firstSet(h.in.Secret, h.in.SecretFile).pos, "invalid-value", "the secret of %s is no USER:PASSWORD", owner)
 		found = false
 	}
 	credentials.Secret = secret

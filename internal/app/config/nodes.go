@@ -99,6 +99,32 @@ func (c *catchUpBlock) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	return wrongType(c.pos, "want off, on or limits such as catch_up: {longest: 7d, entities: 5000, margin: 10m}")
 }
 
+// named is a value with its name.
+type named[T any] struct {
+	name string
+	pos  diag.Pos // of the name
+	in   T
+}
+
+// blocks are blocks of keys by name, in the order of the file.
+type blocks[T any] struct{ all []named[T] }
+
+// UnmarshalNode implements yamlfile.NodeUnmarshaler.
+func (b *blocks[T]) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	m, list := f.Mapping(n)
+	for _, e := range m.Entries {
+		one := named[T]{name: e.Name, pos: f.Pos(e.Key)}
+		list.Add(yamlfile.Decode(f, e.Value, &one.in)...)
+		b.all = append(b.all, one)
+	}
+	return list
+}
+
+// NodeSchema implements yamlfile.NodeSchema.
+func (b *blocks[T]) NodeSchema() yamlfile.Schema {
+	return yamlfile.MapSchema(yamlfile.SchemaFor[T]())
+}
+
 // listenBlock is listen: an address, or how to obtain certificates.
 type listenBlock struct {
 	scalar
