@@ -45,10 +45,13 @@ func (g *Generation) WhyNot(portal string, e engine.Event) string {
 	return unmatchedJSON(all)
 }
 
+// unmatchedJSON returns the first entries that fit, and says how many more there are.
 func unmatchedJSON(all []Unmatched) string {
-	for more := 0; ; more++ {
+	total := len(all)
+	all = all[:min(total, maxWhyNot/len(`{"rule":"","why":""}`))] // more cannot fit
+	for {
 		list := slices.Clone(all)
-		if more > 0 {
+		if more := total - len(all); more > 0 {
 			list = append(list, Unmatched{Why: fmt.Sprintf("and %d more rules", more)})
 		}
 		text, err := json.Marshal(list)
