@@ -327,9 +327,9 @@ func (b *builder) lastGood(p config.Portal, set string) *Instance {
 	return old
 }
 
-// removed returns the rule sets that ran in the portal, or should have, and whose file is
-// missing, or which the portal no longer uses. Their events are kept for a while, because a deployment may remove a file
-// for a short time.
+// removed returns the rule sets that ran in the portal, or should have, and that now have no
+// file, or that the portal no longer uses. Their events are kept for a while, because a
+// deployment may remove a file for a short time.
 func (d *decision) removed() []Refused {
 	var ran []Refused
 	b, portal := d.b, d.portal.Name
@@ -351,7 +351,7 @@ func (d *decision) removed() []Refused {
 	}
 	return slices.DeleteFunc(ran, func(r Refused) bool {
 		key := [2]string{portal, r.Set}
-		if slices.ContainsFunc(d.texts, func(t RuleText) bool { return slices.Contains(d.namesOf(SetName(t.File)), r.Set) }) {
+		if d.uses(r.Set) {
 			delete(b.rules.forgot, key)
 			return true
 		}
@@ -372,6 +372,18 @@ func (d *decision) namesOf(set string) []string {
 		}
 	}
 	return out
+}
+
+// uses reports whether the portal runs a rule set, or an instance, that a file has.
+func (d *decision) uses(name string) bool {
+	set := name
+	if d.portal.Inputs.Only {
+		if _, ok := d.portal.Inputs.Set(name); !ok {
+			return false
+		}
+		set, _ = config.SplitInstance(name)
+	}
+	return slices.ContainsFunc(d.texts, func(t RuleText) bool { return SetName(t.File) == set })
 }
 
 // A decision is which rule sets a portal runs.
