@@ -95,6 +95,9 @@ func (ch *change) keepFixed() {
 	keep("public_url", &ch.was.PublicURL, &ch.now.PublicURL)
 	keep("alerts", &ch.was.Alerts, &ch.now.Alerts)
 	keep("reload", &ch.was.Manual, &ch.now.Manual)
+	if ch.was.Console.Listen != ch.now.Console.Listen { // who may enter depends on the address
+		keep("console", &ch.was.Console, &ch.now.Console)
+	}
 	ch.now.Only = ch.was.Only
 	if !slices.Equal(names, ch.waits) {
 		ch.waits = names

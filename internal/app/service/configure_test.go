@@ -169,9 +169,15 @@ func TestModeChanges(t *testing.T) {
 func TestConfigurationsThatAreKept(t *testing.T) {
 	t.Parallel()
 	h, l := newLive(t, apptest.Options{})
-	h.change(l, func(c *config.Config) { c.Listen, c.Limits.Runs = "127.0.0.1:1", 7 })
-	if h.Logged("the configuration has changes that need a restart") != 1 || !strings.Contains(h.Log.String(), "limits") {
+	h.change(l, func(c *config.Config) {
+		c.Listen, c.Limits.Runs = "127.0.0.1:1", 7
+		c.Console.Listen, c.Console.Access.Open = "127.0.0.1:2", true
+	})
+	if h.Logged("the configuration has changes that need a restart") != 1 || !strings.Contains(h.Log.String(), "limits") || !strings.Contains(h.Log.String(), "console") {
 		t.Error("the changes are not logged")
+	}
+	if h.Service.Config().Console.Access.Open {
+		t.Error("the console is open at its old address")
 	}
 	l.findings.Errorf(diag.Pos{File: "b24rules.yaml", Line: 3, Column: 1}, "invalid-value", "wrong")
 	h.change(l, func(c *config.Config) { c.Portals = nil })
