@@ -93,7 +93,7 @@ func (f *runFilter) flags(fs *flag.FlagSet) {
 // text names the selected runs for people.
 func (f *runFilter) text() string {
 	var words []string
-	for _, w := range [][2]string{{"rule", f.rule}, {"entity", f.entity}, {"state", f.state}, {"cause", f.cause}, {"from", cmp.Or(f.from, f.since)}, {"until", cmp.Or(f.until, f.to)}} {
+	for _, w := range [][2]string{{"portal", f.portal}, {"rule", f.rule}, {"entity", f.entity}, {"state", f.state}, {"cause", f.cause}, {"from", cmp.Or(f.from, f.since)}, {"until", cmp.Or(f.until, f.to)}} {
 		if w[1] != "" {
 			words = append(words, w[0]+" "+w[1])
 		}

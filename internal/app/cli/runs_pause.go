@@ -69,32 +69,42 @@ serve ask the portal now instead of at the next probe.`,
 				return err
 			}
 			return withHistory(ctx, env, *path, func(c *config.Config, q *queue.Queue) error {
-				was, err := q.Resume(ctx, p.portal, p.rule)
-				if err != nil {
-					return err
-				}
-				faults, err := probeNow(ctx, env, q, p.portal, p.rule)
-				if err != nil {
-					return err
-				}
-				switch {
-				case was:
-				case faults > 0:
-					return nil
-				default:
-					if err := sayPauses(ctx, env, c, q); err != nil {
+				found := false
+				for _, portal := range p.portals(c) {
+					one, err := resume(ctx, env, q, portal, p.rule)
+					if err != nil {
 						return err
 					}
-					return fmt.Errorf("%s is not paused", report.Paused(p.portal, p.rule))
+					found = found || one
 				}
-				if err := note(ctx, q, audit.Entry{Action: audit.Resumed, Portal: p.portal, Target: report.Paused(p.portal, p.rule)}); err != nil {
+				if found {
+					return nil
+				}
+				if err := sayPauses(ctx, env, c, q); err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(env.Out, "resumed %s\n", report.Paused(p.portal, p.rule))
-				return err
+				return fmt.Errorf("%s is not paused", report.Paused(p.portal, p.rule))
 			})
 		}
 	},
+}
+
+// resume ends the pause of a portal and a rule, and makes serve ask a portal at fault. found is
+// false if there is neither.
+func resume(ctx context.Context, env environment, q *queue.Queue, portal, rule string) (found bool, err error) {
+	was, err := q.Resume(ctx, portal, rule)
+	if err != nil {
+		return false, err
+	}
+	faults, err := probeNow(ctx, env, q, portal, rule)
+	if err != nil || !was {
+		return faults > 0, err
+	}
+	if err := note(ctx, q, audit.Entry{Action: audit.Resumed, Portal: portal, Target: report.Paused(portal, rule)}); err != nil {
+		return true, err
+	}
+	_, err = fmt.Fprintf(env.Out, "resumed %s\n", report.Paused(portal, rule))
+	return true, err
 }
 
 type pauseFlags struct{ portal, rule string }

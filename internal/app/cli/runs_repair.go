@@ -161,15 +161,32 @@ func (r *repair) chosen(ctx context.Context, env environment, c *config.Config, 
 	}
 	n, err := r.all(q, ctx, f, person())
 	if err == nil && r.verb == "replay" {
-		_, err = probeNow(ctx, env, q, f.Portal, "")
+		err = probePortals(ctx, env, q, f.Portals)
 	}
 	if n > 0 || err == nil {
 		_, _ = fmt.Fprintf(env.Out, "%s %s\n", r.done, report.Plural(n, "run", "runs"))
 	}
 	if n > 0 {
-		err = errors.Join(err, note(ctx, q, audit.Entry{Action: audit.Action(r.done), Portal: f.Portal, Target: r.filter.text(), Runs: n}))
+		e := audit.Entry{Action: audit.Action(r.done), Target: r.filter.text(), Runs: n}
+		if len(f.Portals) == 1 {
+			e.Portal = f.Portals[0]
+		}
+		err = errors.Join(err, note(ctx, q, e))
 	}
 	return err
+}
+
+// probePortals is probeNow for several portals, all if names is nil.
+func probePortals(ctx context.Context, env environment, q *queue.Queue, names []string) error {
+	if names == nil {
+		names = []string{""}
+	}
+	for _, name := range names {
+		if _, err := probeNow(ctx, env, q, name, ""); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *repair) takes(s queue.State) bool {

@@ -471,6 +471,11 @@ func TestRunsPause(t *testing.T) {
 		t.Errorf("resume of what is not paused: %q", talk)
 	}
 	c.run(exitFine, "runs", "resume", "--rule", "deal-shipments")
+	for _, command := range []string{"pause", "resume"} {
+		if out, _ := c.run(exitFine, "runs", command, "--portal", "all"); !strings.Contains(out, "d portal demo\n") {
+			t.Errorf("%s of all portals: %q", command, out)
+		}
+	}
 	h.Wait()
 	if n := len(h.Elements(deal)); n != 1 {
 		t.Errorf("%d elements after the pause, want 1", n)
