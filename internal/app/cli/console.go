@@ -19,6 +19,7 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/access"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/console"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
@@ -131,7 +132,7 @@ func serveConsole(ctx context.Context, env environment, s *service.Service, log 
 		return nil, fmt.Errorf("console: %w", err)
 	}
 	host, _, _ := net.SplitHostPort(c.Listen)
-	if ip := net.ParseIP(host); (ip == nil || !ip.IsLoopback()) && host != "localhost" && !strings.HasPrefix(c.URL, "https:") {
+	if !config.IsLoopbackHost(host) && !strings.HasPrefix(c.URL, "https:") {
 		log.Warn("the console is reached without TLS: put a proxy in front of it, and write its https address to console: url")
 	}
 	pages := console.New(console.Options{

@@ -162,16 +162,10 @@ func (r *reader) console(in consoleBlock, portals []Portal) Console {
 		return out
 	}
 	out.Access.Open = true
-	if host, _, err := net.SplitHostPort(out.Listen); err == nil && !isLoopbackHost(host) {
+	if host, _, err := net.SplitHostPort(out.Listen); err == nil && !IsLoopbackHost(host) {
 		r.errorf(in.Listen.pos, "open-console", "everybody who reaches %s could replay and discard runs, because the console has no users", out.Listen).Hint = "add users or proxy, or listen on 127.0.0.1"
 	}
 	return out
-}
-
-// isLoopbackHost reports whether a host of a listening address is this machine only.
-func isLoopbackHost(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func (r *reader) consoleUser(owner, name string, pos diag.Pos, role scalar, portals scalars, records scalar, known []Portal) (access.User, bool) {

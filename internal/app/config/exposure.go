@@ -59,11 +59,13 @@ func isPublic(host string) bool {
 // isLoopback reports whether an address is one of this machine, as an emulator has.
 func isLoopback(address string) bool {
 	u, err := url.Parse(strings.TrimSpace(address))
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	return err == nil && IsLoopbackHost(u.Hostname())
+}
+
+// IsLoopbackHost reports whether the host of an address is this machine only.
+func IsLoopbackHost(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // plainAddress warns of an address of another party that is not encrypted.
