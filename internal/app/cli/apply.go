@@ -342,6 +342,7 @@ type trouble struct{ parked, held map[string]string }
 // trouble reads the parked runs of a wave's rules, and the holds.
 func (w wave) trouble(ctx context.Context, q *queue.Queue) (trouble, error) {
 	out := trouble{map[string]string{}, map[string]string{}}
+	portals := w.portals()
 	rules := map[[2]string]bool{}
 	var ids []string
 	for _, v := range w.all {
@@ -352,7 +353,7 @@ func (w wave) trouble(ctx context.Context, q *queue.Queue) (trouble, error) {
 	}
 	slices.Sort(ids)
 	for _, id := range slices.Compact(ids) {
-		runs, err := q.Runs(ctx, queue.Filter{Portals: w.portals(), Rule: id, States: []queue.State{queue.Parked}, Limit: 1000})
+		runs, err := q.Runs(ctx, queue.Filter{Portals: portals, Rule: id, States: []queue.State{queue.Parked}, Limit: 1000})
 		if err != nil {
 			return out, err
 		}
@@ -364,7 +365,7 @@ func (w wave) trouble(ctx context.Context, q *queue.Queue) (trouble, error) {
 	}
 	holds, err := q.HoldList(ctx)
 	for _, h := range holds {
-		if slices.Contains(w.portals(), h.Portal) && (h.Rule == "" || rules[[2]string{h.Portal, h.Rule}]) {
+		if slices.Contains(portals, h.Portal) && (h.Rule == "" || rules[[2]string{h.Portal, h.Rule}]) {
 			what := report.Paused(h.Portal, h.Rule)
 			out.held[what+" "+h.Cause] = fmt.Sprintf("%s is %s: %s", what, h.Cause, h.Reason)
 		}
