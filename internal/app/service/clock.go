@@ -58,13 +58,16 @@ func setBack(before, now time.Time) time.Duration {
 // last event was received in the future.
 func (w *clockWatch) beforeStart(ctx context.Context) time.Duration {
 	latest, err := w.queue.LatestEvents(ctx, 0, 1)
+	if err != nil && ctx.Err() == nil {
+		w.log.Error("cannot find out whether the clock was set back before the start", "error", err)
+	}
 	if err != nil || len(latest) == 0 {
 		return 0
 	}
 	return time.Until(latest[0].Received)
 }
 
-// repair makes waiting what the clock will reach soon.
+// repair moves the times of what waits, so that the clock reaches them soon.
 func (w *clockWatch) repair(ctx context.Context, by time.Duration) {
 	w.log.Warn("the clock was set back, repairing the times of runs, jobs and schedules", slog.Duration("by", by.Round(time.Second)))
 	if err := w.queue.ClockSetBack(ctx); err != nil && ctx.Err() == nil {
