@@ -377,7 +377,7 @@ func (o *outcome) conditions() []alerts.Condition {
 			Key: "reload", Repeat: urgentAgain,
 			Title: "The changed configuration or rules were refused. What ran before still runs.",
 			Over:  "the configuration and the rules are accepted.",
-			Text:  text + "\nMend it. b24rules reload shows whether it runs.",
+			Text:  text + "\nFix it. b24rules reload shows whether it runs.",
 		})
 	}
 	for _, b := range o.older {

@@ -407,7 +407,7 @@ func TestAlertsOfRefusedReload(t *testing.T) {
 	}
 	wrong := diag.List{{Code: "unknown-key", Severity: diag.Error, Pos: diag.Pos{File: "b24rules.yaml", Line: 2, Column: 1}, Message: "unknown key limts"}}
 	after("an error", wrong, func(*config.Config) {},
-		"The changed configuration or rules were refused. What ran before still runs.\n"+wrong[0].String()+"\nMend it. b24rules reload shows whether it runs.")
+		"The changed configuration or rules were refused. What ran before still runs.\n"+wrong[0].String()+"\nFix it. b24rules reload shows whether it runs.")
 	after("no error", nil, func(*config.Config) {}, "Over: the configuration and the rules are accepted.")
 
 	main := h.Config().Portals[0]
