@@ -112,12 +112,13 @@ func (p *pruning) one(ctx context.Context, env environment, c *config.Config, s 
 	}
 	words := []string{report.Plural(len(found.IDs), "element", "elements")}
 	if p.yes {
-		if err := s.DoPrune(ctx, found); err != nil {
-			return false, err
+		n, err := s.DoPrune(ctx, found)
+		words[0] = report.Plural(n, "element", "elements") + " deleted"
+		if err == nil || n > 0 { // also what was deleted before an error or an interruption
+			e := audit.Entry{Action: audit.Pruned, Portal: m.Portal, Target: "rule " + m.Rule, Result: words[0] + " of " + fleet.PlaceName(m.Place)}
+			err = errors.Join(err, note(context.WithoutCancel(ctx), s.Queue(), e))
 		}
-		words[0] += " deleted"
-		e := audit.Entry{Action: audit.Pruned, Portal: m.Portal, Target: "rule " + m.Rule, Result: words[0] + " of " + fleet.PlaceName(m.Place)}
-		if err := note(ctx, s.Queue(), e); err != nil {
+		if err != nil {
 			return false, err
 		}
 	}

@@ -119,8 +119,8 @@ func (p *Prune) call(method string, id int64) bitrix.Call {
 }
 
 // DoPrune deletes the elements, and forgets those that are gone. What it has deleted before an
-// error is forgotten too, so that it can be repeated.
-func (s *Service) DoPrune(ctx context.Context, p *Prune) error {
+// error is forgotten too, so that it can be repeated, and counts as deleted.
+func (s *Service) DoPrune(ctx context.Context, p *Prune) (deleted int, err error) {
 	gone := slices.Clone(p.Gone)
 	for ids := range slices.Chunk(p.IDs, 50) {
 		calls := make([]bitrix.Call, len(ids))
@@ -137,16 +137,17 @@ func (s *Service) DoPrune(ctx context.Context, p *Prune) error {
 				failed = fmt.Errorf("delete element %d: the portal answers %.100s", ids[i], a.Result)
 			default:
 				gone = append(gone, ids[i])
+				deleted++
 			}
 		}
 		if err := s.keeper.ledger.Forget(context.WithoutCancel(ctx), p.Mark.Portal, p.Mark.Place, gone); err != nil {
-			return err
+			return deleted, err
 		}
 		if gone = nil; failed != nil {
-			return failed
+			return deleted, failed
 		}
 	}
-	return s.keeper.ledger.Forget(ctx, p.Mark.Portal, p.Mark.Place, gone)
+	return deleted, s.keeper.ledger.Forget(ctx, p.Mark.Portal, p.Mark.Place, gone)
 }
 
 // Prunable returns an error for a mark whose records prune cannot delete.
