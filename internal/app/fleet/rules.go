@@ -351,7 +351,7 @@ func (d *decision) removed() []Refused {
 	}
 	return slices.DeleteFunc(ran, func(r Refused) bool {
 		key := [2]string{portal, r.Set}
-		if d.uses(r.Set) {
+		if uses(d.portal, d.texts, r.Set) {
 			delete(b.rules.forgot, key)
 			return true
 		}
@@ -374,16 +374,16 @@ func (d *decision) namesOf(set string) []string {
 	return out
 }
 
-// uses reports whether the portal runs a rule set, or an instance, that a file has.
-func (d *decision) uses(name string) bool {
+// uses reports whether a portal runs a rule set, or an instance, that a file has.
+func uses(p config.Portal, texts []RuleText, name string) bool {
 	set := name
-	if d.portal.Inputs.Only {
-		if _, ok := d.portal.Inputs.Set(name); !ok {
+	if p.Inputs.Only {
+		if _, ok := p.Inputs.Set(name); !ok {
 			return false
 		}
 		set, _ = config.SplitInstance(name)
 	}
-	return slices.ContainsFunc(d.texts, func(t RuleText) bool { return SetName(t.File) == set })
+	return slices.ContainsFunc(texts, func(t RuleText) bool { return SetName(t.File) == set })
 }
 
 // A decision is which rule sets a portal runs.
