@@ -44,34 +44,31 @@ func trimZeros(s string) string {
 // digits, as a PHP with serialize_precision=17 prints them: 1.005 is
 // 1.0049999999999999.
 func LongFloats(v any) any {
-	switch v := v.(type) {
-	case *php.Array:
-		out := php.NewArray()
-		for key, inner := range v.All() {
-			out.Set(key, LongFloats(inner))
-		}
-		return out
-	case json.Number:
-		n, err := strconv.ParseFloat(string(v), 64)
-		if err != nil || !strings.Contains(string(v), ".") {
-			return v
+	return mapNumbers(v, func(text json.Number) any {
+		n, err := strconv.ParseFloat(string(text), 64)
+		if err != nil || !strings.Contains(string(text), ".") {
+			return text
 		}
 		return json.Number(strconv.FormatFloat(n, 'g', 17, 64))
-	}
-	return v
+	})
 }
 
 // TextNumbers returns a value whose numbers are texts.
 func TextNumbers(v any) any {
+	return mapNumbers(v, func(text json.Number) any { return string(text) })
+}
+
+// mapNumbers returns a value with each number in it replaced.
+func mapNumbers(v any, replace func(json.Number) any) any {
 	switch v := v.(type) {
 	case *php.Array:
 		out := php.NewArray()
 		for key, inner := range v.All() {
-			out.Set(key, TextNumbers(inner))
+			out.Set(key, mapNumbers(inner, replace))
 		}
 		return out
 	case json.Number:
-		return string(v)
+		return replace(v)
 	}
 	return v
 }
