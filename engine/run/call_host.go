@@ -35,12 +35,13 @@ func (x *execution) call(s *engine.Step, row int, h *callHost) *engine.Call {
 // Note adds a line to the history of the step.
 func (h *callHost) Note(text string) { h.trace.Notes = append(h.trace.Notes, text) }
 
-// Made notes what the step has done with a record. Of records that are as they should be, only
-// runs that repair note it: an earlier attempt may have been killed after its writes.
+// MarkDeleted marks the fields of a record that the portal no longer has.
 func (h *callHost) MarkDeleted(place string, record map[string]any, names []string) {
 	h.x.run.Fields.markDeleted(place, record, names)
 }
 
+// Made notes what the step has done with a record. Of records that are as they should be, only
+// runs that repair note it: an earlier attempt may have been killed after its writes.
 func (h *callHost) Made(place string, id int, what engine.MadeWhat) {
 	if what == engine.MadeKept && h.x.run.Attempt < 2 && !h.x.run.Quiet {
 		return
