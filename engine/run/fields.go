@@ -1,7 +1,6 @@
 package run
 
 import (
-	"slices"
 	"sync"
 
 	"github.com/b24rules/b24rules/engine/formula"
@@ -11,8 +10,8 @@ import (
 const maxFields = 2000
 
 // Fields are the fields that the records of a portal have had since the program started, as
-// far as people can add and delete them. So a deleted field is no empty one. The zero value
-// is ready, and one Fields serves all runs of a portal.
+// far as people can add and delete them. So a run can tell a deleted field from an empty one.
+// The zero value is ready, and one Fields serves all runs of a portal.
 type Fields struct {
 	mu   sync.Mutex
 	seen map[string]map[string]bool // by place
@@ -23,14 +22,18 @@ func (f *Fields) markDeleted(place string, record map[string]any, names []string
 	if f == nil {
 		return
 	}
+	now := make(map[string]bool, len(names))
+	for _, name := range names {
+		now[name] = true
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.seen == nil {
+		f.seen = map[string]map[string]bool{}
+	}
 	seen := f.seen[place]
 	if seen == nil {
 		seen = map[string]bool{}
-		if f.seen == nil {
-			f.seen = map[string]map[string]bool{}
-		}
 		f.seen[place] = seen
 	}
 	for _, name := range names {
@@ -39,7 +42,7 @@ func (f *Fields) markDeleted(place string, record map[string]any, names []string
 		}
 	}
 	for name := range seen {
-		if !slices.Contains(names, name) {
+		if !now[name] {
 			record[name] = formula.Deleted(name)
 		}
 	}
