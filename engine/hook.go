@@ -151,7 +151,7 @@ func (s *RuleSet) routeOwn(portal string, e Event, inputs map[string]any) []Rout
 			continue
 		}
 		switch {
-		case e.Code == CodeHook && r.Hook != nil && r.Hook.Name == name:
+		case e.Code == CodeHook && r.TakesHook(name):
 			ent, err := r.HookEntity(portal, e, inputs)
 			if err != nil { // the run fails with the reason
 				id, _ := e.Data["id"].(string)
@@ -171,6 +171,9 @@ func (s *RuleSet) routeOwn(portal string, e Event, inputs map[string]any) []Rout
 func (r *Rule) Serves(portal string) bool {
 	return len(r.Portals) == 0 || slices.Contains(r.Portals, portal)
 }
+
+// TakesHook reports whether another system starts the rule by a hook.
+func (r *Rule) TakesHook(name string) bool { return r.Hook != nil && r.Hook.Name == name }
 
 // TakesRobot reports whether the rule runs when a robot with a code calls for an entity of
 // a type. Type 0 is that of any entity.

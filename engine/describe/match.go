@@ -78,7 +78,7 @@ func matchSource(r *engine.Rule, m *RuleMatch, portal string, e engine.Event, in
 	case e.Code == engine.CodeRefused:
 		m.because("the request to %s did not fit and was refused", address)
 		return
-	case e.Code == engine.CodeHook && (r.Hook == nil || r.Hook.Name != name), e.Code == engine.CodeRobot && !r.TakesRobot(name, 0):
+	case e.Code == engine.CodeHook && !r.TakesHook(name), e.Code == engine.CodeRobot && !r.TakesRobot(name, 0):
 		m.because("the request is for %s, and the rule does not take it", address)
 		return
 	}

@@ -246,10 +246,13 @@ func (s *fixture) deliver(ctx context.Context, w *sandbox, e *testfile.Event, co
 // refusedBy returns the refusal of a request that does not fit the hook of its rule. No
 // run starts then.
 func refusedBy(s *fixture, e engine.Event) (ruleRun, bool) {
+	if e.Code != engine.CodeHook {
+		return ruleRun{}, false
+	}
 	name, _ := e.Sender()
 	for _, b := range s.sets {
 		for _, r := range b.set.Rules {
-			if e.Code != engine.CodeHook || r.Hook == nil || r.Hook.Name != name {
+			if !r.TakesHook(name) || !r.Serves(s.file.PortalName()) {
 				continue
 			}
 			if _, err := r.HookEntity(s.file.PortalName(), e, b.inputs); err != nil {

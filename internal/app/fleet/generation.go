@@ -91,7 +91,7 @@ func (g *Generation) Route(portal string, e engine.Event) []engine.Route {
 // does.
 func (g *Generation) Hook(portal, name string) (r *engine.Rule, inputs map[string]any, ok bool) {
 	for r, inputs := range g.Rules(portal) {
-		if r.Hook != nil && r.Hook.Name == name {
+		if r.TakesHook(name) {
 			return r, inputs, true
 		}
 	}

@@ -81,7 +81,7 @@ func (c *fileChecker) source(e *Event) {
 	taken := false
 	for _, s := range c.file.Sets {
 		for _, r := range s.Rules {
-			taken = taken || r.Hook != nil && r.Hook.Name == e.Hook
+			taken = taken || r.TakesHook(e.Hook)
 			for _, b := range r.Robots {
 				if b.Code == e.Robot {
 					taken, types = true, append(types, b.Types...)
