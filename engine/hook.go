@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -70,7 +71,7 @@ func RobotEvent(code string, typeID int, id string, query map[string]string) Eve
 		values[name] = v
 	}
 	return Event{Code: CodeRobot, Data: map[string]any{
-		"robot": code, "query": values, "FIELDS": map[string]any{"ID": id, "ENTITY_TYPE_ID": fmt.Sprint(typeID)},
+		"robot": code, "query": values, "FIELDS": map[string]any{"ID": id, "ENTITY_TYPE_ID": strconv.Itoa(typeID)},
 	}}
 }
 
@@ -184,8 +185,8 @@ func (r *Rule) TakesRobot(code string, typeID int) bool {
 }
 
 func (e Event) robotEntity() (Entity, bool) {
-	typeID := 0
-	if _, err := fmt.Sscan(e.Field("ENTITY_TYPE_ID"), &typeID); err != nil || typeID <= 0 {
+	typeID, err := strconv.Atoi(e.Field("ENTITY_TYPE_ID"))
+	if err != nil || typeID <= 0 {
 		return Entity{}, false
 	}
 	id, err := e.ValidID(schemas.Event{IDs: []string{"FIELDS.ID"}})
