@@ -91,9 +91,12 @@ func (h *Holder) readWorkers(ctx context.Context, t store.Tx, to map[string]work
 		if err := row.Scan(&id, &one.info, &one.heartbeat, &one.portals); err != nil {
 			return id, err
 		}
-		if old := h.workers[id]; old.portals == one.portals {
+		old := h.workers[id]
+		switch {
+		case one.portals == "":
+		case one.portals == old.portals:
 			one.only = old.only
-		} else {
+		default:
 			var names []string
 			if err := json.Unmarshal([]byte(one.portals), &names); err != nil {
 				return id, fmt.Errorf("portals of worker %s: %w", id, err)
