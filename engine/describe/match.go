@@ -3,7 +3,6 @@ package describe
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -205,29 +204,22 @@ func allows(r *engine.Rule, m *RuleMatch, sc engine.Scope, inputs map[string]any
 		return yes
 	}
 	parts := r.When.Conjuncts()
+	holds := map[string]bool{}
+	if len(parts) > 1 {
+		for _, term := range r.When.Formula.Terms() {
+			v, err := term.Eval(sc.Machine, sc.Vars)
+			holds[term.Source()] = err == nil && v == true
+		}
+	}
 	for _, part := range parts {
-		if len(parts) < 2 || !isTrue(part, sc) {
-			m.because("when: %s is false", index.ReplaceAllString(part, ".$1"))
+		if !holds[part] {
+			m.because("when: %s is false", formula.Dotted(part))
 		}
 	}
 	if len(parts) == 0 {
 		m.because("when is false")
 	}
 	return no
-}
-
-// index matches a field in the canonical text of a formula.
-var index = regexp.MustCompile(`\["([A-Za-z_][A-Za-z0-9_]*)"\]`)
-
-// isTrue evaluates one part of a condition.
-func isTrue(part string, sc engine.Scope) bool {
-	free := formula.Type{Kind: formula.Any}
-	f, problems := formula.Compile(part, formula.Env{Vars: map[string]formula.Type{engine.NameEvent: free, engine.NameInputs: free, engine.NameVars: free}})
-	if len(problems) > 0 {
-		return false
-	}
-	v, err := f.Eval(sc.Machine, sc.Vars)
-	return err == nil && v == true
 }
 
 // unknownInputs lists the inputs without a value that the rule's when reads, itself

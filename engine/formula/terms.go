@@ -1,6 +1,9 @@
 package formula
 
-import "sync"
+import (
+	"regexp"
+	"sync"
+)
 
 // Terms returns the parts that a top-level && joins, each as its own formula, to explain why
 // the whole is false. A part that cannot be compiled alone is missing. They read the same names.
@@ -23,3 +26,9 @@ func compileTerms(texts, names []string) func() []*Formula {
 		return out
 	})
 }
+
+// fieldIndex matches a field in the canonical text of a formula: deal["stageId"].
+var fieldIndex = regexp.MustCompile(`\["([A-Za-z_][A-Za-z0-9_]*)"\]`)
+
+// Dotted writes the fields in a canonical text as rule files do: deal.stageId.
+func Dotted(text string) string { return fieldIndex.ReplaceAllString(text, ".$1") }

@@ -2,7 +2,6 @@ package run
 
 import (
 	"encoding/json"
-	"regexp"
 	"strings"
 
 	"github.com/b24rules/b24rules/engine"
@@ -74,11 +73,8 @@ func lookUp(path string, vars map[string]any) (string, bool) {
 	}
 }
 
-// fieldIndex matches a field in the canonical text of a formula: deal["stageId"].
-var fieldIndex = regexp.MustCompile(`\["([A-Za-z_][A-Za-z0-9_]*)"\]`)
-
 func readable(text string) string {
-	text = fieldIndex.ReplaceAllString(text, ".$1")
+	text = formula.Dotted(text)
 	if inner, ok := strings.CutPrefix(text, "("); ok && strings.HasSuffix(inner, ")") && !strings.ContainsAny(inner[:len(inner)-1], "()") {
 		return inner[:len(inner)-1]
 	}
