@@ -128,10 +128,10 @@ func New(c Config) http.Handler {
 	}
 	h := &handler{Config: c, admission: admission{most: c.PortalEvents}, large: make(chan struct{}, largeBodies)}
 	r := mux.NewRouter().SkipClean(true) // a redirect would lose the event
-	r.Handle("/hooks/{portal}", h)
-	r.HandleFunc("/hooks/{portal}/in/{hook}", func(w http.ResponseWriter, r *http.Request) { h.answer(w, r, h.acceptHook) })
-	r.HandleFunc("/hooks/{portal}/in/{hook}/{secret}", func(w http.ResponseWriter, r *http.Request) { h.answer(w, r, h.acceptHook) })
-	r.HandleFunc("/hooks/{portal}/robot/{robot}/{secret}", func(w http.ResponseWriter, r *http.Request) { h.answer(w, r, h.acceptRobot) })
+	r.Handle("/hooks/{portal}", h.answering(h.acceptEvent))
+	r.Handle("/hooks/{portal}/in/{hook}", h.answering(h.acceptHook))
+	r.Handle("/hooks/{portal}/in/{hook}/{secret}", h.answering(h.acceptHook))
+	r.Handle("/hooks/{portal}/robot/{robot}/{secret}", h.answering(h.acceptRobot))
 	return trimSlashes(r)
 }
 
@@ -199,18 +199,18 @@ func IsInvalid(err error) bool {
 	return errors.As(err, &r) && r.status == http.StatusBadRequest
 }
 
-// ServeHTTP receives an event.
-func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h.answer(w, r, func(w http.ResponseWriter, r *http.Request) (received, error) {
-		return h.accept(w, r, mux.Vars(r)["portal"])
+// answering returns a handler that answers what accept has made of a request.
+func (h *handler) answering(accept func(w http.ResponseWriter, r *http.Request) (received, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		started := time.Now()
+		got, err := accept(w, r)
+		h.answer(w, r, started, got, err)
 	})
 }
 
 // answer is the one place where an error becomes a status and a log line.
-func (h *handler) answer(w http.ResponseWriter, r *http.Request, accept func(w http.ResponseWriter, r *http.Request) (received, error)) {
-	started := time.Now()
+func (h *handler) answer(w http.ResponseWriter, r *http.Request, started time.Time, got received, err error) {
 	portal := mux.Vars(r)["portal"]
-	got, err := accept(w, r)
 	status, text, contentType := http.StatusOK, "stored", "text/plain; charset=utf-8"
 	if err != nil {
 		status, text = http.StatusServiceUnavailable, "the event could not be stored"
@@ -271,8 +271,9 @@ func (h *handler) log(ctx context.Context, portal string, got received, status i
 	h.Log.LogAttrs(ctx, level, "event", attrs...)
 }
 
-// accept returns nil when the event is stored.
-func (h *handler) accept(w http.ResponseWriter, r *http.Request, portal string) (received, error) {
+// acceptEvent takes an event of a portal. It returns nil when the event is stored.
+func (h *handler) acceptEvent(w http.ResponseWriter, r *http.Request) (received, error) {
+	portal := mux.Vars(r)["portal"]
 	if r.Method != http.MethodPost {
 		return received{}, &refusal{status: http.StatusMethodNotAllowed, text: "want POST"}
 	}

@@ -41,7 +41,7 @@ func Untaken(cause error) error {
 }
 
 // acceptHook takes a request of another system.
-func (h *handler) acceptHook(w http.ResponseWriter, r *http.Request) (got received, err error) {
+func (h *handler) acceptHook(w http.ResponseWriter, r *http.Request) (received, error) {
 	vars := mux.Vars(r)
 	return h.acceptRequest(w, r, Request{Hook: vars["hook"]}, func(body []byte) bool {
 		credentials, known := h.Hook(vars["portal"], vars["hook"])
@@ -51,7 +51,7 @@ func (h *handler) acceptHook(w http.ResponseWriter, r *http.Request) (got receiv
 
 // acceptRobot takes a request of a robot or of a business process. Its address is what
 // proves it.
-func (h *handler) acceptRobot(w http.ResponseWriter, r *http.Request) (got received, err error) {
+func (h *handler) acceptRobot(w http.ResponseWriter, r *http.Request) (received, error) {
 	vars := mux.Vars(r)
 	return h.acceptRequest(w, r, Request{Robot: vars["robot"]}, func([]byte) bool {
 		credentials, known := h.Robot(vars["portal"])
