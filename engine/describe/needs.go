@@ -34,10 +34,10 @@ type Place struct {
 func NeedsOf(r *engine.Rule, inputs map[string]any) Needs {
 	var out Needs
 	sc := engine.Scope{Vars: map[string]any{engine.NameInputs: inputs}, Machine: formula.NewMachine(context.Background())}
+	if readsCalendar(r) {
+		out.Methods = append(out.Methods, calendarMethod)
+	}
 	for _, s := range r.AllSteps() {
-		if readsCalendar(s) {
-			out.Methods = append(out.Methods, calendarMethod)
-		}
 		if s.Action.Methods != nil {
 			out.Methods = append(out.Methods, s.Action.Methods(s.Types)...)
 			continue

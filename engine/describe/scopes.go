@@ -63,8 +63,9 @@ const calendarMethod = "calendar.settings.get"
 
 var calendarCall = regexp.MustCompile(`\b(isWorkday|addWorkdays|workdaysBetween|toWorkTime)\(`)
 
-// readsCalendar reports whether a formula of the step needs the portal's calendar of work.
-func readsCalendar(s *engine.Step) bool {
+// readsCalendar reports whether a run of the rule needs the portal's calendar of work. A run
+// computes all variables of the file.
+func readsCalendar(r *engine.Rule) bool {
 	found := false
 	var look func(v *engine.Value)
 	look = func(v *engine.Value) {
@@ -83,6 +84,12 @@ func readsCalendar(s *engine.Step) bool {
 			}
 		}
 	}
-	s.EachValue(look)
+	look(r.When)
+	for _, v := range r.Set.Vars {
+		look(v.Value)
+	}
+	for _, s := range r.AllSteps() {
+		s.EachValue(look)
+	}
 	return found
 }

@@ -103,6 +103,7 @@ func TestScopes(t *testing.T) {
 		{"[{delete_elements: {list: =inputs.list, scope: {DEAL: =event.id}}}]", "lists"},
 		{"[{call: {method: tasks.task.add, params: {fields: {TITLE: a}}}}]", "task"},
 		{"[{update_item: {owner: deal, id: =event.id, fields: {closeDate: '=addWorkdays(event.time, 3)'}}}]", "calendar crm"},
+		{"[{log: {message: a}}], when: '=isWorkday(event.time)'", "calendar"},
 	} {
 		set := compile(t, "version: 1\ninputs: {list: {type: integer}}\nrules:\n  r: {on: ONCRMDEALUPDATE, steps: "+tt.steps+"}\n")
 		if got := strings.Join(describe.Scopes(set), " "); got != tt.want {
