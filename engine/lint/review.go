@@ -9,6 +9,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -151,12 +152,13 @@ var changed = regexp.MustCompile(`^\(*(?:before(\S+) != (\S+?)|(\S+) != before(\
 // enteredByChange warns of a condition that is true after each change: after two changes
 // in a row it was true before.
 func (c *reviewer) enteredByChange(v *engine.Value) {
-	for _, x := range v.Conjuncts() {
-		if m := changed.FindStringSubmatch(x); m != nil && len(v.Conjuncts()) == 1 {
-			value := strings.ReplaceAll(strings.Trim(m[2]+m[3], "()"), `"`, "")
-			value = strings.NewReplacer("[", ".", "]", "").Replace(value)
-			c.warnf(v.Node, "once-of-condition", "entered omits the second of two changes in a row, because the condition was true before").Hintf("to run the step for each new value, write once: =%s", value)
-		}
+	parts := v.Conjuncts()
+	if len(parts) != 1 {
+		return
+	}
+	if m := changed.FindStringSubmatch(parts[0]); m != nil {
+		value := formula.Dotted(strings.Trim(m[2]+m[3], "()"))
+		c.warnf(v.Node, "once-of-condition", "entered omits the second of two changes in a row, because the condition was true before").Hintf("to run the step for each new value, write once: =%s", value)
 	}
 }
 
