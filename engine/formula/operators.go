@@ -22,11 +22,11 @@ func (c *checker) unary(x *ast.UnaryNode) (ast.Node, Type) {
 	}
 	operand, t := c.infer(x.Node)
 	t = c.wantNumber(x.Node, t, x.Operator)
-	if r := rangeOf(nil, t); x.Operator == "-" {
-		t = r.negated().within(t)
-	} else {
-		t = r.within(t)
+	r := rangeOf(nil, t)
+	if x.Operator == "-" {
+		r = r.negated()
 	}
+	t = r.within(t)
 	if x.Operator == "+" {
 		return call(x.Location(), unary(asNumber), operand), t
 	}
