@@ -26,8 +26,8 @@ type Set struct {
 	Name string
 	// Russian is its title in Russian. The English one is in the rule file.
 	Russian string
-	// Rules and Tests are the rule file and the file with its tests. They belong into one
-	// folder next to the folder schemas.
+	// Rules and Tests are the rule file and the file with its tests. They belong in one
+	// folder, and the folder schemas is next to it.
 	Rules, Tests []byte
 }
 
