@@ -136,7 +136,7 @@ func serveConsole(ctx context.Context, env environment, s *service.Service, log 
 		log.Warn("the console is reached without TLS: put a proxy in front of it, and write its https address to console: url")
 	}
 	pages := console.New(console.Options{
-		Queue: s.Queue(), Config: s.Config, Rules: s.Generation, Log: log,
+		Queue: s.Queue(), Config: s.Config, Broken: s.Broken, Rules: s.Generation, Log: log,
 		Plan: func(ctx context.Context, portal, rule string, entity engine.Entity) ([]report.Plan, error) {
 			return planIn(ctx, s, portal, rule, entity)
 		},

@@ -38,6 +38,8 @@ type Options struct {
 	Queue *queue.Queue
 	// Config and Rules return what runs now.
 	Config func() *config.Config
+	// Broken returns the portals whose configuration on disk has errors.
+	Broken func() []config.BrokenPortal
 	Rules  func() *fleet.Generation
 	// Plan returns what the rules of a portal would change for an entity. An empty rule means all
 	// of them. Without Plan the page says that this process does not work portals.

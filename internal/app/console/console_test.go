@@ -24,6 +24,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/audit"
+	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -54,6 +55,7 @@ type world struct {
 	h      *apptest.Harness
 	url    string
 	config atomic.Pointer[config.Config]
+	broken atomic.Pointer[[]config.BrokenPortal]
 }
 
 // newWorld starts an engine and its console. Without users everybody is an operator.
@@ -67,8 +69,9 @@ func openWorld(t *testing.T, o apptest.Options, users ...access.User) *world {
 	t.Helper()
 	w := &world{t: t, h: apptest.New(t, o)}
 	w.setUsers(users...)
+	w.broken.Store(&[]config.BrokenPortal{})
 	pages := console.New(console.Options{
-		Queue: w.h.Service.Queue(), Config: w.config.Load, Rules: w.h.Service.Generation, Log: w.h.Log.Logger(),
+		Queue: w.h.Service.Queue(), Config: w.config.Load, Broken: func() []config.BrokenPortal { return *w.broken.Load() }, Rules: w.h.Service.Generation, Log: w.h.Log.Logger(),
 		Plan: func(ctx context.Context, portal, rule string, entity engine.Entity) ([]report.Plan, error) {
 			targets, err := service.TargetsOf(w.h.Service.Generation(), portal, rule, entity, false)
 			if err != nil {
@@ -559,6 +562,17 @@ func TestEventsSayWhy(t *testing.T) {
 	c.want(list, http.StatusOK, "ONCRMCONTACTADD", "contact:7", "the event is ONCRMCONTACTADD, and the rule subscribes to ONCRMDEALADD, ONCRMDEALUPDATE")
 	id := between(t, list.body, `href="/events/`, `"`)
 	c.want(c.get("/events/"+id), http.StatusOK, "contact:7 met no rule", "share.yaml:", "Each rule, and why not")
+}
+
+// TestBrokenConfiguration: a portal that runs with its last valid configuration needs a look.
+func TestBrokenConfiguration(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.client()
+	c.want(c.get("/portals"), http.StatusOK, "all fine")
+	wrong := diag.List{{Code: "unknown-key", Severity: diag.Error, Pos: diag.Pos{File: "b24rules.yaml", Line: 2, Column: 1}, Message: "unknown key limts"}}
+	w.broken.Store(&[]config.BrokenPortal{{Name: demo.PortalName, Findings: wrong}})
+	c.want(c.get("/portals"), http.StatusOK, "rules broken", "unknown key limts")
 }
 
 // TestAcknowledge: an acknowledged cause is silent until another rule fails because of it.

@@ -117,7 +117,7 @@ func (c *Console) status(q *request, only []string, all bool) (report.Status, er
 	if err != nil {
 		return s, err
 	}
-	for _, b := range c.Config().Broken {
+	for _, b := range c.Broken() {
 		s.Outdated(b.Name, c.hide(b.Reason()))
 	}
 	s.Portals = slices.DeleteFunc(s.Portals, func(p report.PortalStatus) bool { return !q.user.Sees(p.Portal) })

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -421,6 +422,13 @@ func TestAlertsOfRefusedReload(t *testing.T) {
 	}
 	after("a portal", nil, broken(main.Name, "never-ran"),
 		"The changed configuration of portal demo has errors. Its last valid one still runs.\n"+wrong[0].String())
+	var names []string
+	for _, b := range h.Service.Broken() {
+		names = append(names, b.Name)
+	}
+	if slices.Sort(names); !slices.Equal(names, []string{"demo", "never-ran"}) {
+		t.Errorf("the portals with errors are %v", names)
+	}
 	after("removed", nil, broken(),
 		"Over: portal demo no longer runs with an older configuration.",
 		"The changed configuration removes 2 portals (demo, never-ran) and was refused. They still run.\nIf this is meant: b24rules reload --yes. Otherwise add the portals again.")

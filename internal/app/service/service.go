@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -194,6 +195,16 @@ func (s *Service) Queue() *queue.Queue { return s.queue }
 
 // Config is the configuration that runs.
 func (s *Service) Config() *config.Config { return s.config.Load() }
+
+// Broken returns the portals whose configuration on disk has errors. Those that had a valid
+// one before run with that.
+func (s *Service) Broken() []config.BrokenPortal {
+	broken := s.config.Load().Broken
+	if o := s.outcome.Load(); o != nil {
+		broken = slices.Concat(broken, o.older)
+	}
+	return broken
+}
 
 // Generation are the rules that run.
 func (s *Service) Generation() *fleet.Generation { return s.rules.Current() }
