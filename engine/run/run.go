@@ -250,6 +250,11 @@ func (x *execution) scope(ctx context.Context) (engine.Scope, error) {
 	if err != nil {
 		return engine.Scope{}, &engine.ParkedError{Err: err}
 	}
+	if x.rule.Hook != nil && r.Event.Code == engine.CodeHook {
+		if _, err := x.rule.HookEntity(r.Portal, r.Event, r.Inputs); err != nil {
+			return engine.Scope{}, &engine.ParkedError{Err: err}
+		}
+	}
 	if x.rule.Entity != nil {
 		if _, err := x.rule.EntityID(ctx, engine.EventScope(r.Entity, r.Portal, r.Event, r.Count, r.Added), r.Inputs); err != nil {
 			return engine.Scope{}, err
