@@ -36,8 +36,8 @@ repeat the command: what runs already is not applied again.
 Apply does not go back. Put the old files back, and apply them to the portals of
 the wave; a sync of the rule repairs what the wrong version has written.
 
-Exit codes: 0 what is on disk runs, 1 a wave has ended apply, or --yes is missing, 2
-usage error, 3 apply could not run.`,
+Exit codes: 0 what is on disk runs, 1 a wave has ended apply, --yes is missing, or
+something on disk has errors, 2 usage error, 3 apply could not run.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		a := &applying{halt: -1}
 		configVar(fs, &a.config)
@@ -55,6 +55,8 @@ type applying struct {
 	bake                  time.Duration
 	halt                  int
 	yes                   bool
+
+	broken bool // something on disk has errors, so it is not among the new versions
 }
 
 // newVersion is a version of a rule set that a portal does not run.
@@ -85,7 +87,7 @@ func (a *applying) run(ctx context.Context, env environment, args []string) erro
 			return err
 		}
 		a.defaults(c)
-		all, err := findNew(ctx, env, c, q, names)
+		all, err := a.findNew(ctx, env, c, q, names)
 		if err != nil {
 			return err
 		}
@@ -94,8 +96,7 @@ func (a *applying) run(ctx context.Context, env environment, args []string) erro
 			return err
 		}
 		if len(all) == 0 {
-			env.say("what is on disk runs")
-			return nil
+			return a.end(env)
 		}
 		for i, w := range waves {
 			if err := w.write(env, i+1); err != nil {
@@ -111,9 +112,18 @@ func (a *applying) run(ctx context.Context, env environment, args []string) erro
 				return err
 			}
 		}
-		env.say("what is on disk runs")
-		return nil
+		return a.end(env)
 	})
+}
+
+// end says what runs.
+func (a *applying) end(env environment) error {
+	if a.broken {
+		env.say("what has errors does not run, all else on disk runs")
+		return errFindings
+	}
+	env.say("what is on disk runs")
+	return nil
 }
 
 // defaults takes what the flags do not say from the configuration.
@@ -129,14 +139,21 @@ func (a *applying) defaults(c *config.Config) {
 	}
 }
 
-// findNew returns the versions on disk that do not run in portals.
-func findNew(ctx context.Context, env environment, c *config.Config, q *queue.Queue, names []string) ([]newVersion, error) {
+// findNew returns the versions on disk that do not run in portals. It prints what has errors
+// and is not among them.
+func (a *applying) findNew(ctx context.Context, env environment, c *config.Config, q *queue.Queue, names []string) ([]newVersion, error) {
 	_, gen, err := loadRules(env, c)
 	if err != nil {
 		return nil, err
 	}
-	if found := gen.Findings(); len(found) > 0 {
-		_ = printFindings(env, found) // what has them is not applied; the rest is
+	found := gen.Findings()
+	for _, name := range names {
+		if b := brokenPortal(c, name); b != nil {
+			found = append(found, b.Findings...)
+		}
+	}
+	if a.broken = found.HasErrors(); len(found) > 0 {
+		_ = printFindings(env, found) // the rest is applied
 	}
 	live, err := liveVersions(ctx, q)
 	if err != nil {

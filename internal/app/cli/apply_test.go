@@ -146,6 +146,12 @@ portals: portals
 		t.Errorf("back: %s", out)
 	}
 	command(exitFine, "apply")
+
+	// What has errors is said, though it is not among the new versions.
+	testkit.WriteFile(t, rule, "version: 1\nrules: 7\n")
+	if out, talk := command(exitFindings, "apply"); !strings.Contains(out+talk, "one.yaml:2:8") || !strings.Contains(talk, "what has errors does not run") {
+		t.Errorf("errors on disk: %s%s", out, talk)
+	}
 	if out, _ := command(exitFine, "audit", "--what", "applied", "--format", "json"); strings.Count(out, `"target": "rule set one"`) != 4 { // two portals, there and back
 		t.Errorf("audit: %s", out)
 	}
