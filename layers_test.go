@@ -111,6 +111,7 @@ var peers = map[string][]string{
 	"internal/yamlfile":         {"internal/diag"},
 	"internal/app/fleet":        {"internal/app/config"},
 	"internal/app/certs":        {"internal/app/config"},
+	"internal/app/service":      {"internal/app/report"},
 	"internal/ruletest":         {"internal/ruletest/testfile"},
 	"engine":                    {"engine/formula", "engine/payload"},
 	"engine/payload":            {"engine/formula"},

@@ -49,8 +49,9 @@ func (s Sessions) Start(ctx context.Context, who string, now time.Time) (token s
 	return token, nil
 }
 
-// Who returns the user of a session. ok is false if it is over.
-func (s Sessions) Who(ctx context.Context, token string, now time.Time) (who string, ok bool, err error) {
+// Who returns the user of a session. ok is false if it is over. isUse says that a person does
+// something: the session is not idle.
+func (s Sessions) Who(ctx context.Context, token string, now time.Time, isUse bool) (who string, ok bool, err error) {
 	if token == "" {
 		return "", false, nil
 	}
@@ -65,7 +66,7 @@ func (s Sessions) Who(ctx context.Context, token string, now time.Time) (who str
 	if now.Sub(store.Time(created)) >= SessionFor || now.Sub(store.Time(used)) >= sessionIdle {
 		return "", false, nil
 	}
-	if now.Sub(store.Time(used)) >= usedEvery {
+	if isUse && now.Sub(store.Time(used)) >= usedEvery {
 		err = s.DB.Write(ctx, func(ctx context.Context, t store.Tx) error {
 			_, err := t.Exec(ctx, `UPDATE b24_session SET used_at = $2 WHERE token = $1 AND used_at < $2`, stored(token), store.Micros(now))
 			return err

@@ -22,10 +22,10 @@ import (
 
 const (
 	// every is the time between two looks.
-	every = 5 * time.Second
+	every = 2 * time.Second
 	// gather is how long a condition must last before it is sent, unless it says more:
-	// in this time the runs of one cause gather.
-	gather = 10 * time.Second
+	// in this time the runs of one cause gather. With two looks it is less than ten seconds.
+	gather = 5 * time.Second
 	// grows is by how many times the number of runs must grow for another message.
 	grows = 10
 )
@@ -42,7 +42,11 @@ type Condition struct {
 	Cause   string    `json:"cause,omitempty"` // for runs list --cause
 	Runs    int       `json:"runs,omitempty"`
 	Since   time.Time `json:"since"`
-	// After is how long it must last before it is sent. 0 means ten seconds.
+	// Link is the address of the page that shows more, "" without one.
+	Link string `json:"link,omitempty"`
+	// Urgent says that it is also sent in quiet hours.
+	Urgent bool `json:"urgent,omitempty"`
+	// After is how long it must last before it is sent. 0 means five seconds.
 	After time.Duration `json:"-"`
 	// Repeat is after what time it is sent again while it lasts. 0 means never.
 	Repeat time.Duration `json:"-"`
@@ -60,6 +64,7 @@ const (
 	Grown   = "grown"   // it concerns ten times as many runs as the last message said
 	Lasting = "lasting" // for as long as Repeat
 	Ended   = "ended"
+	Daily   = "daily" // the summary of a day
 	Test    = "test"
 	Held    = "held back" // there were too many messages: this one replaces the others
 )
@@ -88,6 +93,9 @@ func (m Message) ForPeople() string {
 	if m.Condition.Text != "" {
 		text += "\n" + m.Condition.Text
 	}
+	if m.Link != "" {
+		text += "\n" + m.Link
+	}
 	return text
 }
 
@@ -112,6 +120,32 @@ func (e *RetryAfter) Unwrap() error { return e.Err }
 type Receiver struct {
 	Name string
 	Sink Sink
+	// Now says that it gets each alert, Daily that it gets the daily summary.
+	Now, Daily bool
+}
+
+// Hours are the hours of each day from a time to another one, which may be on the next day.
+// The zero value has none.
+type Hours struct {
+	From, To int // in minutes after midnight
+	Zone     *time.Location
+}
+
+// has reports whether a time is in the hours.
+func (h Hours) has(at time.Time) bool {
+	at = h.in(at)
+	now := at.Hour()*60 + at.Minute()
+	if h.From <= h.To {
+		return h.From <= now && now < h.To
+	}
+	return h.From <= now || now < h.To
+}
+
+func (h Hours) in(at time.Time) time.Time {
+	if h.Zone == nil {
+		return at.Local()
+	}
+	return at.In(h.Zone)
 }
 
 // Source returns the current conditions.
@@ -127,6 +161,15 @@ type Keeper struct {
 	// Process is its name: another process does not end these alerts.
 	Own     Source
 	Process string
+	// Quiet are the hours in which only urgent alerts are sent. What is not urgent waits for
+	// their end, and is not sent at all if it is over by then.
+	Quiet Hours
+	// Summary makes the daily summary of what is wrong, due at DailyAt minutes after midnight
+	// in the zone of Quiet. nil makes none.
+	Summary func(ctx context.Context, now time.Time, wrong []Condition) (Condition, error)
+	DailyAt int
+	// Home returns the address of the console, "" without one. nil means none.
+	Home func() string
 	// Hide hides secrets in messages. nil hides none.
 	Hide *redact.Redactor
 	// Sent, if not nil, is called after each attempt to send a message.
@@ -154,6 +197,7 @@ func (k *Keeper) Run(ctx context.Context) {
 // does not take a message is no error of Step.
 func (k *Keeper) Step(ctx context.Context, now time.Time) error {
 	var errs []error
+	var wrong []Condition
 	for _, s := range []struct {
 		scope  string
 		source Source
@@ -163,9 +207,13 @@ func (k *Keeper) Step(ctx context.Context, now time.Time) error {
 		}
 		found, err := s.source(ctx, now)
 		if err == nil {
+			wrong = append(wrong, found...)
 			err = k.compare(ctx, s.scope, found, now)
 		}
 		errs = append(errs, err)
+	}
+	if errors.Join(errs...) == nil {
+		errs = append(errs, k.summarise(ctx, wrong, now))
 	}
 	var wg sync.WaitGroup
 	failed := make([]error, len(k.Receivers))
@@ -211,15 +259,29 @@ func (k *Keeper) compare(ctx context.Context, scope string, found []Condition, n
 	return nil
 }
 
+func (k *Keeper) home() string {
+	if k.Home == nil {
+		return ""
+	}
+	return k.Home()
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
 func (k *Keeper) hide(text string) string { return k.Hide.Text(text) }
 
 // lasts sends the first message of an alert, and further ones if it grows or lasts.
 func (k *Keeper) lasts(ctx context.Context, a alert, c Condition, now time.Time) error {
 	state := ""
 	switch {
-	case c.Quiet || c.Unknown:
+	case c.Quiet || c.Unknown || !c.Urgent && k.Quiet.has(now):
 		return nil
-	case a.sent.IsZero() && now.Sub(a.seen) >= max(c.After, gather):
+	case a.sent.IsZero() && now.Sub(a.seen) >= c.After && now.Sub(earliest(a.seen, c.Since)) >= gather:
 		state = Started
 	case a.sent.IsZero():
 		return nil
@@ -235,28 +297,38 @@ func (k *Keeper) lasts(ctx context.Context, a alert, c Condition, now time.Time)
 		if err != nil || !mine {
 			return err // another process has sent it
 		}
-		return k.insertMessages(ctx, t, Message{State: state, Key: a.key, At: now, Condition: c})
+		return k.insertMessages(ctx, t, isNow, Message{State: state, Key: a.key, At: now, Condition: c})
 	})
 }
 
-// ended ends an alert, and says so if its start was sent.
+// ended ends an alert, and says so if its start was sent. In quiet hours it waits.
 func (k *Keeper) ended(ctx context.Context, a alert, now time.Time) error {
+	if !a.sent.IsZero() && !a.condition.Urgent && k.Quiet.has(now) {
+		return nil
+	}
 	return k.DB.Write(ctx, func(ctx context.Context, t store.Tx) error {
 		mine, err := deleteAlert(ctx, t, a)
 		if err != nil || !mine || a.sent.IsZero() {
 			return err
 		}
-		return k.insertMessages(ctx, t, Message{State: Ended, Key: a.key, At: now, Condition: a.condition})
+		a.condition.Link = "" // it shows what is no longer there
+		return k.insertMessages(ctx, t, isNow, Message{State: Ended, Key: a.key, At: now, Condition: a.condition})
 	})
 }
 
-// insertMessages stores a message for each receiver.
-func (k *Keeper) insertMessages(ctx context.Context, t store.Tx, m Message) error {
+func isNow(r Receiver) bool   { return r.Now }
+func isDaily(r Receiver) bool { return r.Daily }
+
+// insertMessages stores a message for each receiver that gets it.
+func (k *Keeper) insertMessages(ctx context.Context, t store.Tx, gets func(Receiver) bool, m Message) error {
 	body, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
 	for _, r := range k.Receivers {
+		if !gets(r) {
+			continue
+		}
 		if err := insertMessage(ctx, t, r.Name, string(body), m.At); err != nil {
 			return err
 		}

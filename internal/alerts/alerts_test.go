@@ -108,7 +108,7 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) newKeeper(db store.DB) *Keeper {
 	return &Keeper{
-		DB: db, Receivers: []Receiver{{"hook", Webhook{URL: bitrix.Secret(w.receiver.URL)}}}, Log: slog.New(slog.DiscardHandler), Hide: redact.New("s3cr3t-token"),
+		DB: db, Receivers: []Receiver{{Name: "hook", Sink: Webhook{URL: bitrix.Secret(w.receiver.URL)}, Now: true}}, Log: slog.New(slog.DiscardHandler), Hide: redact.New("s3cr3t-token"),
 		Shared: func(context.Context, time.Time) ([]Condition, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -213,6 +213,141 @@ func TestAReceiverThatIsDown(t *testing.T) {
 	}
 }
 
+// TestAllReceiversAreDown: Telegram, a mail server and a webhook are down for an hour, and get
+// everything afterwards, once.
+func TestAllReceiversAreDown(t *testing.T) {
+	w := newWorld(t)
+	mails := newMailServer(t)
+	var mu sync.Mutex
+	down := true
+	var chat []string
+	bot := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if down {
+			rw.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		var m struct{ Text string }
+		if err := json.NewDecoder(r.Body).Decode(&m); err != nil {
+			t.Error(err)
+		}
+		chat = append(chat, m.Text)
+		_, _ = io.WriteString(rw, `{"ok":true}`)
+	}))
+	t.Cleanup(bot.Close)
+	w.keeper.Receivers = append(w.keeper.Receivers,
+		Receiver{Name: "duty", Sink: Telegram{Token: "12:x", Chat: "1", API: bot.URL}, Now: true},
+		Receiver{Name: "mail", Sink: Email{Server: mails.address, From: "b24rules@ops.example", To: []string{"anna@ops.example"}}, Now: true})
+	w.receiver.setDown(true)
+	mails.setRefuse(true)
+	denied := Condition{Key: "parked", Title: "41 runs are parked.", Over: "no run is parked any more.", Link: "https://ops.example/runs?cause=8c1e"}
+	w.set(denied)
+	w.pass(30 * time.Minute)
+	w.set()
+	w.pass(30 * time.Minute)
+	w.want()
+	mu.Lock()
+	down = false
+	mu.Unlock()
+	mails.setRefuse(false)
+	w.receiver.setDown(false)
+	w.pass(time.Hour)
+	want := []string{"41 runs are parked.\nhttps://ops.example/runs?cause=8c1e", "Over: no run is parked any more."}
+	w.want(want...)
+	mu.Lock()
+	defer mu.Unlock()
+	if diff := cmp.Diff(want, chat); diff != "" {
+		t.Errorf("Telegram (-want +got):\n%s", diff)
+	}
+	mails.mu.Lock()
+	defer mails.mu.Unlock()
+	if len(mails.mails) != 2 || !strings.Contains(mails.mails[0], "\nSubject: 41 runs are parked.\n") || !strings.Contains(mails.mails[1], "\nSubject: Over: no run is parked any more.\n") {
+		t.Errorf("mails: %q", mails.mails)
+	}
+}
+
+// TestQuietHours: what is not urgent waits for their end, also that it is over, and is not sent if
+// it is over by then.
+func TestQuietHours(t *testing.T) {
+	w := newWorld(t) // noon
+	w.keeper.Quiet = Hours{From: 22 * 60, To: 7 * 60, Zone: time.UTC}
+	calm := func(name string) Condition { return Condition{Key: name, Title: name, Over: name} }
+	urgent := calm("urgent")
+	urgent.Urgent = true
+	w.set(calm("day"))
+	w.pass(time.Minute)
+	w.want("day")
+	w.now = w.now.Add(11 * time.Hour)
+	w.set(calm("night"), calm("short"), urgent)
+	w.pass(time.Minute)
+	w.want("day", "urgent")
+	w.set(calm("night"))
+	w.pass(time.Minute)
+	w.want("day", "urgent", "Over: urgent")
+	w.now = w.now.Add(8*time.Hour - 5*time.Minute)
+	w.pass(time.Minute)
+	w.want("day", "urgent", "Over: urgent")
+	w.pass(5 * time.Minute)
+	if got := w.receiver.texts()[3:]; !slices.Contains(got, "night") || !slices.Contains(got, "Over: day") || len(got) != 2 {
+		t.Errorf("after the quiet hours: %q", got)
+	}
+}
+
+// TestDailySummary: each day once, also with several processes, with what each of them sees, and
+// as soon as possible after a downtime.
+func TestDailySummary(t *testing.T) {
+	w := newWorld(t) // noon
+	zone := time.FixedZone("east", 3*3600)
+	add := func(k *Keeper) {
+		k.Quiet, k.DailyAt, k.Home = Hours{Zone: zone}, 9*60, func() string { return "https://ops.example/portals" }
+		k.Receivers = append(k.Receivers, Receiver{Name: "daily", Sink: Webhook{URL: bitrix.Secret(w.receiver.URL)}, Daily: true})
+		k.Summary = func(_ context.Context, _ time.Time, wrong []Condition) (Condition, error) {
+			var names []string
+			for _, c := range wrong {
+				names = append(names, c.Title)
+			}
+			return Condition{Title: "wrong: " + strings.Join(names, ", ")}, nil
+		}
+	}
+	add(w.keeper)
+	other := w.newKeeper(w.db)
+	add(other)
+	other.Process = "host b"
+	other.Own = func(context.Context, time.Time) ([]Condition, error) {
+		return []Condition{{Key: "file", Title: "a file"}}, nil
+	}
+	known := held("acme")
+	known.Quiet = true
+	w.set(known, held("bolt"))
+	both := func(at time.Time) {
+		t.Helper()
+		w.now = at
+		for range 6 {
+			w.now = w.now.Add(every)
+			for _, k := range []*Keeper{w.keeper, other} {
+				if err := k.Step(t.Context(), w.now); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	day := time.Date(2026, 3, 2, 9, 0, 0, 0, zone)
+	both(w.now)
+	both(day.Add(-time.Minute))
+	alerts := w.receiver.texts()
+	if len(alerts) != 2 {
+		t.Fatalf("before the first summary: %q", alerts)
+	}
+	both(day)
+	both(day.Add(time.Hour))
+	one := "wrong: Portal bolt is blocked., a file\nhttps://ops.example/portals"
+	w.want(append(alerts, one)...)
+	both(day.Add(72 * time.Hour)) // nothing ran for two days
+	both(day.Add(80 * time.Hour))
+	w.want(append(alerts, one, one)...)
+}
+
 // TestSeveralProcesses send one message together, and one that was killed while it sent a
 // message is followed by another, with the same ID.
 func TestSeveralProcesses(t *testing.T) {
@@ -241,7 +376,7 @@ func TestSeveralProcesses(t *testing.T) {
 	w.set()
 	// One process stores the message, claims it, and is killed.
 	silent := *keepers[0]
-	silent.Receivers = []Receiver{{"hook", failing{}}}
+	silent.Receivers = []Receiver{{Name: "hook", Sink: failing{}, Now: true}}
 	w.now = w.now.Add(every)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -290,7 +425,7 @@ func TestSecretsAreHidden(t *testing.T) {
 	w.set(c)
 	w.pass(time.Minute)
 	w.want("Portal acme is blocked.\nthe answer was <secret>")
-	w.keeper.Receivers = []Receiver{{"hook", failing{}}}
+	w.keeper.Receivers = []Receiver{{Name: "hook", Sink: failing{}, Now: true}}
 	w.set()
 	w.pass(time.Minute)
 	waiting, err := WaitingMessages(t.Context(), w.db)

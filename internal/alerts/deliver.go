@@ -57,7 +57,7 @@ func (k *Keeper) deliver(ctx context.Context, r Receiver, now time.Time) error {
 func (k *Keeper) holdBack(ctx context.Context, receiver string, waiting []stored, now time.Time) error {
 	m := Message{State: Held, At: now, Condition: Condition{
 		Title: fmt.Sprintf("%d alerts were held back, because there were too many.", len(waiting)),
-		Text:  "b24rules status shows what is wrong now.", Since: waiting[0].created,
+		Text:  "b24rules status shows what is wrong now.", Since: waiting[0].created, Link: k.home(),
 	}}
 	body, err := json.Marshal(m)
 	if err != nil {

@@ -43,6 +43,17 @@ func readAlerts(ctx context.Context, db store.Reader, scope string) (map[string]
 	return all, nil
 }
 
+// readOthers reads the conditions that only other processes see.
+func readOthers(ctx context.Context, db store.Reader, process string) ([]Condition, error) {
+	return store.All(ctx, db, "read alerts", func(row store.Row) (c Condition, err error) {
+		var text string
+		if err := row.Scan(&text); err != nil {
+			return c, err
+		}
+		return c, json.Unmarshal([]byte(text), &c)
+	}, `SELECT condition FROM b24_alert WHERE scope NOT IN ('', $1, $2) ORDER BY scope, alert`, process, scopeDaily)
+}
+
 // insertAlert notes a new condition, unless another process has done so.
 func insertAlert(ctx context.Context, db store.DB, scope string, c Condition, now time.Time) error {
 	text, err := json.Marshal(c)

@@ -1,6 +1,7 @@
 // Package audit keeps what people and programs did: who replayed, paused, signed in.
 //
-// Rows are only inserted, and deleted when they are 400 days old.
+// Rows are only inserted, and deleted when they are 400 days old. The row of an act on many
+// runs counts them as they are changed.
 package audit
 
 import (
@@ -70,7 +71,7 @@ type Log struct{ db store.DB }
 func New(db store.DB) *Log { return &Log{db} }
 
 const insert = `
-INSERT INTO b24_audit (at, who, via, action, portal, target, runs, result) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+INSERT INTO b24_audit (at, who, via, action, portal, target, runs, result) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id`
 
 // maxText bounds each text of an entry, in bytes: names and texts may come from strangers.
 const maxText = 500
@@ -92,12 +93,35 @@ func AddIn(ctx context.Context, t store.Tx, e Entry) error {
 	if e.At.IsZero() {
 		e.At = time.Now()
 	}
-	_, err := t.Exec(ctx, insert, store.Micros(e.At), short(e.Who), short(e.Via), string(e.Action), short(e.Portal), short(e.Target), e.Runs, short(e.Result))
-	if err != nil {
+	_, err := add(ctx, t, e)
+	return err
+}
+
+// Counting returns what stores an entry in the transactions of one act: n is how many runs it has
+// changed so far.
+func Counting(e Entry) func(ctx context.Context, t store.Tx, n int) error {
+	if e.At.IsZero() {
+		e.At = time.Now()
+	}
+	var id int64
+	return func(ctx context.Context, t store.Tx, n int) (err error) {
+		if id != 0 && n > 1 {
+			_, err = t.Exec(ctx, `UPDATE b24_audit SET runs = $2 WHERE id = $1`, id, n)
+			return err
+		}
+		e.Runs = n
+		id, err = add(ctx, t, e)
 		return err
 	}
+}
+
+func add(ctx context.Context, t store.Tx, e Entry) (id int64, err error) {
+	err = t.QueryRow(ctx, insert, store.Micros(e.At), short(e.Who), short(e.Via), string(e.Action), short(e.Portal), short(e.Target), e.Runs, short(e.Result)).Scan(&id)
+	if err != nil {
+		return 0, err
+	}
 	_, err = t.Exec(ctx, `DELETE FROM b24_audit WHERE at < $1`, store.Micros(e.At.Add(-keepFor)))
-	return err
+	return id, err
 }
 
 func short(text string) string {

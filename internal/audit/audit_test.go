@@ -2,6 +2,8 @@ package audit_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -32,6 +34,16 @@ func TestMain(m *testing.M) {
 func databases(t *testing.T) map[string]store.DB {
 	t.Helper()
 	out := map[string]store.DB{}
+	for name, q := range queues(t) {
+		out[name] = q.Database()
+	}
+	return out
+}
+
+// queues opens a queue of each kind.
+func queues(t *testing.T) map[string]*queue.Queue {
+	t.Helper()
+	out := map[string]*queue.Queue{}
 	dsns := map[string]string{"sqlite": "sqlite:" + filepath.Join(t.TempDir(), "q.db")}
 	if _, dsn, err := postgres.Create(t.Context(), ""); err == nil {
 		dsns["postgres"] = dsn
@@ -48,7 +60,7 @@ func databases(t *testing.T) map[string]store.DB {
 				t.Error(err)
 			}
 		})
-		out[name] = q.Database()
+		out[name] = q
 	}
 	return out
 }
@@ -110,7 +122,7 @@ func TestSessions(t *testing.T) {
 			now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 			who := func(token string, at time.Time) string {
 				t.Helper()
-				name, ok, err := s.Who(t.Context(), token, at)
+				name, ok, err := s.Who(t.Context(), token, at, true)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -137,6 +149,9 @@ func TestSessions(t *testing.T) {
 			idle, err := s.Start(t.Context(), "ivan", now.Add(11*time.Hour))
 			if err != nil {
 				t.Fatal(err)
+			}
+			if _, ok, err := s.Who(t.Context(), idle, now.Add(11*time.Hour+50*time.Minute), false); err != nil || !ok { // an open page looks
+				t.Errorf("a live page has no session: %v", err)
 			}
 			if who(idle, now.Add(12*time.Hour+time.Second)) != "" {
 				t.Error("a session that is not used for an hour has not ended")
@@ -169,6 +184,60 @@ func TestAcknowledgements(t *testing.T) {
 			all, err := cause.Acknowledgements(t.Context(), db)
 			if err != nil || len(all) != 1 || !all["8c1e"].Covers("bolt", "total") || all["8c1e"].Covers("bolt", "other") || all["none"].Covers("acme", "total") {
 				t.Errorf("%+v, %v", all, err)
+			}
+		})
+	}
+}
+
+// TestActsAndTheirEntries: what people do and its entry are one transaction, and the entry of an
+// act on many runs counts them.
+func TestActsAndTheirEntries(t *testing.T) {
+	for name, q := range queues(t) {
+		t.Run(name, func(t *testing.T) {
+			log := audit.New(q.Database())
+			entry := func(a audit.Action) queue.Also {
+				return audit.Counting(audit.Entry{Who: "anna", Via: audit.ViaCLI, Action: a})
+			}
+			broken := func(context.Context, store.Tx, int) error { return errors.New("no room") }
+			push := func(entity string, also ...queue.Also) error {
+				return q.Push(t.Context(), queue.Event{Portal: "acme", Code: "ONCRMDEALUPDATE"}, []queue.Route{{Rule: "r", Entity: entity}}, also...)
+			}
+			for i := range 3 {
+				if err := push(fmt.Sprint("deal:", i), entry(audit.Ran)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := push("deal:9", broken); err == nil {
+				t.Error("an event is stored without its entry")
+			}
+			if err := q.Pause(t.Context(), "acme", "", "", broken); err == nil {
+				t.Error("a pause is stored without its entry")
+			}
+			if n, err := q.DiscardAll(t.Context(), queue.Filter{States: []queue.State{queue.Waiting}}, "anna", broken); err == nil || n != 0 {
+				t.Errorf("%d runs are discarded without an entry, %v", n, err)
+			}
+			if n, err := q.DiscardAll(t.Context(), queue.Filter{States: []queue.State{queue.Waiting}}, "anna", entry(audit.Discarded)); err != nil || n != 3 {
+				t.Fatalf("%d runs are discarded, %v", n, err)
+			}
+			if err := q.Replay(t.Context(), 1, "anna", broken); err == nil {
+				t.Error("a run is replayed without its entry")
+			}
+			if err := q.Replay(t.Context(), 1, "anna", entry(audit.Replayed)); err != nil {
+				t.Fatal(err)
+			}
+			if was, err := q.Resume(t.Context(), "acme", "", entry(audit.Resumed)); err != nil || was {
+				t.Errorf("a portal that is not paused is resumed: %v, %v", was, err)
+			}
+			all, err := log.List(t.Context(), audit.Filter{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, e := range all {
+				got = append(got, fmt.Sprint(e.Action, " ", e.Runs))
+			}
+			if want := "replayed 1, discarded 3, ran 1, ran 1, ran 1"; strings.Join(got, ", ") != want {
+				t.Errorf("entries %q, want %q", got, want)
 			}
 		})
 	}

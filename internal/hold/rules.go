@@ -36,7 +36,7 @@ type RuleStore interface {
 	// looks again. run is 0 when none waits.
 	LetThrough(ctx context.Context, portal, rule string, probe time.Time) (run int64, err error)
 	// Replay makes a parked run wait again; queue.ErrState says that it is not parked.
-	Replay(ctx context.Context, run int64, who string) error
+	Replay(ctx context.Context, run int64, who string, also ...queue.Also) error
 }
 
 // RuleOptions are what Rules need. All fields but Changed are required.

@@ -64,7 +64,7 @@ func (s *ruleStore) LetThrough(_ context.Context, _, _ string, probe time.Time) 
 	return s.hold.Pass, nil
 }
 
-func (s *ruleStore) Replay(_ context.Context, run int64, _ string) error {
+func (s *ruleStore) Replay(_ context.Context, run int64, _ string, _ ...queue.Also) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.parked[run] {

@@ -24,8 +24,13 @@ SELECT r.cause, r.portal, r.rule, COUNT(*), MIN(r.finished_at), MAX(r.finished_a
 
 // Causes counts the runs that f selects by cause, portal and rule.
 func (q History) Causes(ctx context.Context, f Filter) ([]CauseCount, error) {
+	return CausesIn(ctx, q.db.read, f)
+}
+
+// CausesIn is Causes in a transaction.
+func CausesIn(ctx context.Context, from store.Reader, f Filter) ([]CauseCount, error) {
 	where, args := f.conditions()
-	return store.All(ctx, q.db.read, "count causes", func(row store.Row) (CauseCount, error) {
+	return store.All(ctx, from, "count causes", func(row store.Row) (CauseCount, error) {
 		var (
 			c           CauseCount
 			first, last int64

@@ -245,7 +245,7 @@ func testDiscardForgetsDoneMarks(t *testing.T) {
 		})
 		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1"})
 		waitIdle(t, q)
-		for _, step := range []func(context.Context, int64, string) error{q.Discard, q.Replay} {
+		for _, step := range []func(context.Context, int64, string, ...queue.Also) error{q.Discard, q.Replay} {
 			if err := step(t.Context(), 1, ""); err != nil {
 				t.Fatal(err)
 			}
@@ -298,7 +298,7 @@ func testReplayAndDiscardMindTheState(t *testing.T) {
 		push(t, q, "2", route) // run 3 waits
 		for _, tt := range []struct {
 			name string
-			do   func(context.Context, int64, string) error
+			do   func(context.Context, int64, string, ...queue.Also) error
 			run  int64
 			want error
 		}{

@@ -43,7 +43,7 @@ WHERE state = 'queued' AND ($1 = '' OR portal = $1) AND ($2 = '' OR rule = $2)`
 // Pause stops runs of a rule in a portal from starting. An empty rule means all
 // rules of the portal, an empty portal the rule in all portals; one of them is
 // required. Running runs end as usual. A second Pause only changes the reason.
-func (q HoldTable) Pause(ctx context.Context, portal, rule, reason string) error {
+func (q HoldTable) Pause(ctx context.Context, portal, rule, reason string, also ...Also) error {
 	if portal == "" && rule == "" {
 		return errors.New("pause: neither a portal nor a rule")
 	}
@@ -58,7 +58,7 @@ func (q HoldTable) Pause(ctx context.Context, portal, rule, reason string) error
 			return err
 		}
 		t.touchAll(q.base)
-		return nil
+		return doAlso(ctx, t, 0, also)
 	})
 	if err != nil {
 		return fmt.Errorf("pause: %w", err)
@@ -67,13 +67,16 @@ func (q HoldTable) Pause(ctx context.Context, portal, rule, reason string) error
 }
 
 // Resume ends the pause that was set with the same portal and rule. It reports
-// whether there was one.
-func (q HoldTable) Resume(ctx context.Context, portal, rule string) (was bool, err error) {
+// whether there was one, and only then does what else belongs to it.
+func (q HoldTable) Resume(ctx context.Context, portal, rule string, also ...Also) (was bool, err error) {
 	err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
 		n, err := t.Exec(ctx, `DELETE FROM b24_pause WHERE portal = $1 AND rule = $2`, portal, rule)
 		was = n > 0
 		t.touchAll(q.base)
-		return err
+		if err != nil || !was {
+			return err
+		}
+		return doAlso(ctx, t, 0, also)
 	})
 	if err != nil {
 		return false, fmt.Errorf("resume: %w", err)

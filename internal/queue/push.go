@@ -64,7 +64,7 @@ const tombstoneRetention = 30 * 24 * time.Hour
 // Push stores an event and the runs that its routes ask for, and returns nil only
 // after they are on disk. Pushes that wait at the same time share one transaction.
 // An event without routes is stored too, so that history shows it.
-func (q Input) Push(ctx context.Context, e Event, routes []Route) error {
+func (q Input) Push(ctx context.Context, e Event, routes []Route, also ...Also) error {
 	if err := checkPush(e, routes); err != nil {
 		return err
 	}
@@ -79,7 +79,10 @@ func (q Input) Push(ctx context.Context, e Event, routes []Route) error {
 		key = entityKey(e.Portal, routes[0].Entity)
 	}
 	err := q.writes.doFor(ctx, key, func(ctx context.Context, t *tx) error {
-		return q.push(ctx, t, e, routes)
+		if err := q.push(ctx, t, e, routes); err != nil {
+			return err
+		}
+		return doAlso(ctx, t, len(routes), also)
 	})
 	if err != nil {
 		return fmt.Errorf("push %s of %s: %w", e.Code, e.Portal, err)

@@ -71,6 +71,13 @@ returns the next page.`,
 
 // note stores what the user of the command line did.
 func note(ctx context.Context, q *queue.Queue, e audit.Entry) error {
+	return audit.New(q.Database()).Add(ctx, byPerson(e))
+}
+
+// noted stores it in the transaction of the act.
+func noted(e audit.Entry) queue.Also { return audit.Counting(byPerson(e)) }
+
+func byPerson(e audit.Entry) audit.Entry {
 	e.Who, e.Via = person(), audit.ViaCLI
-	return audit.New(q.Database()).Add(ctx, e)
+	return e
 }

@@ -109,10 +109,8 @@ func (o *oneRun) push(ctx context.Context, a *service.Service, targets []service
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Queue().Push(ctx, queue.Event{Portal: o.portal, Code: manualEvent, Data: data, Sent: time.Now()}, routes); err != nil {
-		return nil, err
-	}
-	if err := note(ctx, a.Queue(), audit.Entry{Action: audit.Ran, Portal: o.portal, Target: routes[0].Entity, Runs: len(routes)}); err != nil {
+	ran := noted(audit.Entry{Action: audit.Ran, Portal: o.portal, Target: routes[0].Entity})
+	if err := a.Queue().Push(ctx, queue.Event{Portal: o.portal, Code: manualEvent, Data: data, Sent: time.Now()}, routes, ran); err != nil {
 		return nil, err
 	}
 	ids := make([]int64, len(routes))

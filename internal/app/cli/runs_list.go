@@ -80,15 +80,15 @@ func (l *runsList) causes(ctx context.Context, env environment, path string) err
 		if len(f.States) == 0 {
 			f.States = []queue.State{queue.Parked}
 		}
-		counts, err := q.Causes(ctx, f)
+		all, err := report.ReadCauses(ctx, q, f, known(c))
 		if err != nil {
 			return err
 		}
-		if len(counts) == 0 && l.format == "text" {
+		if len(all) == 0 && l.format == "text" {
 			env.say("no runs")
 			return nil
 		}
-		return report.WriteCauses(env.Out, l.format, report.Causes(counts, known(c)), known(c))
+		return report.WriteCauses(env.Out, l.format, all, known(c))
 	})
 }
 

@@ -38,10 +38,8 @@ pauses it anyway, for example a rule whose file does not exist yet.`,
 				}
 				text := c.Redactor.Text(*reason)
 				for _, portal := range p.portals(c) {
-					if err := q.Pause(ctx, portal, p.rule, text); err != nil {
-						return err
-					}
-					if err := note(ctx, q, audit.Entry{Action: audit.Paused, Portal: portal, Target: report.Paused(portal, p.rule), Result: text}); err != nil {
+					e := audit.Entry{Action: audit.Paused, Portal: portal, Target: report.Paused(portal, p.rule), Result: text}
+					if err := q.Pause(ctx, portal, p.rule, text, noted(e)); err != nil {
 						return err
 					}
 					if _, err := fmt.Fprintf(env.Out, "paused %s\n", report.Paused(portal, p.rule)); err != nil {
@@ -92,16 +90,13 @@ serve ask the portal now instead of at the next probe.`,
 // resume ends the pause of a portal and a rule, and makes serve ask a portal at fault. found is
 // false if there is neither.
 func resume(ctx context.Context, env environment, q *queue.Queue, portal, rule string) (found bool, err error) {
-	was, err := q.Resume(ctx, portal, rule)
+	was, err := q.Resume(ctx, portal, rule, noted(audit.Entry{Action: audit.Resumed, Portal: portal, Target: report.Paused(portal, rule)}))
 	if err != nil {
 		return false, err
 	}
 	faults, err := probeNow(ctx, env, q, portal, rule)
 	if err != nil || !was {
 		return faults > 0, err
-	}
-	if err := note(ctx, q, audit.Entry{Action: audit.Resumed, Portal: portal, Target: report.Paused(portal, rule)}); err != nil {
-		return true, err
 	}
 	_, err = fmt.Fprintf(env.Out, "resumed %s\n", report.Paused(portal, rule))
 	return true, err

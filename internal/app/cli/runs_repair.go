@@ -51,13 +51,18 @@ type repairWords struct{ verb, done, states string }
 // repair replays or discards runs.
 type repair struct {
 	repairWords
-	one    func(*queue.Queue, context.Context, int64, string) error
-	all    func(*queue.Queue, context.Context, queue.Filter, string) (int, error)
+	one    repairOne
+	all    repairAll
 	filter runFilter
 	yes    bool
 }
 
-func newRepair(fs *flag.FlagSet, words repairWords, one func(*queue.Queue, context.Context, int64, string) error, all func(*queue.Queue, context.Context, queue.Filter, string) (int, error)) runFunc {
+type (
+	repairOne func(*queue.Queue, context.Context, int64, string, ...queue.Also) error
+	repairAll func(*queue.Queue, context.Context, queue.Filter, string, ...queue.Also) (int, error)
+)
+
+func newRepair(fs *flag.FlagSet, words repairWords, one repairOne, all repairAll) runFunc {
 	r := &repair{repairWords: words, one: one, all: all}
 	path := configFlag(fs)
 	r.filter.flags(fs)
@@ -87,12 +92,9 @@ func newRepair(fs *flag.FlagSet, words repairWords, one func(*queue.Queue, conte
 func (r *repair) named(ctx context.Context, env environment, q *queue.Queue, ids []int64) error {
 	failed := 0
 	for _, id := range ids {
-		err := r.one(q, ctx, id, person())
+		err := r.one(q, ctx, id, person(), noted(audit.Entry{Action: audit.Action(r.done), Target: fmt.Sprintf("run %d", id)}))
 		switch {
 		case err == nil:
-			if err := note(ctx, q, audit.Entry{Action: audit.Action(r.done), Target: fmt.Sprintf("run %d", id), Runs: 1}); err != nil {
-				return err
-			}
 			_, _ = fmt.Fprintf(env.Out, "%s run %d\n", r.done, id)
 			continue
 		case errors.Is(err, queue.ErrState):
@@ -159,19 +161,16 @@ func (r *repair) chosen(ctx context.Context, env environment, c *config.Config, 
 		}
 		return usagef("this would %s %s: check them with 'b24rules runs list' and the same flags, then add --yes", r.verb, report.Plural(n, "run", "runs"))
 	}
-	n, err := r.all(q, ctx, f, person())
+	e := audit.Entry{Action: audit.Action(r.done), Target: r.filter.text()}
+	if len(f.Portals) == 1 {
+		e.Portal = f.Portals[0]
+	}
+	n, err := r.all(q, ctx, f, person(), noted(e))
 	if err == nil && r.verb == "replay" {
 		err = probePortals(ctx, env, q, f.Portals)
 	}
 	if n > 0 || err == nil {
 		_, _ = fmt.Fprintf(env.Out, "%s %s\n", r.done, report.Plural(n, "run", "runs"))
-	}
-	if n > 0 {
-		e := audit.Entry{Action: audit.Action(r.done), Target: r.filter.text(), Runs: n}
-		if len(f.Portals) == 1 {
-			e.Portal = f.Portals[0]
-		}
-		err = errors.Join(err, note(ctx, q, e))
 	}
 	return err
 }

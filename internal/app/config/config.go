@@ -66,6 +66,8 @@ type Config struct {
 	CatchUp   CatchUp
 	// Alerts are the receivers of alerts.
 	Alerts []AlertReceiver
+	// AlertTimes say when they get something.
+	AlertTimes AlertTimes
 	// Console are the web pages.
 	Console Console
 	// NoLooks says that new rules do not look at their entities.
@@ -196,6 +198,9 @@ func (c *Config) Secrets() []string {
 		out = append(out, a.Webhook.Reveal(), a.Secret.Reveal())
 		if a.Telegram != nil {
 			out = append(out, a.Telegram.Token.Reveal())
+		}
+		if a.Email != nil {
+			out = append(out, a.Email.Password.Reveal())
 		}
 	}
 	return append(out, databasePassword(c.Database).Reveal())

@@ -72,7 +72,7 @@ func (r *reader) config(in *layout) *Config {
 	c.Console = r.console(in.Console, c.Portals)
 	c.Files = r.files
 	r.log(c, in.Log)
-	c.Alerts = r.alerts(in.Alerts)
+	c.Alerts, c.AlertTimes = r.alerts(in.Alerts)
 	r.misplacedVariables(r.file, r.file.Root)
 	if c.Limits.RetryMax > 0 && c.Limits.RetryFirst > c.Limits.RetryMax {
 		r.errorf(r.place("limits", "retry_first"), "invalid-value", "limits: retry_first %s is longer than retry_max %s", c.Limits.RetryFirst, c.Limits.RetryMax)

@@ -64,7 +64,7 @@ const secretFileMessage = "%s_file %s: %v"
 
 // takesVariables are the keys whose values may have variables of the environment. Rule
 // sets check their inputs themselves.
-var takesVariables = []string{"database", "webhook", "application_token", "client_id", "client_secret", "token", "secret", "inputs", "use"}
+var takesVariables = []string{"database", "webhook", "application_token", "client_id", "client_secret", "token", "secret", "password", "inputs", "use"}
 
 // mayHaveVariables reports whether the value of a key may have variables: those above,
 // and the paths of files with their values.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -14,9 +13,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/audit"
-	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/queue"
-	"github.com/b24rules/b24rules/internal/store"
 )
 
 // who names the user in the history of runs.
@@ -31,21 +28,18 @@ func (c *Console) discard(q *request) (*page, error) {
 }
 
 // repair replays or discards one run. If somebody else was faster, the page of the run says so.
-func (c *Console) repair(q *request, action audit.Action, do func(ctx context.Context, run int64, who string) error) (*page, error) {
+func (c *Console) repair(q *request, action audit.Action, do func(ctx context.Context, run int64, who string, also ...queue.Also) error) (*page, error) {
 	r, _, err := c.foundRun(q)
 	if err != nil {
 		return nil, err
 	}
 	id := r.Listed.ID
-	err = do(q.Context(), id, q.who())
+	e := audit.Entry{Action: action, Portal: r.Listed.Portal, Target: fmt.Sprintf("run %d, %s for %s", id, r.Listed.Rule, r.Listed.Entity)}
+	err = do(q.Context(), id, q.who(), q.noted(e))
 	if errors.Is(err, queue.ErrState) {
 		return &page{redirect: fmt.Sprintf("/runs/%d?refused=replay", id)}, nil
 	}
 	if err != nil {
-		return nil, err
-	}
-	e := audit.Entry{Action: action, Portal: r.Listed.Portal, Target: fmt.Sprintf("run %d, %s for %s", id, r.Listed.Rule, r.Listed.Entity), Runs: 1}
-	if err := c.note(q.Context(), q, e); err != nil {
 		return nil, err
 	}
 	if action == audit.Replayed {
@@ -80,11 +74,7 @@ func (c *Console) chosenRuns(q *request) (v confirmPage, f queue.Filter, err err
 	}
 	f.States = []queue.State{queue.Parked}
 	f.Limit = 0
-	counts, err := c.Queue.Causes(q.Context(), f)
-	if err != nil {
-		return v, f, err
-	}
-	rows, err := c.causeRows(q, counts)
+	rows, err := c.causeRows(q, f)
 	if err != nil {
 		return v, f, err
 	}
@@ -134,16 +124,12 @@ func (c *Console) replayAll(q *request) (*page, error) {
 		return p, nil
 	}
 	f.Before = v.Newest + 1
-	n, err := c.Queue.ReplayAll(q.Context(), f, q.who())
-	if n > 0 || err == nil {
-		target := strings.TrimSpace("cause " + v.Filters.Cause)
-		if v.Filters.Cause == "" {
-			target = strings.TrimSpace(v.Filters.args())
-		}
-		if noteErr := c.note(q.Context(), q, audit.Entry{Action: audit.Replayed, Portal: v.Filters.Portal, Target: target, Runs: n, Result: v.Cause.Heading}); noteErr != nil {
-			return nil, errors.Join(err, noteErr)
-		}
+	target := strings.TrimSpace("cause " + v.Filters.Cause)
+	if v.Filters.Cause == "" {
+		target = strings.TrimSpace(v.Filters.args())
 	}
+	e := audit.Entry{Action: audit.Replayed, Portal: v.Filters.Portal, Target: target, Result: v.Cause.Title}
+	n, err := c.Queue.ReplayAll(q.Context(), f, q.who(), q.noted(e))
 	if err != nil {
 		return nil, err
 	}
@@ -171,33 +157,7 @@ func (c *Console) acknowledge(q *request) (*page, error) {
 		}
 		return nil, err
 	}
-	counts, err := c.Queue.Causes(q.Context(), queue.Filter{Cause: stored, Portals: q.user.Portals, States: []queue.State{queue.Parked}})
-	if err != nil {
-		return nil, err
-	}
-	a := cause.Acknowledged{Cause: cause.ID(stored), By: q.user.Name, At: q.now, Known: []string{}}
-	n := 0
-	for _, one := range counts {
-		a.Known = append(a.Known, cause.Place(one.Portal, one.Rule))
-		n += one.Runs
-	}
-	if known, err := cause.Acknowledgements(q.Context(), c.Queue.Database()); err != nil {
-		return nil, err
-	} else if q.user.Portals != nil { // what others acknowledged stays so
-		for _, place := range known[a.Cause].Known {
-			if !slices.Contains(a.Known, place) {
-				a.Known = append(a.Known, place)
-			}
-		}
-	}
-	e := audit.Entry{At: q.now, Who: q.user.Name, Via: q.via, Action: audit.Acknowledged, Target: "cause " + a.Cause, Runs: n, Result: cause.Parse(stored).Title()}
-	err = c.Queue.Database().Write(q.Context(), func(ctx context.Context, t store.Tx) error {
-		if err := cause.Acknowledge(ctx, t, a); err != nil {
-			return err
-		}
-		return audit.AddIn(ctx, t, e)
-	})
-	if err != nil {
+	if _, err := report.Acknowledge(q.Context(), c.Queue, stored, "", q.user.Portals, q.by(audit.Entry{At: q.now})); err != nil {
 		return nil, err
 	}
 	return &page{redirect: "/runs?state=parked&group=cause&did=acknowledged"}, nil
@@ -217,10 +177,8 @@ func (c *Console) pause(q *request) (*page, error) {
 			return nil, &problem{status: http.StatusNotFound, key: "problem.filter", args: []any{err.Error()}}
 		}
 	}
-	if err := c.Queue.Pause(q.Context(), portal, rule, cutText(strings.TrimSpace(q.user.Name+": "+reason), mostReason)); err != nil {
-		return nil, err
-	}
-	if err := c.note(q.Context(), q, audit.Entry{Action: audit.Paused, Portal: portal, Target: report.Paused(portal, rule), Result: reason}); err != nil {
+	e := audit.Entry{Action: audit.Paused, Portal: portal, Target: report.Paused(portal, rule), Result: reason}
+	if err := c.Queue.Pause(q.Context(), portal, rule, cutText(strings.TrimSpace(q.user.Name+": "+reason), mostReason), q.noted(e)); err != nil {
 		return nil, err
 	}
 	return &page{redirect: "/portals/" + url.PathEscape(portal) + "?did=paused"}, nil
@@ -233,19 +191,20 @@ func (c *Console) resume(q *request) (*page, error) {
 		return nil, err
 	}
 	rule := q.PostFormValue("rule")
-	was, err := c.Queue.Resume(q.Context(), portal, rule)
+	e := audit.Entry{Action: audit.Resumed, Portal: portal, Target: report.Paused(portal, rule)}
+	was, err := c.Queue.Resume(q.Context(), portal, rule, q.noted(e))
 	if err != nil {
 		return nil, err
 	}
 	if _, err := c.Queue.ProbeNow(q.Context(), portal, rule); err != nil {
 		return nil, err
 	}
-	did := "probed"
-	if was {
-		did = "resumed"
-	}
-	if err := c.note(q.Context(), q, audit.Entry{Action: audit.Resumed, Portal: portal, Target: report.Paused(portal, rule)}); err != nil {
-		return nil, err
+	did := "resumed"
+	if !was {
+		did, e.Result = "probed", "the portal is asked now"
+		if err := c.note(q.Context(), q, e); err != nil {
+			return nil, err
+		}
 	}
 	return &page{redirect: "/portals/" + url.PathEscape(portal) + "?did=" + did}, nil
 }

@@ -7,9 +7,11 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/b24rules/b24rules/internal/access"
 	"github.com/b24rules/b24rules/internal/audit"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // The names of the cookies of a session. A browser accepts the first only over TLS, for the whole
@@ -36,6 +38,9 @@ func (c *Console) setCookie(w http.ResponseWriter, token string, age int) {
 	})
 }
 
+// isLive reports whether an open page has sent the request, and not a person.
+func (q *request) isLive() bool { return q.Header.Get("X-Live") != "" || q.URL.Path == "/live" }
+
 // identify finds out who has sent a request. ok is false if that is not known.
 func (c *Console) identify(q *request) (ok bool, err error) {
 	rules := c.Config().Console.Access
@@ -56,7 +61,7 @@ func (c *Console) identify(q *request) (ok bool, err error) {
 	if err != nil {
 		return false, nil
 	}
-	name, ok, err := c.sessions.Who(q.Context(), cookie.Value, q.now)
+	name, ok, err := c.sessions.Who(q.Context(), cookie.Value, time.Now(), !q.isLive())
 	if err != nil || !ok {
 		return false, err
 	}
@@ -67,7 +72,7 @@ func (c *Console) identify(q *request) (ok bool, err error) {
 // askToSignIn answers a request without a user: the page of the sign-in leads back. What was
 // typed into a form is not lost, because that page sends it again.
 func (c *Console) askToSignIn(q *request) (*page, error) {
-	if q.asJSON() || strings.HasPrefix(q.Header.Get("Authorization"), "Bearer ") || q.Header.Get("X-Live") != "" || q.URL.Path == "/live" {
+	if q.asJSON() || strings.HasPrefix(q.Header.Get("Authorization"), "Bearer ") || q.isLive() {
 		return nil, &problem{status: http.StatusUnauthorized, key: "problem.login"}
 	}
 	if q.Method == http.MethodPost {
@@ -208,6 +213,13 @@ func (c *Console) logout(q *request) (*page, error) {
 
 // note stores what the user did.
 func (c *Console) note(ctx context.Context, q *request, e audit.Entry) error {
+	return c.audit.Add(ctx, q.by(e))
+}
+
+// noted stores it in the transaction of the act.
+func (q *request) noted(e audit.Entry) queue.Also { return audit.Counting(q.by(e)) }
+
+func (q *request) by(e audit.Entry) audit.Entry {
 	e.Who, e.Via = q.user.Name, q.via
-	return c.audit.Add(ctx, e)
+	return e
 }

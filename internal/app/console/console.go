@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -52,12 +53,13 @@ type Options struct {
 // Console serves the pages.
 type Console struct {
 	Options
-	sessions access.Sessions
-	limiter  access.Limiter
-	audit    *audit.Log
-	live     *hub
-	views    *views
-	planning planning
+	sessions  access.Sessions
+	limiter   access.Limiter
+	audit     *audit.Log
+	live      *hub
+	views     *views
+	planning  planning
+	portalsOf atomic.Pointer[knownOf]
 }
 
 //go:embed static
@@ -383,7 +385,21 @@ func (c *Console) hideData(q *request, data json.RawMessage) json.RawMessage {
 }
 
 // knownPortals is what the configuration says about portals.
-func (c *Console) knownPortals() report.Known { return report.KnownOf(c.Config()) }
+func (c *Console) knownPortals() report.Known {
+	cfg := c.Config()
+	k := c.portalsOf.Load()
+	if k == nil || k.of != cfg {
+		k = &knownOf{cfg, report.KnownOf(cfg)}
+		c.portalsOf.Store(k)
+	}
+	return k.Known
+}
+
+// knownOf is what a configuration says about portals.
+type knownOf struct {
+	of *config.Config
+	report.Known
+}
 
 // portalNames are the portals of the configuration that the user sees.
 func (c *Console) portalNames(q *request) []string {

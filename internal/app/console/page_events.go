@@ -44,7 +44,9 @@ func (c *Console) events(q *request) (*page, error) {
 	f := q.filters()
 	f.Rule = ""
 	filter := queue.EventFilter{Portal: f.Portal, Portals: q.user.Portals, Code: f.Code, Limit: pageRows, Before: f.before(q)}
-	c.portalFilter(q, f)
+	if err := c.portalFilter(q, f); err != nil {
+		return nil, err
+	}
 	if f.Entity != "" {
 		e, err := report.ParseEntity("entity", f.Entity)
 		if !f.wrong("entity", err) {

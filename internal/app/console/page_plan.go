@@ -68,7 +68,7 @@ type planView struct {
 }
 
 // target reads which rules of which portal are planned for which entity.
-func (c *Console) target(q *request, v *planPage) (e engine.Entity, ok bool) {
+func (c *Console) target(q *request, v *planPage) (e engine.Entity, ok bool, err error) {
 	v.Portal, v.Entity, v.Rule = strings.TrimSpace(q.FormValue("portal")), strings.TrimSpace(q.FormValue("entity")), strings.TrimSpace(q.FormValue("rule"))
 	v.Portals, v.Wrong = c.portalNames(q), map[string]string{}
 	if v.Portal == "" && len(v.Portals) == 1 {
@@ -80,26 +80,30 @@ func (c *Console) target(q *request, v *planPage) (e engine.Entity, ok bool) {
 		}
 	}
 	if v.Entity == "" {
-		return e, false
+		return e, false, nil
 	}
 	v.Asked = true
 	f := filters{Portal: v.Portal, Wrong: v.Wrong}
-	c.portalFilter(q, f)
+	if err := c.portalFilter(q, f); err != nil {
+		return e, false, err
+	}
 	if v.Portal == "" {
 		v.Wrong["portal"] = q.t("filter.needed")
 	}
-	e, err := report.ParseEntity("entity", v.Entity)
 	var wrong *report.FilterError
-	if errors.As(err, &wrong) {
+	if e, err = report.ParseEntity("entity", v.Entity); errors.As(err, &wrong) {
 		v.Wrong["entity"] = wrong.Error()
 	}
-	return e, len(v.Wrong) == 0
+	return e, len(v.Wrong) == 0, nil
 }
 
 func (c *Console) plan(q *request) (*page, error) {
 	v := planPage{Heading: q.t("plan.heading")}
 	p := &page{template: "plan", section: "portals", command: "b24rules plan"}
-	entity, ok := c.target(q, &v)
+	entity, ok, err := c.target(q, &v)
+	if err != nil {
+		return nil, err
+	}
 	if !q.user.Operates() {
 		v.Cannot = q.t("plan.role")
 		p.title, p.data = v.Heading, v
@@ -208,7 +212,10 @@ func digest(plans []report.Plan) string {
 // runPlan starts the runs of a plan, if it is still the same.
 func (c *Console) runPlan(q *request) (*page, error) {
 	v := planPage{Heading: q.t("plan.heading")}
-	entity, ok := c.target(q, &v)
+	entity, ok, err := c.target(q, &v)
+	if err != nil {
+		return nil, err
+	}
 	if !ok {
 		return nil, &problem{status: http.StatusBadRequest, key: "problem.form"}
 	}
@@ -234,10 +241,7 @@ func (c *Console) runPlan(q *request) (*page, error) {
 		return nil, err
 	}
 	e.Why = string(why)
-	if err := c.Queue.Push(q.Context(), e, routes); err != nil {
-		return nil, err
-	}
-	if err := c.note(q.Context(), q, audit.Entry{Action: audit.Ran, Portal: v.Portal, Target: entity.String(), Runs: len(routes), Result: v.Heading}); err != nil {
+	if err := c.Queue.Push(q.Context(), e, routes, q.noted(audit.Entry{Action: audit.Ran, Portal: v.Portal, Target: entity.String(), Result: v.Heading})); err != nil {
 		return nil, err
 	}
 	return &page{redirect: "/runs?" + url.Values{"portal": {v.Portal}, "entity": {entity.String()}, "did": {"started"}}.Encode()}, nil

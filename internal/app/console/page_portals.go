@@ -254,14 +254,10 @@ func (c *Console) portal(q *request) (*page, error) {
 	v.Paused = v.Row.State == report.StatePaused
 	v.Held = !v.Paused && v.Row.State != report.StateOK && v.Row.State != report.StateOutdated
 	v.Heading = q.t("portal.heading."+v.Row.Class, name, v.Row.Word)
-	counts, err := c.Queue.Causes(q.Context(), queue.Filter{Portal: name, States: []queue.State{queue.Parked}})
-	if err != nil {
+	if v.Causes, err = c.causeRows(q, queue.Filter{Portal: name, States: []queue.State{queue.Parked}}); err != nil {
 		return nil, err
 	}
-	if v.Causes, err = c.causeRows(q, counts); err != nil {
-		return nil, err
-	}
-	if v.Rules, err = c.ruleRows(q, s.Portals[0], counts, zone); err != nil {
+	if v.Rules, err = c.ruleRows(q, s.Portals[0], zone); err != nil {
 		return nil, err
 	}
 	found, err := c.Queue.Runs(q.Context(), queue.Filter{Portal: name, Limit: 20})
@@ -294,7 +290,11 @@ func (c *Console) portal(q *request) (*page, error) {
 }
 
 // ruleRows are the rules of a portal.
-func (c *Console) ruleRows(q *request, p report.PortalStatus, counts []queue.CauseCount, zone *time.Location) ([]ruleRow, error) {
+func (c *Console) ruleRows(q *request, p report.PortalStatus, zone *time.Location) ([]ruleRow, error) {
+	counts, err := c.Queue.Causes(q.Context(), queue.Filter{Portal: p.Portal, States: []queue.State{queue.Parked}})
+	if err != nil {
+		return nil, err
+	}
 	live, err := fleet.NewStore(c.Queue.Database()).List(q.Context())
 	if err != nil {
 		return nil, err
@@ -323,7 +323,7 @@ func (c *Console) ruleRows(q *request, p report.PortalStatus, counts []queue.Cau
 				if state.Rule != r.ID && state.RuleSet != i.Set.Name {
 					continue
 				}
-				row.Class, row.Word, row.Text = "bad", state.State, report.OneLine(state.Reason)
+				row.Class, row.Word, row.Text = "bad", q.t("rule."+state.State), report.OneLine(state.Reason)
 				if state.State == report.StatePaused {
 					row.Class, row.Word, row.Paused = "off", q.t("cond.paused"), true
 				}

@@ -73,21 +73,18 @@ func (c *Console) times(q *request, f filters) (from, to time.Time) {
 }
 
 // portalFilter checks a portal: without a run or an event, an unknown name is a mistake.
-func (c *Console) portalFilter(q *request, f filters) {
-	if f.Portal == "" {
-		return
+func (c *Console) portalFilter(q *request, f filters) error {
+	if f.Portal == "" || slices.Contains(c.portalNames(q), f.Portal) {
+		return nil
 	}
-	if !slices.Contains(c.portalNames(q), f.Portal) && !c.removedPortal(q, f.Portal) {
-		f.Wrong["portal"] = q.t("filter.portal", f.Portal)
+	if q.user.Sees(f.Portal) { // a removed portal has events
+		last, err := c.Queue.LastEvents(q.Context(), []string{f.Portal})
+		if err != nil || !last[f.Portal].IsZero() {
+			return err
+		}
 	}
-}
-
-func (c *Console) removedPortal(q *request, name string) bool {
-	if !q.user.Sees(name) {
-		return false
-	}
-	last, err := c.Queue.LastEvents(q.Context(), []string{name})
-	return err == nil && !last[name].IsZero()
+	f.Wrong["portal"] = q.t("filter.portal", f.Portal)
+	return nil
 }
 
 func (f filters) before(q *request) int64 {
@@ -104,7 +101,9 @@ func (f filters) before(q *request) int64 {
 // runFilter converts the fields.
 func (c *Console) runFilter(q *request, f filters) (queue.Filter, error) {
 	out := queue.Filter{Portal: f.Portal, Portals: q.user.Portals, Rule: f.Rule, Text: f.Q, Limit: pageRows, Before: f.before(q)}
-	c.portalFilter(q, f)
+	if err := c.portalFilter(q, f); err != nil {
+		return out, err
+	}
 	if f.Entity != "" {
 		e, err := report.ParseEntity("entity", f.Entity)
 		if !f.wrong("entity", err) {
@@ -402,15 +401,13 @@ type causeRow struct {
 	FirstAt, LastAt       time.Time
 }
 
-// causeRows groups counts by cause.
-func (c *Console) causeRows(q *request, counts []queue.CauseCount) ([]causeRow, error) {
+// causeRows groups the runs that a filter selects by cause.
+func (c *Console) causeRows(q *request, f queue.Filter) ([]causeRow, error) {
 	known := c.knownPortals()
-	all := report.Causes(counts, known)
-	acknowledged, err := cause.Acknowledgements(q.Context(), c.Queue.Database())
+	all, err := report.ReadCauses(q.Context(), c.Queue, f, known)
 	if err != nil {
 		return nil, err
 	}
-	report.AddAcknowledged(all, counts, acknowledged)
 	out := make([]causeRow, len(all))
 	for i, one := range all {
 		zone, _ := known.Zone(one.Portals...)
@@ -471,11 +468,7 @@ func (c *Console) causes(q *request) (*page, error) {
 		p.title, p.data, p.status, p.json = v.Heading, v, http.StatusBadRequest, q.wrongJSON(f)
 		return p, nil
 	}
-	counts, err := c.Queue.Causes(q.Context(), filter)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := c.causeRows(q, counts)
+	rows, err := c.causeRows(q, filter)
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,9 @@ func (c *Console) why(q *request) (*page, error) {
 	}
 	v.Asked = true
 	f := filters{Portal: v.Portal, Wrong: v.Wrong}
-	c.portalFilter(q, f)
+	if err := c.portalFilter(q, f); err != nil {
+		return nil, err
+	}
 	if v.Portal == "" {
 		v.Wrong["portal"] = q.t("filter.needed")
 	}

@@ -172,6 +172,7 @@ var texts = map[string][2]string{
 	"cond.fine": {"fine", "в порядке"}, "cond.paused": {"paused", "на паузе"}, "cond.removed": {"removed", "убран"}, "cond.unauthorised": {"unauthorised", "нет доступа"},
 	"cond.unreachable": {"unreachable", "недоступен"}, "cond.blocked": {"blocked", "заблокирован"}, "cond.rules broken": {"rules broken", "ошибка в правилах"}, "cond.rule stopped": {"rule stopped", "правило остановлено"},
 	"cond.failing": {"failing", "сбои"}, "cond.behind": {"behind", "отстаёт"}, "cond.silent": {"silent", "молчит"},
+	"rule.stopped": {"stopped", "остановлено"}, "rule.removed": {"removed", "убрано"}, "rule.broken": {"broken", "ошибка в файле"}, "rule.outdated": {"outdated", "работает прежняя версия"},
 	"why.behind": {"a run has been due for %s", "запуск ждёт уже %s"},
 	"why.silent": {"no event for a working day; its subscription may be lost", "рабочий день без событий; возможно, потеряна подписка"},
 	"why.since":  {"since %s", "с %s"},
@@ -182,7 +183,7 @@ var texts = map[string][2]string{
 	"portals.find":    {"Find a portal", "Найти портал"},
 	"portals.causes":  {"%s by cause", "%s по причинам"},
 	"portals.all":     {"All", "Все"},
-	"portals.none":    {"No portal is so.", "Таких порталов нет."},
+	"portals.none":    {"No portal matches.", "Таких порталов нет."},
 	"portals.more":    {"%s more, all fine", "Ещё %s, всё в порядке"},
 
 	"portal.heading.ok":   {"%s is %s", "%s: %s"},
@@ -222,7 +223,7 @@ var texts = map[string][2]string{
 
 	"runs.heading":   {"%s, %s, %s", "%s, %s, %s"},
 	"runs.cause":     {"Runs that failed: %s", "Запуски со сбоем: %s"},
-	"runs.none":      {"No run is so", "Таких запусков нет"},
+	"runs.none":      {"No run matches", "Таких запусков нет"},
 	"runs.filtered":  {"Runs that the filter selects", "Запуски по условию"},
 	"runs.view":      {"View", "Вид"},
 	"runs.list":      {"One by one", "По одному"},
@@ -317,7 +318,7 @@ var texts = map[string][2]string{
 
 	"events.heading":      {"Events that the portals sent", "События порталов"},
 	"events.heading.none": {"Events that met no rule", "События, которым не нашлось правила"},
-	"events.none":         {"No event is so", "Таких событий нет"},
+	"events.none":         {"No event matches", "Таких событий нет"},
 	"events.help":         {"An event that meets no rule is stored and costs nothing. Look here when something should have happened and did not.", "Событие без правила сохраняется и ничего не стоит. Смотрите сюда, если что-то должно было произойти и не произошло."},
 	"events.norule":       {"no rule", "без правила"},
 	"events.arule":        {"a rule", "с правилом"},
@@ -378,7 +379,7 @@ var texts = map[string][2]string{
 
 	"audit.heading":     {"What people and programs did", "Что сделали люди и программы"},
 	"audit.help":        {"From the console, the command line and with tokens. Kept for 400 days; nothing here can be changed.", "Из консоли, командной строки и по токенам. Хранится 400 дней, изменить нельзя."},
-	"audit.none":        {"Nothing is so.", "Ничего нет."},
+	"audit.none":        {"No entry matches.", "Ничего нет."},
 	"did.replayed.word": {"replayed", "повтор"}, "did.discarded.word": {"discarded", "отмена"}, "did.paused.word": {"paused", "пауза"}, "did.resumed.word": {"resumed", "продолжение"}, "did.ran.word": {"ran", "выполнение"},
 	"did.planned.word": {"planned", "план"}, "did.applied.word": {"applied", "применение"}, "did.pruned.word": {"pruned", "очистка"}, "did.released.word": {"released", "оставлено"}, "did.reloaded.word": {"read again", "перечитано"}, "did.acknowledged.word": {"acknowledged", "принято"}, "did.signed in.word": {"signed in", "вход"}, "did.signed out.word": {"signed out", "выход"}, "did.sign-in refused.word": {"sign-in refused", "вход отклонён"},
 	"did.paused": {"Paused: no run starts until you resume. Events are stored.", "Пауза: запуски не начинаются. События сохраняются."}, "did.resumed": {"Resumed: the waiting runs start.", "Продолжено: ждавшие запуски начинаются."}, "did.probed": {"The portal is asked now.", "Портал спрашивается сейчас."},

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -37,21 +38,30 @@ func (c Cause) Parsed() cause.Cause { return cause.Parse(c.stored) }
 // Stored is the cause as a filter of runs takes it.
 func (c Cause) Stored() string { return c.stored }
 
-// AddAcknowledged adds who knows of the causes. counts are those of which causes were made.
-func AddAcknowledged(causes []Cause, counts []queue.CauseCount, known map[string]cause.Acknowledged) {
-	for i := range causes {
-		a, ok := known[causes[i].ID]
+// ReadCauses groups the runs that f selects by cause, the cause with most runs first.
+func ReadCauses(ctx context.Context, q *queue.Queue, f queue.Filter, known Known) ([]Cause, error) {
+	counts, err := q.Causes(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	acknowledged, err := cause.Acknowledgements(ctx, q.Database())
+	if err != nil {
+		return nil, err
+	}
+	all := causes(counts, known)
+	for i := range all {
+		a, ok := acknowledged[all[i].ID]
 		for _, n := range counts {
-			ok = ok && (n.Cause != causes[i].stored || a.Covers(n.Portal, n.Rule))
+			ok = ok && (n.Cause != all[i].stored || a.Covers(n.Portal, n.Rule))
 		}
 		if ok {
-			causes[i].Acknowledged = &a
+			all[i].Acknowledged = &a
 		}
 	}
+	return all, nil
 }
 
-// Causes groups counts by cause, the cause with most runs first.
-func Causes(counts []queue.CauseCount, known Known) []Cause {
+func causes(counts []queue.CauseCount, known Known) []Cause {
 	byID := map[string]*Cause{}
 	for _, n := range counts {
 		id := cause.ID(n.Cause)
@@ -137,9 +147,13 @@ func WriteCauses(w io.Writer, format string, causes []Cause, known Known) error 
 	}
 	s.table(t)
 	for _, c := range causes {
-		if c.Advice != "" {
+		text := c.Advice
+		if a := c.Acknowledged; a != nil {
+			text = strings.TrimSpace(text + "\n" + OneLine(strings.TrimSuffix("Acknowledged by "+a.By+": "+a.Note, ": ")))
+		}
+		if text != "" {
 			fmt.Fprintf(s, "\n%s  ", s.in(bold, c.ID))
-			s.wrapped(2+len(c.ID), c.Advice)
+			s.wrapped(2+len(c.ID), text)
 		}
 	}
 	_, err := io.WriteString(w, s.String())

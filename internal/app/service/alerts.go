@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/b24rules/b24rules/internal/alerts"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/hold"
@@ -49,9 +51,12 @@ const (
 func Receivers(all []config.AlertReceiver) []alerts.Receiver {
 	out := make([]alerts.Receiver, len(all))
 	for i, a := range all {
-		out[i] = alerts.Receiver{Name: a.Name, Sink: alerts.Webhook{URL: a.Webhook, Secret: a.Secret}}
+		out[i] = alerts.Receiver{Name: a.Name, Sink: alerts.Webhook{URL: a.Webhook, Secret: a.Secret}, Now: a.Now, Daily: a.Daily}
 		if t := a.Telegram; t != nil {
 			out[i].Sink = alerts.Telegram{Token: t.Token, Chat: t.Chat, API: t.API}
+		}
+		if e := a.Email; e != nil {
+			out[i].Sink = alerts.Email{Server: e.Server, TLS: e.TLS, User: e.User, Password: e.Password, From: e.From, To: e.To}
 		}
 	}
 	return out
@@ -82,10 +87,12 @@ func (s *Service) newKeeper() *alerts.Keeper {
 	if len(s.config.Load().Alerts) == 0 {
 		return nil
 	}
-	f := s.faults()
+	f, times := s.faults(), s.config.Load().AlertTimes
 	host, _ := os.Hostname() // without a name, processes share their own alerts
 	return &alerts.Keeper{
 		DB: s.queue.Database(), Receivers: Receivers(s.config.Load().Alerts), Shared: f.shared, Own: f.own, Process: "host " + host,
+		Quiet:   alerts.Hours{From: times.QuietFrom, To: times.QuietTo, Zone: times.Zone},
+		Summary: f.summary, DailyAt: times.Daily, Home: func() string { return f.page("/portals") },
 		Hide: s.config.Load().Redactor, Log: s.log,
 		Sent: func(receiver string, err error) {
 			result := "sent"
@@ -128,6 +135,7 @@ func (f *faults) shared(ctx context.Context, now time.Time) ([]alerts.Condition,
 	}
 	all = append(all, owed(windows)...)
 	for i := range all {
+		all[i].Link = f.pageOf(all[i].Portals[0])
 		all[i].Quiet = silent[""] || silent[all[i].Portals[0]]
 	}
 	if !now.Before(f.runsNext) {
@@ -142,6 +150,7 @@ func (f *faults) shared(ctx context.Context, now time.Time) ([]alerts.Condition,
 		if b.overdue >= behind || unknown {
 			all = append(all, alerts.Condition{
 				Key: "behind " + b.portal, Since: f.runsRead.Add(-b.overdue), After: behindFor, Repeat: urgentAgain, Portals: []string{b.portal}, Unknown: unknown,
+				Urgent: true, Link: f.pageOf(b.portal),
 				Title: fmt.Sprintf("The runs of portal %s are late by more than %s.", b.portal, behindFor),
 				Over:  fmt.Sprintf("the runs of portal %s are no longer late.", b.portal),
 				Text:  "Too many events arrive for the rate limit of the portal, another program uses it, or no process works the portal. b24rules status shows more.",
@@ -167,7 +176,7 @@ func (f *faults) readRuns(ctx context.Context, now time.Time) (err error) {
 // held is the condition of a hold.
 func (f *faults) held(h queue.Hold) alerts.Condition {
 	c := alerts.Condition{
-		Key: strings.TrimSpace("hold " + h.Portal + " " + h.Rule + " " + h.Cause), Since: h.Since, Repeat: urgentAgain, Portals: []string{h.Portal},
+		Key: strings.TrimSpace("hold " + h.Portal + " " + h.Rule + " " + h.Cause), Since: h.Since, Repeat: urgentAgain, Portals: []string{h.Portal}, Urgent: h.Rule == "",
 		Title: fmt.Sprintf("Portal %s is %s. Its runs wait.", h.Portal, h.Cause),
 		Over:  fmt.Sprintf("portal %s is no longer %s. Its runs start.", h.Portal, h.Cause),
 		Text:  cause.Cause{Kind: cause.Portal, Code: h.Cause}.Advice(f.where(h.Portal)),
@@ -183,7 +192,7 @@ func (f *faults) held(h queue.Hold) alerts.Condition {
 		c.Title = fmt.Sprintf("Portal %s was removed from the configuration. Its events and runs wait for 7 days.", h.Portal)
 		c.Over = fmt.Sprintf("nothing waits for the removed portal %s any more: it is back, or the 7 days are over.", h.Portal)
 		c.Text = "If that was a mistake, add the portal again. b24rules status shows what waits."
-		c.Repeat = 0 // people may mean it
+		c.Repeat, c.Urgent = 0, false // people may mean it
 	}
 	if h.Rule != "" {
 		c.Rules = []string{h.Rule}
@@ -210,6 +219,8 @@ func owed(windows []catchup.Window) []alerts.Condition {
 			c = &alerts.Condition{Key: key, Since: w.From, After: owedFor, Repeat: urgentAgain, Portals: []string{w.Portal}}
 			if w.Held {
 				c.After, c.Repeat = 0, parkedAgain
+			} else {
+				c.Urgent = true
 			}
 			byKey[key] = c
 		}
@@ -243,6 +254,65 @@ func owed(windows []catchup.Window) []alerts.Condition {
 		all = append(all, *c)
 	}
 	return all
+}
+
+// page is the address of a page of the console, "" if people cannot reach it.
+func (f *faults) page(path string) string {
+	c := f.config.Load().Console
+	if c.Listen == "" || c.URL == "" {
+		return ""
+	}
+	return c.URL + path
+}
+
+func (f *faults) pageOf(portal string) string { return f.page("/portals/" + url.PathEscape(portal)) }
+
+// mostWrong is how many things a daily summary lists.
+const mostWrong = 30
+
+// summary is the daily summary: how the portals are, and what is wrong.
+func (f *faults) summary(ctx context.Context, _ time.Time, wrong []alerts.Condition) (alerts.Condition, error) {
+	c := f.config.Load()
+	var names []string
+	for _, p := range c.Portals {
+		names = append(names, p.Name)
+	}
+	for _, b := range c.Broken {
+		names = append(names, b.Name)
+	}
+	status, err := report.ReadStatus(ctx, f.queue, names, true)
+	if err != nil {
+		return alerts.Condition{}, err
+	}
+	by := map[report.Condition][]string{}
+	for _, p := range status.Portals {
+		by[p.Condition] = append(by[p.Condition], p.Portal)
+	}
+	all := len(status.Portals)
+	out := alerts.Condition{Title: fmt.Sprintf("%s, all fine.", report.Plural(all, "portal", "portals"))}
+	if fine := len(by[report.PortalFine]); fine < all || len(wrong) > 0 {
+		out.Title = fmt.Sprintf("%d of %s fine.", fine, report.Plural(all, "portal is", "portals are"))
+	}
+	var lines []string
+	for i, w := range wrong {
+		if i == mostWrong {
+			lines = append(lines, fmt.Sprintf("… and %d more", len(wrong)-i))
+			break
+		}
+		line := "- " + w.Title
+		if !w.Since.IsZero() {
+			line += " Since " + w.Since.UTC().Format("2006-01-02 15:04") + " UTC."
+		}
+		lines = append(lines, line)
+	}
+	// Nothing else says that a portal is silent, or paused.
+	for _, condition := range []report.Condition{report.PortalSilent, report.PortalPaused} {
+		if names := by[condition]; len(names) > 0 {
+			lines = append(lines, fmt.Sprintf("- Portals that are %s: %s.", condition, fewNames(names)))
+		}
+	}
+	out.Text = strings.Join(lines, "\n")
+	return out, nil
 }
 
 // where names the place of a portal in the configuration.
@@ -294,8 +364,10 @@ func (f *faults) readParked(ctx context.Context) error {
 		where := f.where(strings.Join(c.Portals, ", "))
 		where.Rule = why.File
 		c.Text = strings.TrimSpace(why.Advice(where) + "\nb24rules runs list --state parked")
+		c.Link = f.page("/runs?state=parked")
 		if stored != "" {
 			c.Text += " --cause " + c.Cause
+			c.Link = f.page("/runs?state=parked&cause=" + c.Cause)
 		}
 		f.parked = append(f.parked, *c)
 	}
@@ -332,14 +404,18 @@ func (f *faults) own(_ context.Context, now time.Time) ([]alerts.Condition, erro
 		c.Portals = addTo(c.Portals, r.Portal)
 	}
 	for _, c := range byFile {
+		c.Link = f.page("/rules")
 		all = append(all, *c)
 	}
 	if o := f.outcome.Load(); o != nil {
-		all = append(all, o.conditions()...)
+		for _, c := range o.conditions() {
+			c.Link = f.page("/rules")
+			all = append(all, c)
+		}
 	}
 	for portal, l := range f.losses.read(now) {
 		all = append(all, alerts.Condition{
-			Key: "lost " + portal, Since: l.since, Repeat: urgentAgain, Portals: []string{portal},
+			Key: "lost " + portal, Since: l.since, Repeat: urgentAgain, Portals: []string{portal}, Urgent: true, Link: f.pageOf(portal),
 			Title: fmt.Sprintf("Events of portal %s could not be stored, and Bitrix24 does not send them again.", portal),
 			Over:  fmt.Sprintf("events of portal %s are stored again.", portal),
 			Text:  "Look at the disk and the database: b24rules status, GET /healthz. When events can be stored, serve catches up on the changes.",
@@ -359,7 +435,9 @@ func refusedFile(r fleet.Refused) *alerts.Condition {
 	switch {
 	case r.Removed():
 		c.Title, c.Text = fmt.Sprintf("The rule file %s is missing. Its runs wait.", r.File), "Put it back. b24rules status shows what waits."
-	case r.Running != "":
+	case r.Running == "":
+		c.Urgent = true
+	default:
 		c.Title = fmt.Sprintf("The rule file %s has errors. Its last valid version still runs.", r.File)
 	}
 	return c

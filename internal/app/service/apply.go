@@ -94,6 +94,7 @@ func (ch *change) keepFixed() {
 	keep("history", &ch.was.History, &ch.now.History)
 	keep("public_url", &ch.was.PublicURL, &ch.now.PublicURL)
 	keep("alerts", &ch.was.Alerts, &ch.now.Alerts)
+	keep("alerts: times", &ch.was.AlertTimes, &ch.now.AlertTimes)
 	keep("reload", &ch.was.Manual, &ch.now.Manual)
 	if ch.was.Console.Listen != ch.now.Console.Listen { // who may enter depends on the address
 		keep("console", &ch.was.Console, &ch.now.Console)

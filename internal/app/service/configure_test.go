@@ -386,7 +386,7 @@ func TestAlertsOfRefusedReload(t *testing.T) {
 	h, l := newLive(t, apptest.Options{})
 	var got messages
 	now := time.Now()
-	keeper := &alerts.Keeper{DB: h.Service.Queue().Database(), Own: h.Service.OwnFaults, Process: "host a", Receivers: []alerts.Receiver{{Name: "hook", Sink: &got}}, Log: slog.New(slog.DiscardHandler)}
+	keeper := &alerts.Keeper{DB: h.Service.Queue().Database(), Own: h.Service.OwnFaults, Process: "host a", Receivers: []alerts.Receiver{{Name: "hook", Sink: &got, Now: true}}, Log: slog.New(slog.DiscardHandler)}
 	after := func(what string, findings diag.List, do func(c *config.Config), want ...string) {
 		t.Helper()
 		l.mu.Lock()
