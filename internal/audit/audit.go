@@ -1,7 +1,7 @@
 // Package audit keeps what people and programs did: who replayed, paused, signed in.
 //
 // Rows are only inserted, and deleted when they are 400 days old. The row of an act on many
-// runs counts them as they are changed.
+// runs counts the changed runs.
 package audit
 
 import (
