@@ -30,6 +30,7 @@ func checkParams(c *engine.StepCheck, m schemas.Method) {
 			}
 		}
 	})
+	checkStoredNames(c, m)
 	if typ, param := callEntity(c.Types(), m); typ != 0 {
 		if _, v := c.Types().Part("params." + param); v != nil && v.Formula != nil && strings.TrimSpace(v.Formula.Source()) == "event.id" {
 			checkEventOf(c, "params", typ)
@@ -59,4 +60,21 @@ func callEntity(t *engine.ArgTypes, m schemas.Method) (typ int, param string) {
 		}
 	}
 	return 0, ""
+}
+
+// checkStoredNames warns of fields of an old CRM method in the spelling of crm.item: the portal
+// ignores them.
+func checkStoredNames(c *engine.StepCheck, m schemas.Method) {
+	parts := strings.Split(strings.ToLower(m.Name), ".")
+	if len(parts) != 3 || parts[0] != "crm" || parts[2] != "add" && parts[2] != "update" {
+		return
+	}
+	if o, _ := schemas.LookupOwner(parts[1]); o.ID == 0 || parts[1] == "item" {
+		return
+	}
+	c.EachName("params.fields", func(n engine.NamedArg) {
+		if name := schemas.StoredName(n.Name); name != n.Name && n.Name != strings.ToUpper(n.Name) {
+			n.WarnNamef("unknown-item-field", "%s writes %s, and the portal ignores %s", m.Name, name, n.Name).Hintf("write %s", name)
+		}
+	})
 }

@@ -108,7 +108,18 @@ func checkFetchItems(c *engine.StepCheck) {
 	checkOwner(c)
 	checkItemFields(c, "filter", false)
 	checkItemFields(c, "order", false)
+	checkOrder(c)
 	checkSelect(c)
+}
+
+// checkOrder warns of a direction that is none.
+func checkOrder(c *engine.StepCheck) {
+	c.EachName("order", func(n engine.NamedArg) {
+		v, constant := n.Const()
+		if text, _ := v.(string); constant && !strings.EqualFold(text, "asc") && !strings.EqualFold(text, "desc") {
+			n.WarnValuef("field-value", "order takes asc or desc, never %.40q", value.TextOf(v)).Hint = "write desc for the largest first"
+		}
+	})
 }
 
 func checkUpsertElement(c *engine.StepCheck) {

@@ -25,7 +25,7 @@ func fieldDomain(typ int, f schemas.Field) *formula.Domain {
 	case f.HoldsID() != 0:
 		return engine.IDDomain(f.HoldsID())
 	case f.Name == "id":
-		return engine.IDDomain(typ)
+		return engine.OwnIDDomain(typ)
 	case schemaKind(f.Type) == formula.String:
 		return &formula.Domain{
 			Code:         "never-equal",

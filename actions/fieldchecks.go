@@ -1,7 +1,9 @@
 package actions
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +13,7 @@ import (
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -44,6 +47,7 @@ func checkItemFields(c *engine.StepCheck, arg string, written bool) {
 	typ := constType(c.Types())
 	portal := inportal.ItemsOf(c.Types().Portal(), constType(c.Types()))
 	seen := map[string]string{}
+	ranges := filterRanges{}
 	c.EachName(arg, func(n engine.NamedArg) {
 		operator, name := "", n.Name
 		if !written {
@@ -77,6 +81,7 @@ func checkItemFields(c *engine.StepCheck, arg string, written bool) {
 		switch {
 		case !written && arg != "order":
 			checkFilterValue(n, typ, operator, f)
+			ranges.add(n, operator, f)
 		case !written || !known:
 		case f.ReadOnly:
 			n.WarnNamef("read-only-field", "a rule cannot write %s, only the portal can", name)
@@ -112,6 +117,8 @@ func checkFieldValue(n engine.NamedArg, what string, typ int, f schemas.Field) {
 			n.WarnValuef("field-type", "%s of %s takes an id, this is %s", f.Name, what, shown)
 		case own.Check(v) == nil && isID(f.Type) && f.Multiple && !wholeNumbers(v):
 			n.WarnValuef("field-type", "%s of %s takes a list of ids", f.Name, what).Hint = "write numbers: [5, 7]"
+		case own.Check(v) == nil && own.Kind == value.KindText && isFlag(v):
+			n.WarnValuef("field-type", "%s of %s takes text, this is %s", f.Name, what, shown).Hintf("write \"%v\" if the word is meant", v)
 		case own.Check(v) == nil && isIDText(f) && !isTextValue(v):
 			n.WarnValuef("field-type", "%s of %s takes the text of an id, this is %s", f.Name, what, shown)
 		case own.Check(v) != nil && isList && !f.Multiple:
@@ -146,6 +153,18 @@ func checkFieldValue(n engine.NamedArg, what string, typ int, f schemas.Field) {
 // checkFilterValue warns of a condition that no item can fulfil.
 func checkFilterValue(n engine.NamedArg, typ int, operator string, f schemas.Field) {
 	v, constant := n.Const()
+	text, _ := v.(string)
+	switch kind := n.Type().Kind; {
+	case kind == formula.Record:
+		n.WarnValuef("never-equal", "%s is compared with a value, this is a record", f.Name).Hintf("write an operator before the name, such as \">%s\"", f.Name)
+		return
+	case kind == formula.List && strings.ContainsAny(operator, "<>"):
+		n.WarnValuef("never-equal", "%s compares %s with one value, this is a list", operator, f.Name).Hintf("write \"@%s\" for one of a list", f.Name)
+		return
+	case !strings.Contains(operator, "%=") && !strings.Contains(operator, "=%") && wildcard.MatchString(text):
+		n.WarnValuef("never-equal", "%q is compared as it is written, with the %%", text).Hintf("write the operator before the name: \"%%%s\"", f.Name)
+		return
+	}
 	if !constant || strings.Contains(operator, "%") {
 		return
 	}
@@ -156,6 +175,7 @@ func checkFilterValue(n engine.NamedArg, typ int, operator string, f schemas.Fie
 	own := &value.Field{Name: f.Name, Kind: plan.ItemKind(f.Type), Places: value.UnknownPlaces}
 	for _, x := range list {
 		text, isText := x.(string)
+		_, isNumber := x.(num.Num)
 		switch why, hint := neverValue(typ, f, text); {
 		case !why.Empty():
 			n.WarnValuef("never-equal", "%s", why).SetHint(hint)
@@ -163,16 +183,55 @@ func checkFilterValue(n engine.NamedArg, typ int, operator string, f schemas.Fie
 		case isText && isID(f.Type) && !wholeNumber(x):
 			n.WarnValuef("never-equal", "%s is an id, never %.40q", f.Name, text)
 			return
-		case isText && own.Check(x) != nil:
-			n.WarnValuef("never-equal", "%s is %s, never %.40q", f.Name, own.Kind, text)
+		case (isText || isNumber) && own.Check(x) != nil:
+			n.WarnValuef("never-equal", "%s is %s, never %.40q", f.Name, own.Kind, value.TextOf(x))
 			return
 		}
 	}
 }
 
+// wildcard is a text that is meant as a part of another one, as in SQL.
+var wildcard = regexp.MustCompile(`^%[^%]+%?$|^[^%]*[^%\s\d]%$`)
+
+// filterRanges are the constant limits of a filter, by field.
+type filterRanges map[string][]filterLimit
+
+type filterLimit struct {
+	operator string
+	value    any
+}
+
+// add warns of limits between which no value lies.
+func (r filterRanges) add(n engine.NamedArg, operator string, f schemas.Field) {
+	v, constant := n.Const()
+	if !constant || operator != "" && strings.Trim(operator, "<>=") != "" {
+		return
+	}
+	field := &value.Field{Name: f.Name, Kind: plan.ItemKind(f.Type), Places: value.UnknownPlaces}
+	for _, other := range r[f.Name] {
+		order, known := field.Order(v, other.value)
+		if known && (order > 0 && excludesAbove(other.operator) && excludesBelow(operator) ||
+			order < 0 && excludesBelow(other.operator) && excludesAbove(operator)) {
+			n.WarnValuef("never-equal", "no %s fulfils both %s%s and this", f.Name, cmp.Or(other.operator, "="), value.TextOf(other.value))
+			return
+		}
+	}
+	r[f.Name] = append(r[f.Name], filterLimit{operator, v})
+}
+
+// excludesAbove and excludesBelow report whether a condition excludes all that is greater or
+// smaller than its value.
+func excludesAbove(operator string) bool { return !strings.HasPrefix(operator, ">") }
+func excludesBelow(operator string) bool { return !strings.HasPrefix(operator, "<") }
+
 // isIDText reports a field that holds the text of an id, such as that of a stage.
 func isIDText(f schemas.Field) bool {
 	return f.Name == "stageId" || f.Type == "crm_currency"
+}
+
+func isFlag(v any) bool {
+	_, isFlag := v.(bool)
+	return isFlag
 }
 
 func isTextValue(v any) bool {
@@ -217,7 +276,10 @@ func checkSelect(c *engine.StepCheck) {
 	c.EachElement("select", func(v any, warn func(code, format string, args ...any) *diag.Finding) {
 		name, isText := v.(string)
 		known := slices.ContainsFunc(fields, func(f schemas.Field) bool { return f.Name == name || schemas.StoredName(f.Name) == name })
+		why, hint := wrongCustomName(constType(c.Types()), name)
 		switch {
+		case !why.Empty():
+			warn("unknown-item-field", "%s", why).SetHint(hint)
 		case !isText || known || portal.Known(name) != nil:
 		case portal != nil && inportal.IsOfPortal(name):
 			why, hint := portal.Missing(name)

@@ -51,8 +51,22 @@ func checkStart(c *engine.StepCheck) {
 	case name == c.Rule().ID:
 		c.Errorf("rule", "start-rule", "a rule cannot start itself").Hint = "to run again at a time, give a step at"
 	}
-	if t := c.Types().Type("id"); t.Kind == formula.String {
-		c.Errorf("id", "wrong-type", "argument id takes an id or a list of ids, not text").Hint = "write id: =deal.companyId"
+	if v, fixed := c.Types().Const("id"); fixed {
+		if n, isNumber := v.(num.Num); isNumber && (!n.IsInt() || n.Sign() < 0) {
+			c.Errorf("id", "wrong-type", "argument id takes an id or a list of ids, not %s", n).Hint = "write id: =deal.companyId"
+		}
+	}
+	t := c.Types().Type("id")
+	of := ""
+	if t.Kind == formula.List && t.Elem != nil {
+		t, of = *t.Elem, "a list of "
+	}
+	switch t.Kind {
+	case formula.String:
+		c.Errorf("id", "wrong-type", "argument id takes an id or a list of ids, not %stext", of).Hint = "write id: =deal.companyId"
+	case formula.Record, formula.Bool, formula.Time, formula.List:
+		word := map[formula.Kind]string{formula.Record: "records", formula.Bool: "true or false", formula.Time: "times", formula.List: "lists"}[t.Kind]
+		c.Errorf("id", "wrong-type", "argument id takes an id or a list of ids, not %s%s", of, word).Hint = "take the ids of records with map(rows, .companyId)"
 	}
 }
 

@@ -48,7 +48,7 @@ func (c *stepCompiler) stepOnce(s *engine.Step, m yamlfile.Mapping, env formula.
 		c.Errorf(e.Value, "wrong-type", "once takes a formula").Hint = "=deal.stageId"
 	}
 	if s.ForEach != nil {
-		s.Once.Reads(func(name string) { s.PerRow = s.PerRow || name == engine.NameRow })
+		s.Once.Reads(func(name string) { s.PerRow = s.PerRow || name == engine.NameRow || name == engine.NameIndex })
 	}
 }
 

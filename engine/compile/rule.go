@@ -45,6 +45,10 @@ func (c *ruleCompiler) readRule(e yamlfile.Entry, vars formula.Type) *engine.Rul
 	about, hasAbout := m.Get("about")
 	on, ok := m.Get("on")
 	if !ok && !hasAbout {
+		if key := inStep(m, "on"); key != nil {
+			c.Errorf(key, "missing-key", "rule %q has no events: on belongs to the rule and not to a step", e.Name).Hint = "write it next to steps"
+			return nil
+		}
 		c.Errorf(e.Key, "missing-key", "rule %q has no events", e.Name).Hint = "add on: [ONCRMDEALUPDATE]"
 		return nil
 	}
@@ -324,6 +328,24 @@ func eventCodes() []string {
 		out[i] = e.Code
 	}
 	return out
+}
+
+// inStep returns a key that a step of the rule has, nil if none has it.
+func inStep(rule yamlfile.Mapping, name string) *yaml.Node {
+	steps, _ := rule.Get(partSteps)
+	list := yamlfile.Resolve(steps.Value)
+	if list == nil || list.Kind != yaml.SequenceNode {
+		return nil
+	}
+	for _, step := range list.Content {
+		step = yamlfile.Resolve(step)
+		for i := 0; step.Kind == yaml.MappingNode && i < len(step.Content); i += 2 {
+			if step.Content[i].Value == name {
+				return step.Content[i]
+			}
+		}
+	}
+	return nil
 }
 
 // ruleNames are the names that every formula of a rule sees.

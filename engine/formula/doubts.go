@@ -100,9 +100,13 @@ func (s *surveyor) walk(n ast.Node) {
 			return
 		}
 	case *ast.BinaryNode:
-		if operatorName(x.Operator) == "&&" || operatorName(x.Operator) == "||" {
+		switch operatorName(x.Operator) {
+		case "&&", "||":
 			s.operand(x.Left)
 			s.operand(x.Right)
+		case "==", "!=":
+			s.nothing(x.Left)
+			s.nothing(x.Right)
 		}
 	case *ast.ConditionalNode:
 		s.operand(x.Cond)
@@ -117,6 +121,13 @@ func (s *surveyor) read(path string) {
 	name, _, _ := strings.Cut(path, ".")
 	if s.reads[name] {
 		s.paths[path] = true
+	}
+}
+
+// nothing reports a comparison with a word that means a missing value elsewhere.
+func (s *surveyor) nothing(n ast.Node) {
+	if text, ok := n.(*ast.StringNode); ok && slices.Contains([]string{"nil", "null", "NULL", "undefined"}, text.Value) {
+		s.errorOf(n, codeForeign, "write nil without quotes", "%q is a text, and no missing value", text.Value)
 	}
 }
 

@@ -86,6 +86,7 @@ func (c *reviewer) reviewRule(r *engine.Rule) {
 		c.constantWhen(s.When, diag.Phrasef("the step"))
 		c.constantEntered(s.Entered)
 		c.enteredByChange(s.Entered)
+		c.neverEntered(s)
 		c.nilID(f, s.When)
 		c.nilID(f, s.Entered)
 		c.reviewOnce(f, s)

@@ -12,8 +12,9 @@ import (
 )
 
 // checkStarts reports starts of rules that are not there, or that do not say what their
-// runs are for.
+// runs are for, and rules that nothing starts.
 func checkStarts(sets []*engine.RuleSet, rules map[string]*engine.Rule, list *diag.List) {
+	started := map[string]bool{}
 	for _, s := range sets {
 		for _, r := range s.Rules {
 			for _, step := range r.AllSteps() {
@@ -22,6 +23,17 @@ func checkStarts(sets []*engine.RuleSet, rules map[string]*engine.Rule, list *di
 				}
 				e := effect{Touch: engine.Touch{Kind: engine.TouchRule, Of: "rule"}, rule: r, step: step}
 				checkStart(s, &e, rules, list)
+				for _, id := range s.Started(e.startedRule()) {
+					started[id] = true
+				}
+			}
+		}
+	}
+	for _, s := range sets {
+		for _, r := range s.Rules {
+			if alone := len(r.Triggers)+len(r.Schedules)+len(r.Robots) == 0 && r.Hook == nil; alone && !started[r.ID] && rules[r.ID] == r {
+				f := list.Warnf(r.Pos, "start-rule", "rule %s has no events, and no rule of the checked files starts it", r.ID)
+				s.Source.WithEnd(r.Node, f).Hintf("add a step start: {rule: %s} to the rule that says for whom it runs, or add on", r.ID)
 			}
 		}
 	}

@@ -210,6 +210,9 @@ func TestAt(t *testing.T) {
 			{"2026-06-02T11:01", "2026-06-02T09:00:00Z", "", "2026-06-03T09:00"},
 			{"2026-06-04T09:01", "2026-06-02T09:00:00Z", "", ""},
 		}},
+		{"a time between two microseconds is not too early", [][4]string{
+			{"2026-05-01T00:00", "2026-05-02T09:00:00.0000004Z", "", "2026-05-02T09:00:00.000001"},
+		}},
 		{"no time", [][4]string{{"2026-05-02T11:00", "", "", ""}}},
 		{"a clock that jumps back does not run it twice", [][4]string{
 			{"2026-05-02T09:00", "2026-05-02T09:00:00Z", "reminded", "2026-05-03T09:00"},
@@ -234,7 +237,7 @@ func TestAt(t *testing.T) {
 					t.Fatal(err)
 				}
 				if _, wake := d.memory.Succeed(); !wake.IsZero() {
-					due = wake.UTC().Format("2006-01-02T15:04")
+					due = strings.TrimSuffix(wake.UTC().Format("2006-01-02T15:04:05.999999999"), ":00")
 				}
 				var saved []string
 				for _, s := range d.out {
@@ -272,6 +275,14 @@ func TestAt(t *testing.T) {
 			if err != nil || saved != x[1] || due != x[2] {
 				t.Errorf("run %d: saved %q, next run at %q, %v, want %q and %q", i+1, saved, due, err, x[1], x[2])
 			}
+		}
+	})
+
+	t.Run("a run that finds its entity gone plans nothing of the steps before", func(t *testing.T) {
+		d := newDiary(t, reminder+"      - fail: {with: gone}\n")
+		d.change = func(r *run.Run) { r.Now = at("2026-05-02T08:00") }
+		if saved, err := d.run(map[string]any{"end": "2026-05-02T09:00:00Z"}); err != nil || saved != "gone" || !d.wake.IsZero() {
+			t.Errorf("saved %q, %v, the next run at %v", saved, err, d.wake)
 		}
 	})
 

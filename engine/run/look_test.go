@@ -50,4 +50,11 @@ func TestALookTakesNothingFromALiveRun(t *testing.T) {
 	d.expect("WON: ")
 	d.change = nil
 	d.expect("WON: won", "WON: ")
+
+	d = newDiary(t, "    steps:\n      - compute: {stage: =event.data.stage}\n      - save: {entityTypeId: 9, fields: {it: '=before.stage ?? \"-\"'}}\n")
+	d.expect("NEW: -")
+	d.change = func(r *run.Run) { r.DryRun, r.Look = &dryrun.Run{}, true }
+	d.expect("WON: NEW") // saves, because it is not the portal that refuses
+	d.change = nil
+	d.expect("WON: NEW")
 }

@@ -188,6 +188,7 @@ func TestOnceOfRows(t *testing.T) {
 		{[]string{"a", "b"}, ""},
 		{[]string{"a", "c", "b"}, "c b"},
 		{[]string{"a"}, ""},
+		{[]string{"a", "c"}, "c"},
 		{nil, ""},
 		{[]string{"a", "b"}, "a b"},
 	} {
@@ -198,6 +199,15 @@ func TestOnceOfRows(t *testing.T) {
 	}
 	if _, err := d.run(rows(make([]string, 1000)...)); err != nil {
 		t.Errorf("1,000 rows, the limit of for_each: %v", err)
+	}
+	d.edit(`    steps:
+      - for_each: =event.data.rows
+        limit: 2000
+        once: =row.id + row.name
+        save: {entityTypeId: 9, fields: {it: =row.name}}
+`)
+	if _, err := d.run(rows(make([]string, 1500)...)); err == nil || !strings.Contains(err.Error(), "the values of once of 1500 rows") {
+		t.Errorf("more rows than fit into the memory: %v", err)
 	}
 }
 

@@ -79,3 +79,31 @@ func testASleeperOfADeletedEntity(t *testing.T) {
 		}
 	})
 }
+
+// testAnEventOfAFastClock: a run that a process with a fast clock has stored is not delayed
+// without end by the events of others: the ceiling counts from the first of those.
+func testAnEventOfAFastClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := openNew(t, queue.Options{})
+		started := 0
+		var first time.Time
+		work(t, q, func(_ context.Context, r *queue.Run) error {
+			if started++; started == 1 {
+				first = r.First
+			}
+			return nil
+		})
+		route := queue.Route{Rule: "r", Entity: "deal:1", Debounce: 200 * time.Millisecond, Ceiling: 600 * time.Millisecond}
+		if err := q.Push(t.Context(), queue.Event{Portal: "acme", Code: "X", Received: time.Now().Add(24 * time.Hour)}, []queue.Route{route}); err != nil {
+			t.Fatal(err)
+		}
+		for range 30 {
+			push(t, q, "0", route)
+			time.Sleep(100 * time.Millisecond)
+		}
+		synctest.Wait()
+		if started < 4 || first.After(time.Now()) {
+			t.Errorf("events every 100 ms for 3 s: %d runs, the first event of the first at %v", started, first)
+		}
+	})
+}

@@ -47,6 +47,7 @@ var conformance = []struct {
 	{"StartsDoNotDeadlock", testStartsDoNotDeadlock},
 	{"Sleepers", testSleepers},
 	{"AClockThatWasSetBack", testAClockThatWasSetBack},
+	{"AnEventOfAFastClock", testAnEventOfAFastClock},
 	{"ASleeperOfADeletedEntity", testASleeperOfADeletedEntity},
 	{"DoneMarks", testDoneMarks},
 	{"DiscardForgetsDoneMarks", testDiscardForgetsDoneMarks},

@@ -213,6 +213,43 @@ func testSleepers(t *testing.T) {
 			}
 		})
 	})
+	t.Run("an event during the run is not delayed", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			q := openNew(t, queue.Options{})
+			start := time.Now()
+			var times []time.Duration
+			work(t, q, func(_ context.Context, r *queue.Run) error {
+				if times = append(times, time.Since(start)); len(times) == 1 {
+					push(t, q, "2", route)
+					r.Sleep(start.Add(nap), false)
+				}
+				return nil
+			})
+			push(t, q, "1", route)
+			time.Sleep(2 * nap)
+			synctest.Wait()
+			if len(times) != 2 || times[1] > 5*time.Second {
+				t.Errorf("ran at %v", times)
+			}
+		})
+	})
+	t.Run("one that a person repeats has not waited for its time", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			q, times, woken := sleeping(t)
+			asleep := runs(t, q, queue.Filter{States: []queue.State{queue.Asleep}})
+			if len(asleep) != 1 {
+				t.Fatalf("asleep: %+v", asleep)
+			}
+			if err := errors.Join(q.Discard(t.Context(), asleep[0].ID, ""), q.Replay(t.Context(), asleep[0].ID, "")); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if len(*times) != 2 || !(*woken)[1].IsZero() {
+				t.Errorf("ran at %v, woken %v", *times, *woken)
+			}
+		})
+	})
 	t.Run("a changed rule wakes them", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			q, times, _ := sleeping(t)

@@ -218,7 +218,7 @@ ON CONFLICT (portal, rule, entity) WHERE state IN ('waiting', 'blocked', 'queued
         WHEN b24_run.state <> 'waiting' THEN b24_run.due_at
         WHEN b24_run.not_before > $8 THEN b24_run.due_at
         WHEN b24_run.attempt > 0 AND b24_run.due_at < excluded.due_at THEN b24_run.due_at
-        WHEN b24_run.attempt > 0 OR b24_run.priority > 0 OR b24_run.opened_at > $8 THEN excluded.due_at
+        WHEN b24_run.attempt > 0 OR b24_run.priority > 0 THEN excluded.due_at
         WHEN b24_run.due_at <= $8 AND EXISTS (
             SELECT 1 FROM b24_run b
             WHERE b.portal = b24_run.portal AND b.entity = b24_run.entity AND b.state = 'running') THEN b24_run.due_at

@@ -2,8 +2,10 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -146,3 +148,90 @@ func TestStatementsOfARun(t *testing.T) {
 
 // plainStatements are those of an event and a run of one rule, without a debounce.
 const plainStatements = 21
+
+// TestOrderOfStarts: the transaction that ends a run and starts others changes their entities
+// in the order of their keys, its own entity in its place. Two such transactions never wait
+// for each other. What happens without that order depends on the load; the order itself does not.
+func TestOrderOfStarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, err := Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "queue.db"), Options{Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed := &orderedDB{backend: q.writes.db}
+		q.writes.db = changed
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			ended <- q.Work(ctx, func(_ context.Context, r *Run) error {
+				if r.Rule == "child" {
+					for _, entity := range []string{"deal:9", "company:1", "deal:4", "deal:5", "company:3"} {
+						r.Start(Route{Rule: "parent", Entity: entity})
+					}
+				}
+				return nil
+			})
+		}()
+		if err := q.Push(ctx, Event{Portal: "acme", Code: "X"}, []Route{{Rule: "child", Entity: "deal:5"}}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		want := []string{"company:1", "company:3", "deal:4", "own", "deal:5", "deal:9"}
+		if got := changed.of("own"); !slices.Equal(got, want) {
+			t.Errorf("changed %v, want %v", got, want)
+		}
+		cancel()
+		if err := errors.Join(<-ended, q.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// orderedDB notes the runs that each transaction changes: the entity of one that it stores,
+// and "own" for the end of a run.
+type orderedDB struct {
+	backend
+	mu  sync.Mutex
+	all []*orderedTx
+}
+
+// of returns the changes of the first transaction that has stored a run and has a word.
+func (d *orderedDB) of(word string) []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, t := range d.all {
+		if len(t.changed) > 1 && slices.Contains(t.changed, word) {
+			return t.changed
+		}
+	}
+	return nil
+}
+
+func (d *orderedDB) begin(ctx context.Context) (txConn, error) {
+	tx, err := d.backend.begin(ctx)
+	t := &orderedTx{txConn: tx}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.all = append(d.all, t)
+	return t, err
+}
+
+type orderedTx struct {
+	txConn
+	changed []string
+}
+
+func (t *orderedTx) Exec(ctx context.Context, text string, args ...any) (int64, error) {
+	if text == leaveRun {
+		t.changed = append(t.changed, "own")
+	}
+	return t.txConn.Exec(ctx, text, args...)
+}
+
+func (t *orderedTx) QueryRow(ctx context.Context, text string, args ...any) store.Row {
+	if text == upsertRun {
+		entity, _ := args[2].(string)
+		t.changed = append(t.changed, entity)
+	}
+	return t.txConn.QueryRow(ctx, text, args...)
+}
