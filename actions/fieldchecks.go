@@ -1,7 +1,6 @@
 package actions
 
 import (
-	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -47,7 +46,7 @@ func checkItemFields(c *engine.StepCheck, arg string, written bool) {
 	typ := constType(c.Types())
 	portal := inportal.ItemsOf(c.Types().Portal(), constType(c.Types()))
 	seen := map[string]string{}
-	ranges := filterRanges{}
+	limits := plan.Limits{}
 	c.EachName(arg, func(n engine.NamedArg) {
 		operator, name := "", n.Name
 		if !written {
@@ -81,7 +80,12 @@ func checkItemFields(c *engine.StepCheck, arg string, written bool) {
 		switch {
 		case !written && arg != "order":
 			checkFilterValue(n, typ, operator, f)
-			ranges.add(n, operator, f)
+			if v, constant := n.Const(); constant {
+				own := &value.Field{Name: f.Name, Kind: plan.ItemKind(f.Type), Places: value.UnknownPlaces}
+				if other := limits.Add(own, operator, v); other != "" {
+					n.WarnValuef("never-equal", "no %s fulfils both %s and this", f.Name, other)
+				}
+			}
 		case !written || !known:
 		case f.ReadOnly:
 			n.WarnNamef("read-only-field", "a rule cannot write %s, only the portal can", name)
@@ -192,37 +196,6 @@ func checkFilterValue(n engine.NamedArg, typ int, operator string, f schemas.Fie
 
 // wildcard is a text that is meant as a part of another one, as in SQL.
 var wildcard = regexp.MustCompile(`^%[^%]+%?$|^[^%]*[^%\s\d]%$`)
-
-// filterRanges are the constant limits of a filter, by field.
-type filterRanges map[string][]filterLimit
-
-type filterLimit struct {
-	operator string
-	value    any
-}
-
-// add warns of limits between which no value lies.
-func (r filterRanges) add(n engine.NamedArg, operator string, f schemas.Field) {
-	v, constant := n.Const()
-	if !constant || operator != "" && strings.Trim(operator, "<>=") != "" {
-		return
-	}
-	field := &value.Field{Name: f.Name, Kind: plan.ItemKind(f.Type), Places: value.UnknownPlaces}
-	for _, other := range r[f.Name] {
-		order, known := field.Order(v, other.value)
-		if known && (order > 0 && excludesAbove(other.operator) && excludesBelow(operator) ||
-			order < 0 && excludesBelow(other.operator) && excludesAbove(operator)) {
-			n.WarnValuef("never-equal", "no %s fulfils both %s%s and this", f.Name, cmp.Or(other.operator, "="), value.TextOf(other.value))
-			return
-		}
-	}
-	r[f.Name] = append(r[f.Name], filterLimit{operator, v})
-}
-
-// excludesAbove and excludesBelow report whether a condition excludes all that is greater or
-// smaller than its value.
-func excludesAbove(operator string) bool { return !strings.HasPrefix(operator, ">") }
-func excludesBelow(operator string) bool { return !strings.HasPrefix(operator, "<") }
 
 // isIDText reports a field that holds the text of an id, such as that of a stage.
 func isIDText(f schemas.Field) bool {

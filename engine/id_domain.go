@@ -25,24 +25,6 @@ func IDDomain(typ int) *formula.Domain {
 	return d.(*formula.Domain)
 }
 
-// ownIDDomains are the same for the ids that records have themselves.
-var ownIDDomains sync.Map
-
-// OwnIDDomain is IDDomain for the id of a record, which is never 0. Other fields with an id
-// are 0 when they are empty.
-func OwnIDDomain(typ int) *formula.Domain {
-	if typ == 0 {
-		return nil
-	}
-	if d, ok := ownIDDomains.Load(typ); ok {
-		return d.(*formula.Domain)
-	}
-	own := *IDDomain(typ)
-	own.Range = &formula.Range{Min: 1, Max: math.MaxInt64}
-	d, _ := ownIDDomains.LoadOrStore(typ, &own)
-	return d.(*formula.Domain)
-}
-
 // TypeWord names one record of a type: a deal, an item of type 1072, a user.
 func TypeWord(typ int) string {
 	switch o := schemas.OwnerByType(typ); {

@@ -175,15 +175,15 @@ type Step struct {
 	Entered *Value
 	At      *Value
 	Late    time.Duration // after the time of At
-	// Remembers says that the file has once, entered or at, even if the formula is wrong: the
-	// memory of earlier runs decides whether the step runs.
-	Remembers bool
-	ForEach   *Value
-	Limit     int // of for_each
-	Timeout   time.Duration
-	Retry     int // attempts; 0 leaves it to the queue
-	OnError   OnError
-	Args      []*Argument
+	// Remembers says that the file has once, entered or at, even if the formula is wrong.
+	// AfterChange says that When is true only in runs that see something new.
+	Remembers, AfterChange bool
+	ForEach                *Value
+	Limit                  int // of for_each
+	Timeout                time.Duration
+	Retry                  int // attempts; 0 leaves it to the queue
+	OnError                OnError
+	Args                   []*Argument
 
 	// Instead are the steps that run instead of the failed one.
 	Instead []*Step

@@ -76,11 +76,8 @@ func (s *StepCheck) node(arg string) *yaml.Node {
 	return s.step.Verb
 }
 
-// Remembers reports whether the memory of earlier runs decides if the step runs: by its own
-// options, or because its condition is true only after a change.
-func (s *StepCheck) Remembers() bool {
-	return s.step.Remembers || onlyAfterChange(s.step.When, s.before)
-}
+// Remembers reports whether the memory of earlier runs decides if the step runs.
+func (s *StepCheck) Remembers() bool { return s.step.Remembers || s.step.AfterChange }
 
 // Parks reports whether a failure of the step parks the run.
 func (s *StepCheck) Parks() bool { return s.step.OnError == OnErrorPark }

@@ -116,6 +116,7 @@ func (c *stepCompiler) readStep(n *yaml.Node, index int, k *known, conditions []
 	}
 	c.stepNames(s, m, types, k, guards)
 	c.past.show(k)
+	s.AfterChange = onlyAfterChange(s.When, c.before)
 	if s.Action.Check != nil && types != nil {
 		s.Action.Check(engine.NewStepCheck(c, c.rule, s, c.before, c.part == partDeleted))
 	}

@@ -1,4 +1,4 @@
-package engine
+package compile
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/num"
 )
@@ -17,19 +18,16 @@ const maxTries = 4000
 // a value that differs from the one of the last run (before), or the result of a step that
 // itself runs only then (at, once, entered). Such a condition is false again in the next
 // run. It is tried with the values that the condition names. steps are those before it.
-func onlyAfterChange(when *Value, steps []*Step) bool {
+func onlyAfterChange(when *engine.Value, steps []*engine.Step) bool {
 	if when == nil || when.Formula == nil {
 		return false
 	}
-	t := &trial{origins: newOrigins(), rare: map[string]bool{}, values: []any{nil, "", true, false, num.FromInt(0), num.FromInt(1)}}
+	t := &trial{formulas: map[string]*engine.Value{}, rare: map[string]bool{}, values: []any{nil, "", true, false, num.FromInt(0), num.FromInt(1)}}
 	for _, s := range steps {
-		t.origins.add(s)
-		if s.Remembers {
-			t.rare[s.ID] = true
-			for _, a := range s.Args {
-				for _, n := range a.Names {
-					t.rare[n.Name] = true
-				}
+		t.rare[s.ID] = s.Remembers
+		for _, a := range s.Args {
+			for _, n := range a.Names {
+				t.formulas[n.Name], t.rare[n.Name] = n.Value, s.Remembers
 			}
 		}
 	}
@@ -41,11 +39,11 @@ func onlyAfterChange(when *Value, steps []*Step) bool {
 
 // A trial computes a condition with many values of what it reads.
 type trial struct {
-	origins  *Origins
-	rare     map[string]bool // names of results that are missing in a run without news
-	leaves   []string        // the paths that get values
-	past     []string        // the paths below before
-	computed []string        // the names that are computed, each after those that it reads
+	formulas map[string]*engine.Value // of computed names
+	rare     map[string]bool          // names of results that are missing in a run without news
+	leaves   []string                 // the paths that get values
+	past     []string                 // the paths below before
+	computed []string                 // the names that are computed, each after those that it reads
 	values   []any
 }
 
@@ -53,7 +51,7 @@ type trial struct {
 var constants = regexp.MustCompile(`"([^"\\]*)"|'([^'\\]*)'|\b\d+(?:\.\d+)?\b`)
 
 // collect finds what a value reads.
-func (t *trial) collect(v *Value) {
+func (t *trial) collect(v *engine.Value) {
 	if v.Formula != nil {
 		for _, m := range constants.FindAllStringSubmatch(v.Formula.Source(), -1) {
 			if n, err := num.Parse(m[0]); err == nil {
@@ -67,14 +65,14 @@ func (t *trial) collect(v *Value) {
 		}
 	}
 	v.Paths(func(p string) {
-		if rest, ok := strings.CutPrefix(p, NameBefore+"."); ok {
+		if rest, ok := strings.CutPrefix(p, engine.NameBefore+"."); ok {
 			if !slices.Contains(t.past, rest) {
 				t.past = append(t.past, rest)
 			}
 			p = rest
 		}
-		name := PathPrefix(p, 1)
-		c := t.origins.Computed[name]
+		name := engine.PathPrefix(p, 1)
+		c := t.formulas[name]
 		switch {
 		case slices.Contains(t.leaves, p) || slices.Contains(t.computed, name):
 		case c == nil || t.rare[name]:
@@ -97,7 +95,7 @@ func (t *trial) add(v any) {
 func (t *trial) ok() bool {
 	changes := len(t.past) > 0
 	for _, p := range t.leaves {
-		changes = changes || t.rare[PathPrefix(p, 1)]
+		changes = changes || t.rare[engine.PathPrefix(p, 1)]
 		inside := func(other string) bool { return strings.HasPrefix(other, p+".") }
 		if slices.ContainsFunc(t.leaves, inside) || slices.ContainsFunc(t.past, inside) {
 			return false
@@ -108,7 +106,7 @@ func (t *trial) ok() bool {
 
 // canBeTrue reports whether some values make the condition true. With still, nothing has
 // changed since the last run, and the results of steps that did not run are missing.
-func (t *trial) canBeTrue(when *Value, still bool) bool {
+func (t *trial) canBeTrue(when *engine.Value, still bool) bool {
 	free := len(t.leaves)
 	if !still {
 		free += len(t.past)
@@ -118,22 +116,22 @@ func (t *trial) canBeTrue(when *Value, still bool) bool {
 		vars := map[string]any{}
 		for i, p := range t.leaves {
 			v := t.values[chosen[i]]
-			if still && t.rare[PathPrefix(p, 1)] {
+			if still && t.rare[engine.PathPrefix(p, 1)] {
 				v = nil
 			}
 			setPath(vars, p, v)
 		}
 		m := formula.NewMachine(context.Background())
 		for _, name := range t.computed {
-			if c := t.origins.Computed[name]; c.Formula != nil {
+			if c := t.formulas[name]; c.Formula != nil {
 				vars[name], _ = c.Formula.Eval(m, vars) // nil when it fails
 			}
 		}
 		for i, p := range t.past {
 			if still {
-				setPath(vars, NameBefore+"."+p, getPath(vars, p))
+				setPath(vars, engine.NameBefore+"."+p, getPath(vars, p))
 			} else {
-				setPath(vars, NameBefore+"."+p, t.values[chosen[len(t.leaves)+i]])
+				setPath(vars, engine.NameBefore+"."+p, t.values[chosen[len(t.leaves)+i]])
 			}
 		}
 		if v, err := when.Formula.Eval(m, vars); err == nil && v == true {
