@@ -44,7 +44,7 @@ More items than limit are an error. The result is never cut off.`,
 // selectedType is the type of an item with only the fields of select and of the
 // filter. The values are as the portal sends them.
 func selectedType(types *engine.ArgTypes) formula.Type {
-	fields := map[string]formula.Type{"id": {Kind: formula.Int, Domain: ownIDDomain(constType(types))}}
+	fields := map[string]formula.Type{"id": {Kind: formula.Int, Domain: plan.OwnIDDomain(constType(types))}}
 	open := formula.OpenRecord(fields)
 	names, constant := types.Const("select")
 	list, isList := names.([]any)

@@ -1,11 +1,10 @@
 package actions
 
 import (
-	"math"
 	"strings"
-	"sync"
 	"time"
 
+	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/datetime"
 	"github.com/b24rules/b24rules/engine/formula"
@@ -27,7 +26,7 @@ func fieldDomain(typ int, f schemas.Field) *formula.Domain {
 	case f.HoldsID() != 0:
 		return engine.IDDomain(f.HoldsID())
 	case f.Name == "id":
-		return ownIDDomain(typ)
+		return plan.OwnIDDomain(typ)
 	case schemaKind(f.Type) == formula.String:
 		return &formula.Domain{
 			Code:         "never-equal",
@@ -73,20 +72,4 @@ func neverInDate(f schemas.Field, part string) (why, hint diag.Phrase) {
 	}
 	return diag.Phrasef("%s is a text such as 2026-01-31T03:00:00+03:00, and %q has another form", f.Name, part),
 		diag.Phrasef("compare times: date(…) < date(%q)", "2026-01-31")
-}
-
-// ownIDDomains keeps one domain for each type, so that equal domains have one address.
-var ownIDDomains sync.Map
-
-// ownIDDomain is engine.IDDomain for the id of a record itself, which is never 0. Other fields
-// with an id are 0 when they are empty.
-func ownIDDomain(typ int) *formula.Domain {
-	d := engine.IDDomain(typ)
-	if d == nil {
-		return nil
-	}
-	own := *d
-	own.Range = &formula.Range{Min: 1, Max: math.MaxInt64}
-	kept, _ := ownIDDomains.LoadOrStore(typ, &own)
-	return kept.(*formula.Domain)
 }

@@ -74,7 +74,7 @@ func constType(t *engine.ArgTypes) int {
 func itemType(t *engine.ArgTypes) formula.Type {
 	typ := constType(t)
 	portal := inportal.ItemsOf(t.Portal(), typ)
-	fields := map[string]formula.Type{"id": {Kind: formula.Int, Domain: ownIDDomain(typ)}}
+	fields := map[string]formula.Type{"id": {Kind: formula.Int, Domain: plan.OwnIDDomain(typ)}}
 	for _, f := range schemas.ItemFields(typ) {
 		if portal.Lacks(f) {
 			continue
