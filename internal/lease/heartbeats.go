@@ -15,9 +15,14 @@ import (
 const (
 	renewWorker = `
 INSERT INTO b24_worker (id, info, beat, portals) VALUES ($1, $2, 1, $3)
-ON CONFLICT (id) DO UPDATE SET beat = b24_worker.beat + 1`
+ON CONFLICT (id) DO UPDATE SET beat = b24_worker.beat + 1, portals = excluded.portals`
 
-	renewLeases   = `UPDATE b24_lease SET beat = beat + 1 WHERE owner = $1`
+	// Processes of an older version judge a lease by the heartbeat in its row.
+	renewLeases = `UPDATE b24_lease SET beat = beat + 1 WHERE owner = $1`
+
+	// Each acquisition and return makes the sum of the tokens larger, and without
+	// them a heartbeat makes the sum of the beats larger. So equal sums mean equal rows.
+	sumLeases     = `SELECT COUNT(*), COALESCE(SUM(token), 0)::bigint, COALESCE(SUM(beat), 0)::bigint FROM b24_lease`
 	selectLeases  = `SELECT portal, owner, token, beat FROM b24_lease`
 	selectWorkers = `SELECT id, info, beat, portals FROM b24_worker`
 	endWorker     = `DELETE FROM b24_worker WHERE id = $1`
@@ -33,46 +38,82 @@ func Process() string {
 // process of the version before, which used River, does not have it.
 const ClaimsRuns = ", claims runs"
 
-// renew renews all leases, and reads the leases and heartbeats of other processes.
+// oneHeartbeat is before ClaimsRuns in the info of a process that has one heartbeat for
+// all its leases. Its versions before had one in the row of each lease.
+const oneHeartbeat = ", one heartbeat"
+
+// leaseSums tell whether a row of b24_lease has changed.
+type leaseSums struct{ rows, tokens, beats int64 }
+
+// renew sends the heartbeat, and reads the leases and the heartbeats of other processes.
 func (h *Holder) renew(ctx context.Context, leaving bool) error {
-	portals := ""
-	if configured := h.o.Portals(); configured != nil {
-		text, err := json.Marshal(configured)
-		if err != nil {
-			return err
-		}
-		portals = string(text)
+	portals, err := h.canWork(leaving)
+	if err != nil {
+		return err
 	}
 	sent := h.o.Now()
-	rows, workers := make(map[string]leaseRow, len(h.rows)), make(map[string]workerRow, len(h.workers))
-	err := h.o.Transact(ctx, func(t store.Tx) error {
-		clear(rows)
+	var sums leaseSums
+	var rows map[string]leaseRow // nil: as they were
+	workers := make(map[string]workerRow, len(h.workers))
+	err = h.o.Transact(ctx, func(t store.Tx) error {
+		rows = nil
 		clear(workers)
-		if !leaving {
-			if _, err := t.Exec(ctx, renewWorker, h.id, Process()+ClaimsRuns, portals); err != nil {
+		// First, because an acquisition that has read the last heartbeat ends before this
+		// one is stored, and the next statements see it.
+		if _, err := t.Exec(ctx, renewWorker, h.id, Process()+oneHeartbeat+ClaimsRuns, portals); err != nil {
+			return err
+		}
+		if err := h.readWorkers(ctx, t, workers); err != nil {
+			return err
+		}
+		if hasOlder(workers) {
+			if _, err := t.Exec(ctx, renewLeases, h.id); err != nil {
 				return err
 			}
 		}
-		if _, err := t.Exec(ctx, renewLeases, h.id); err != nil {
+		if err := t.QueryRow(ctx, sumLeases).Scan(&sums.rows, &sums.tokens, &sums.beats); err != nil || sums == h.sums {
 			return err
 		}
-		if err := readLeases(ctx, t, rows); err != nil {
-			return err
-		}
-		return h.readWorkers(ctx, t, workers)
+		rows = make(map[string]leaseRow, sums.rows)
+		return readLeases(ctx, t, rows)
 	})
 	if err != nil {
 		return err
 	}
+	h.sums = sums
 	h.observe(rows, workers)
 	for _, l := range h.set.leases() {
-		if row := rows[l.portal]; row.owner == h.id && row.token == l.token {
+		if row := h.rows[l.portal]; row.owner == h.id && row.token == l.token {
 			l.renew(sent)
 		} else {
 			l.lose(fmt.Errorf("%w: another process has taken it over", ErrNotHeld))
 		}
 	}
 	return nil
+}
+
+// canWork returns the portals that this process can work as JSON, "" for all. A process
+// that ends keeps its heartbeat for the runs that end, and can take no portal.
+func (h *Holder) canWork(leaving bool) (string, error) {
+	if leaving {
+		return "[]", nil
+	}
+	configured := h.o.Portals()
+	if configured == nil {
+		return "", nil
+	}
+	text, err := json.Marshal(configured)
+	return string(text), err
+}
+
+// hasOlder reports whether a process judges leases by the heartbeats in their rows.
+func hasOlder(workers map[string]workerRow) bool {
+	for _, w := range workers {
+		if !strings.HasSuffix(w.info, oneHeartbeat+ClaimsRuns) {
+			return true
+		}
+	}
+	return false
 }
 
 func readLeases(ctx context.Context, t store.Tx, to map[string]leaseRow) error {
@@ -112,12 +153,17 @@ func (h *Holder) readWorkers(ctx context.Context, t store.Tx, to map[string]work
 	return err
 }
 
-// observe notes since when each row has been unchanged.
+// observe notes since when each row has been unchanged. Without rows, the leases are
+// unchanged.
 func (h *Holder) observe(rows map[string]leaseRow, workers map[string]workerRow) {
 	now := h.o.Now()
+	if rows == nil {
+		rows = h.rows
+	}
 	for portal, row := range rows {
-		row.since = now
-		if old := h.rows[portal]; old.token == row.token && old.heartbeat == row.heartbeat {
+		if old, ok := h.rows[portal]; !ok || old.token != row.token || old.heartbeat != row.heartbeat {
+			row.since = now
+		} else {
 			row.since = old.since
 		}
 		rows[portal] = row

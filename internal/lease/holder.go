@@ -68,6 +68,7 @@ type Holder struct {
 	wake wakeup.Signal // look at once
 
 	rows    map[string]leaseRow
+	sums    leaseSums // of rows
 	workers map[string]workerRow
 	ending  sync.WaitGroup // of leases that are being returned
 }
@@ -93,12 +94,13 @@ func (h *Holder) Run(ctx context.Context, stopped <-chan struct{}) {
 		case <-h.wake:
 		case <-leaving:
 			leaving = nil
-			h.leave(ctx)
+			h.leave()
 		case <-stopped:
 			if leaving != nil {
-				h.leave(ctx)
+				h.leave()
 			}
 			h.ending.Wait()
+			h.end(ctx)
 			return
 		}
 		// Renewals continue while runs end, because runs need their leases.
@@ -131,7 +133,7 @@ func (h *Holder) tick(ctx context.Context, leaving bool) error {
 			return err
 		}
 	}
-	v := view{me: h.id, now: h.o.Now(), term: h.o.Term, portals: portals, rows: h.rows, workers: h.workers, mine: map[string]bool{}}
+	v := view{me: h.id, now: h.o.Now(), term: h.o.Term, portals: portals, rows: h.rows, workers: h.workers, owners: h.workers, mine: map[string]bool{}}
 	for _, id := range v.silenced() {
 		h.logSilenced(id)
 	}
@@ -178,10 +180,13 @@ const (
 INSERT INTO b24_lease (portal, owner, token, beat) VALUES ($1, '', 0, 0)
 ON CONFLICT (portal) DO NOTHING`
 
+	// The heartbeat of the owner, which it cannot send until this transaction has ended.
+	lockBeat = `SELECT beat FROM b24_worker WHERE id = $1 FOR SHARE`
+
 	// Claims that are being stored end first: see Fence.
 	lockLease = `SELECT token FROM b24_lease WHERE portal = $1 FOR UPDATE`
 
-	// The row is unchanged since it was read, so no process has renewed or taken it.
+	// The row is unchanged since it was read, so no process has taken it.
 	takeLease = `
 UPDATE b24_lease SET owner = $2, token = token + 1, beat = 0
 WHERE portal = $1 AND token = $3 AND beat = $4
@@ -193,14 +198,34 @@ RETURNING token, rested`
 	returnLease = `UPDATE b24_lease SET owner = '', token = token + 1, rested = $4 WHERE portal = $1 AND owner = $2 AND token = $3`
 )
 
-// errTaken means that another process took the lease first.
+// errTaken means that another process took the lease first, or that its owner lives.
 var errTaken = errors.New("another process has taken the lease")
+
+// silent checks, and ensures until the transaction ends, that the owner of a lease has
+// sent no heartbeat since the last one that was read.
+func (h *Holder) silent(ctx context.Context, t store.Tx, owner string) error {
+	if owner == "" || owner == h.id {
+		return nil
+	}
+	var beat int64
+	err := t.QueryRow(ctx, lockBeat, owner).Scan(&beat)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil // it has ended, or was forgotten
+	}
+	if last, ok := h.workers[owner]; err == nil && (!ok || last.heartbeat != beat) {
+		return errTaken
+	}
+	return err
+}
 
 // acquire takes a free lease.
 func (h *Holder) acquire(ctx context.Context, portal string) error {
 	seen, sent := h.rows[portal], h.o.Now()
 	var token, spare int64
 	err := h.o.TakeOver(ctx, portal, func(ctx context.Context, t store.Tx) error {
+		if err := h.silent(ctx, t, seen.owner); err != nil {
+			return err
+		}
 		if _, err := t.Exec(ctx, newLeaseRow, portal); err != nil {
 			return err
 		}
@@ -233,7 +258,7 @@ func (h *Holder) acquire(ctx context.Context, portal string) error {
 	h.o.Acquired(l, used)
 	attrs := []any{slog.String("portal", portal)}
 	if seen.owner != "" && seen.owner != h.id {
-		attrs = append(attrs, slog.Duration("silent", h.o.Now().Sub(seen.since).Round(time.Millisecond)))
+		attrs = append(attrs, slog.Duration("silent", h.o.Now().Sub(seen.lastSign(h.workers)).Round(time.Millisecond)))
 	}
 	h.o.Log.InfoContext(ctx, "portal lease acquired", attrs...)
 	return nil
@@ -307,11 +332,15 @@ func (h *Holder) finish(l *Lease) {
 	h.wake.Send()
 }
 
-// leave returns all leases of a process that ends, and removes its row.
-func (h *Holder) leave(ctx context.Context) {
+// leave returns all leases of a process that ends.
+func (h *Holder) leave() {
 	for _, l := range h.set.leases() {
 		h.release(l, h.o.Grace+h.o.Term) // the caller cancels the runs before that
 	}
+}
+
+// end removes the row of this process, which holds no lease any more.
+func (h *Holder) end(ctx context.Context) {
 	err := h.o.Commit(context.WithoutCancel(ctx), false, func(ctx context.Context, t store.Tx) error {
 		_, err := t.Exec(ctx, endWorker, h.id)
 		return err

@@ -14,6 +14,15 @@ type leaseRow struct {
 	since            time.Time // when it was first read with this content
 }
 
+// lastSign returns when the owner of a lease was last known to live: when the row or its
+// heartbeat changed. Owners of an older version that end have no row of their own.
+func (r leaseRow) lastSign(owners map[string]workerRow) time.Time {
+	if w := owners[r.owner]; w.since.After(r.since) {
+		return w.since
+	}
+	return r.since
+}
+
 // workerRow is a row of b24_worker when it was last read.
 type workerRow struct {
 	info      string // for people
@@ -36,7 +45,8 @@ type view struct {
 	portals []string // that this worker can work
 	rows    map[string]leaseRow
 	workers map[string]workerRow
-	mine    map[string]bool // portals that this worker holds or is giving back
+	owners  map[string]workerRow // workers, and those that are not alive or cannot work these portals
+	mine    map[string]bool      // portals that this worker holds or is giving back
 }
 
 // goneAfter is how long a lease or a worker has no heartbeat before it counts as
@@ -47,7 +57,7 @@ func (v view) goneAfter() time.Duration { return v.term + v.term/10 }
 // heartbeat any more, or this worker has lost it.
 func (v view) free(portal string) bool {
 	row, ok := v.rows[portal]
-	return !ok || row.owner == "" || row.owner == v.me || v.now.Sub(row.since) > v.goneAfter()
+	return !ok || row.owner == "" || row.owner == v.me || v.now.Sub(row.lastSign(v.owners)) > v.goneAfter()
 }
 
 // silenced returns the workers that were alive and are gone, if this worker is the
@@ -90,7 +100,7 @@ func (v view) parts() []view {
 		}
 		part := byWorkers[string(key)]
 		if part == nil {
-			part = &view{me: v.me, now: v.now, term: v.term, rows: v.rows, workers: map[string]workerRow{}, mine: map[string]bool{}}
+			part = &view{me: v.me, now: v.now, term: v.term, rows: v.rows, workers: map[string]workerRow{}, owners: v.owners, mine: map[string]bool{}}
 			for i, id := range live {
 				if key[i] == 1 {
 					part.workers[id] = v.workers[id]

@@ -141,6 +141,10 @@ func TestWhenALeaseIsFree(t *testing.T) {
 		if !v.free("p") {
 			t.Error("not free after more than a term")
 		}
+		v.owners = map[string]workerRow{"b": {since: time.Now()}}
+		if v.free("p") {
+			t.Error("free though its owner has a newer heartbeat")
+		}
 		v.rows["mine"] = leaseRow{owner: "a", since: time.Now()} // lost, and without an owner
 		if !v.free("mine") || !v.free("unknown") {
 			t.Error("a lease that nobody else has is not free")

@@ -163,6 +163,11 @@ var guarantees = []struct {
 		holds: oneHolder,
 	},
 	{
+		name: "no takeover behind a heartbeat", without: "the lock of the owner's heartbeat (lease.lockBeat)",
+		rewrite: func(text string) string { return strings.Replace(text, " FOR SHARE", "", 1) },
+		holds:   noTakeoverBehindAHeartbeat,
+	},
+	{
 		name: "no claim under a lost lease", without: "the lock of lease.Fence",
 		rewrite: func(text string) string { return strings.Replace(text, " FOR KEY SHARE SKIP LOCKED", "", 1) },
 		holds:   noClaimUnderALostLease,
@@ -287,6 +292,46 @@ func oneHolder(t *testing.T, dsn string, m *mutant, _ string) bool {
 	working(t, second, do)
 	<-goOn
 	return !eventually(time.Second, func() bool { return first.Holds("acme") == nil && second.Holds("acme") == nil })
+}
+
+// A process sends its heartbeat while another one, which has seen the last one, takes
+// its portal.
+func noTakeoverBehindAHeartbeat(t *testing.T, dsn string, m *mutant, _ string) bool {
+	taking, goOn := make(chan bool), make(chan bool)
+	var took, went sync.Once
+	m.statement = func(text string) {
+		if strings.Contains(text, "AND token = $3 AND beat = $4") {
+			took.Do(func() { close(taking); <-goOn })
+		}
+	}
+	var beats atomic.Bool
+	first, second := process(t, dsn, &mutant{
+		statement: func(text string) {
+			select {
+			case <-taking:
+				if strings.Contains(text, "INSERT INTO b24_worker") && beats.CompareAndSwap(false, true) {
+					time.AfterFunc(time.Second, func() { went.Do(func() { close(goOn) }) }) // it waits for the other
+				}
+			default:
+			}
+		},
+		committed: func(bool) error {
+			if beats.Load() {
+				went.Do(func() { close(goOn) })
+			}
+			return nil
+		},
+	}), process(t, dsn, m)
+	first.options.Lease = 20 * time.Second // a heartbeat each 4 seconds
+	do := func(context.Context, *Run) error { return nil }
+	working(t, first, do)
+	if !eventually(5*time.Second, func() bool { return first.Holds("acme") == nil }) {
+		t.Fatal("no process has the portal")
+	}
+	working(t, second, do)
+	<-goOn
+	eventually(2*time.Second, func() bool { return second.Holds("acme") == nil })
+	return eventually(time.Second, func() bool { return first.Holds("acme") != nil })
 }
 
 // A process dies right after the commit of its claim, which took so long that another

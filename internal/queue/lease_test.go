@@ -144,6 +144,75 @@ func TestALeaseThatNobodyKnowsOf(t *testing.T) {
 	})
 }
 
+// A process that ends keeps its heartbeat and its leases until its runs have ended, and
+// then removes its row. Other processes do not wait for it as one of them.
+func TestAProcessThatEndsKeepsItsLeases(t *testing.T) {
+	dsn := newPostgres(t)
+	synctest.Test(t, func(t *testing.T) {
+		first := openDSN(t, dsn, queue.Options{Grace: time.Minute})
+		begun, ended := make(chan bool, 2), time.Time{}
+		end := work(t, first, func(context.Context, *queue.Run) error {
+			begun <- true
+			time.Sleep(20 * time.Second)
+			ended = time.Now()
+			return nil
+		})
+		push(t, first, "0", queue.Route{Rule: "r", Entity: "deal:1"})
+		<-begun
+		stopped := make(chan bool)
+		go func() { end(); close(stopped) }()
+		second := openDSN(t, dsn, queue.Options{})
+		again := make(chan time.Time, 2)
+		work(t, second, func(context.Context, *queue.Run) error { again <- time.Now(); return nil })
+		push(t, second, "1", queue.Route{Rule: "r", Entity: "deal:1"})
+		if at := <-again; ended.IsZero() || at.Before(ended) {
+			t.Errorf("the second process worked the portal at %v, while the first did so until %v", at, ended)
+		}
+		<-stopped
+		if n := number(t, dsn, `SELECT COUNT(*) FROM b24_worker`); n != 1 {
+			t.Errorf("%d processes are listed, want the second", n)
+		}
+	})
+}
+
+// One heartbeat of a process serves all its leases. A process of an older version reads
+// those in the rows of the leases, so these grow while there is one.
+func TestHeartbeats(t *testing.T) {
+	dsn := newPostgres(t)
+	synctest.Test(t, func(t *testing.T) {
+		q := openDSN(t, dsn, queue.Options{Portals: []string{"acme", "zeta"}})
+		work(t, q, func(context.Context, *queue.Run) error { return nil })
+		time.Sleep(5 * time.Second)
+		if process, leases := number(t, dsn, `SELECT beat FROM b24_worker`), number(t, dsn, `SELECT SUM(beat) FROM b24_lease`); process < 5 || leases != 0 {
+			t.Errorf("%d heartbeats of the process and %d of its leases, want only the former", process, leases)
+		}
+		behind(t, dsn, `INSERT INTO b24_worker (id, info, beat, portals) VALUES ('zz old', 'process 7 on elsewhere, claims runs', 1, '["theirs"]')`)
+		time.Sleep(5 * time.Second)
+		if least := number(t, dsn, `SELECT MIN(beat) FROM b24_lease`); least < 5 {
+			t.Errorf("%d heartbeats of a lease, want them for the older process", least)
+		}
+		if err := q.Holds("acme"); err != nil {
+			t.Errorf("holds: %v", err)
+		}
+	})
+}
+
+// number reads one number of a database.
+func number(t *testing.T, dsn, text string) (n int) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.QueryRow(t.Context(), text).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // Without a list of portals a worker finds them by their runs.
 func TestAWorkerFindsItsPortals(t *testing.T) {
 	dsn := newPostgres(t)

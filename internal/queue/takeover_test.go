@@ -10,7 +10,6 @@ import (
 	"github.com/b24rules/b24rules/internal/queue"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
 )
 
 // takeover is a call of Options.Takeover.
@@ -115,16 +114,8 @@ func TestAnotherProcessFallsSilent(t *testing.T) {
 			t.Errorf("Silenced was called %d times for a process that fell silent, want once", n)
 		}
 		time.Sleep(5 * time.Minute)
-		var left int
-		conn, err := pgx.Connect(t.Context(), dsn)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := conn.QueryRow(t.Context(), `SELECT COUNT(*) FROM b24_worker`).Scan(&left); err != nil || left != 2 {
-			t.Errorf("%d rows of workers, %v; want the two that live", left, err)
-		}
-		if err := conn.Close(t.Context()); err != nil {
-			t.Fatal(err)
+		if left := number(t, dsn, `SELECT COUNT(*) FROM b24_worker`); left != 2 {
+			t.Errorf("%d rows of workers, want the two that live", left)
 		}
 	})
 }

@@ -42,7 +42,9 @@ rules:
 				h.Wait()
 				return id
 			}
-			planned, due := add(2*time.Hour), add(-time.Hour)
+			planned := add(2 * time.Hour)
+			h.waitLook() // it would count a time that has passed as done
+			due := add(-time.Hour)
 			asleep := func() int {
 				all, err := h.Service.Queue().Runs(h.Context(), queue.Filter{Rule: "remind", States: []queue.State{queue.Asleep}})
 				if err != nil {

@@ -36,14 +36,7 @@ rules:
 			}
 		},
 	})
-	looked := func() bool {
-		all, err := jobs.New(h.Service.Queue().Database()).List(h.Context(), jobs.Filter{Kind: "look"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(all) == 1 && all[0].State == jobs.Done
-	}
-	h.Until("the first look is over", looked)
+	h.waitLook()
 	h.Wait()
 	want := func(messages ...string) {
 		t.Helper()
@@ -75,7 +68,7 @@ rules:
 	h.Stop()
 	h.Start()
 	h.Wait()
-	if !looked() {
+	if !h.looked() {
 		t.Error("the rule looks again after a restart")
 	}
 	change(old, "COMMENTS", "another edit")
@@ -106,10 +99,7 @@ rules:
 			}
 		},
 	})
-	h.Until("the first look is over", func() bool {
-		all, err := jobs.New(h.Service.Queue().Database()).List(h.Context(), jobs.Filter{Kind: "look"})
-		return err == nil && len(all) == 1 && all[0].State == jobs.Done
-	})
+	h.waitLook()
 	h.Wait()
 	if h.Logged("run in shadow mode") == 0 {
 		t.Error("no run has looked at the deal")
@@ -118,4 +108,19 @@ rules:
 	if err != nil || len(all) != 0 {
 		t.Errorf("comparisons %v, %v; want none", all, err)
 	}
+}
+
+// looked reports whether one first look was started and is over.
+func (h *harness) looked() bool {
+	h.T.Helper()
+	all, err := jobs.New(h.Service.Queue().Database()).List(h.Context(), jobs.Filter{Kind: "look"})
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	return len(all) == 1 && all[0].State == jobs.Done
+}
+
+func (h *harness) waitLook() {
+	h.T.Helper()
+	h.Until("the first look is over", h.looked)
 }
