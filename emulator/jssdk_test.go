@@ -32,7 +32,13 @@ func (p *portal) sdk(script string, env ...string) string {
 // sdkThrough is sdk with something before the portal.
 func (p *portal) sdkThrough(handler http.Handler, script string, env ...string) string {
 	p.t.Helper()
-	node := needSDK(p.t)
+	return p.node(handler, sdkFolder, "@bitrix24/b24jssdk", script, env...)
+}
+
+// node runs a script of a folder that uses a package of npm, and returns its last line.
+func (p *portal) node(handler http.Handler, folder, client, script string, env ...string) string {
+	p.t.Helper()
+	node := needClient(p.t, folder, client)
 	server := httptest.NewTLSServer(handler)
 	p.t.Cleanup(server.Close)
 	p.SetBaseURL(server.URL)
@@ -44,7 +50,7 @@ func (p *portal) sdkThrough(handler http.Handler, script string, env ...string) 
 	}
 	var out, complaints bytes.Buffer
 	cmd := exec.CommandContext(p.t.Context(), node, script)
-	cmd.Dir = sdkFolder
+	cmd.Dir = folder
 	_, app := p.send("GET", "/_emulator/app", "", "")
 	cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+authority, "NO_PROXY=127.0.0.1",
 		"B24_WEBHOOK="+server.URL+p.WebhookPath(), "B24_APPLICATION="+app)
@@ -57,21 +63,21 @@ func (p *portal) sdkThrough(handler http.Handler, script string, env ...string) 
 	return lines[len(lines)-1]
 }
 
-// needSDK skips a test where the SDK is not installed, except in CI, where it
-// must not be missing.
-func needSDK(t testing.TB) string {
+// needClient skips a test where a client is not installed, except in CI, where it
+// must not be missing. It returns the path of Node.
+func needClient(t testing.TB, folder, client string) string {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err == nil {
-		_, err = os.Stat(filepath.Join(sdkFolder, "node_modules", "@bitrix24", "b24jssdk"))
+		_, err = os.Stat(filepath.Join(folder, "node_modules", filepath.FromSlash(client)))
 	}
 	switch {
 	case err == nil:
 		return node
 	case os.Getenv("CI") != "":
-		t.Fatalf("the JavaScript SDK is missing (npm ci --prefix tools/jssdk): %v", err)
+		t.Fatalf("%s is missing (npm ci --prefix %s): %v", client, strings.TrimPrefix(folder, "../"), err)
 	default:
-		t.Skipf("the JavaScript SDK is missing (npm ci --prefix tools/jssdk): %v", err)
+		t.Skipf("%s is missing (npm ci --prefix %s): %v", client, strings.TrimPrefix(folder, "../"), err)
 	}
 	return ""
 }

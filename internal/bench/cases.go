@@ -33,6 +33,7 @@ func (b *bench) cases() []benchCase {
 		{name: "7-restart", run: daily{b}.caseRestart},
 		{name: "8-steady", run: daily{b}.caseSteady},
 		{name: "9-validate", run: validate{b}.caseValidate},
+		{name: "10-idle", run: idle{b}.caseIdle},
 	}
 }
 

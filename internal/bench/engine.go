@@ -61,6 +61,10 @@ func (b *bench) startEngine(ctx context.Context, sites ...*site) (*engine, error
 
 // configure writes the configuration of an engine for some portals into a folder.
 func (b *bench) configure(sites ...*site) (dir string, err error) {
+	return b.configureOn("sqlite:b.db", sites...)
+}
+
+func (b *bench) configureOn(database string, sites ...*site) (dir string, err error) {
 	b.mu.Lock()
 	b.engines++
 	dir = filepath.Join(b.dir, strconv.Itoa(b.engines))
@@ -72,7 +76,7 @@ func (b *bench) configure(sites ...*site) (dir string, err error) {
 		return "", err
 	}
 	var c strings.Builder
-	fmt.Fprintf(&c, "listen: 127.0.0.1:0\ndatabase: sqlite:b.db\nrules: [rules]\nlog: {format: json, requests: %t}\nportals:\n", b.trace != "")
+	fmt.Fprintf(&c, "listen: 127.0.0.1:0\ndatabase: %s\nrules: [rules]\nlog: {format: json, requests: %t}\nportals:\n", database, b.trace != "")
 	for _, s := range sites {
 		fmt.Fprintf(&c, "  %s:\n    webhook: %s\n    application_token: %s\n    plan: %s\n    shared: %t\n    inputs:\n      deal-shipments: {list: %d}\n      invoice-total: {helper_type: %d}\n",
 			s.name, s.url, token, s.plan, s.shared, s.ids.ShipmentList, s.ids.TotalsType)
