@@ -31,7 +31,7 @@ func (b daily) caseSync(ctx context.Context) error {
 		return err
 	}
 	defer s.close()
-	dir, err := b.configure(s)
+	dir, err := b.configure("", s)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -52,19 +53,17 @@ type runLine struct {
 }
 
 func (b *bench) startEngine(ctx context.Context, sites ...*site) (*engine, error) {
-	dir, err := b.configure(sites...)
+	dir, err := b.configure("", sites...)
 	if err != nil {
 		return nil, err
 	}
 	return b.startIn(ctx, dir)
 }
 
-// configure writes the configuration of an engine for some portals into a folder.
-func (b *bench) configure(sites ...*site) (dir string, err error) {
-	return b.configureOn("sqlite:b.db", sites...)
-}
-
-func (b *bench) configureOn(database string, sites ...*site) (dir string, err error) {
+// configure writes the configuration of an engine for some portals into a folder. Its
+// database is the file b.db, unless the address of another one is given.
+func (b *bench) configure(database string, sites ...*site) (dir string, err error) {
+	database = cmp.Or(database, "sqlite:b.db")
 	b.mu.Lock()
 	b.engines++
 	dir = filepath.Join(b.dir, strconv.Itoa(b.engines))

@@ -12,8 +12,8 @@ import (
 type idle struct{ *bench }
 
 const (
-	settle  = 20 * time.Second // the start is over, and with it what it left to do
-	idleFor = 30 * time.Second
+	startTime = 20 * time.Second // the start is over, and with it what it left to do
+	idleFor   = 30 * time.Second
 )
 
 // caseIdle measures the CPU time of idle portals on both databases.
@@ -36,7 +36,7 @@ func (b idle) on(ctx context.Context, name, database string) error {
 		sites[i] = &site{name: fmt.Sprint("p", i), url: fmt.Sprintf("http://127.0.0.1:9/rest/%d/c0de/", i+1), plan: "standard"}
 		sites[i].ids.ShipmentList, sites[i].ids.TotalsType = 1, 1030
 	}
-	dir, err := b.configureOn(database, sites...)
+	dir, err := b.configure(database, sites...)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (b idle) on(ctx context.Context, name, database string) error {
 	if err != nil {
 		return err
 	}
-	if err := wait(ctx, settle); err != nil {
+	if err := wait(ctx, startTime); err != nil {
 		return err
 	}
 	before := e.cpu()

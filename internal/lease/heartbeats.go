@@ -21,7 +21,7 @@ ON CONFLICT (id) DO UPDATE SET beat = b24_worker.beat + 1, portals = excluded.po
 	renewLeases = `UPDATE b24_lease SET beat = beat + 1 WHERE owner = $1`
 
 	// Each acquisition and return makes the sum of the tokens larger, and without
-	// them a heartbeat makes the sum of the beats larger. So equal sums mean equal rows.
+	// them each heartbeat makes the sum of the heartbeats larger. So equal sums mean equal rows.
 	sumLeases     = `SELECT COUNT(*), COALESCE(SUM(token), 0)::bigint, COALESCE(SUM(beat), 0)::bigint FROM b24_lease`
 	selectLeases  = `SELECT portal, owner, token, beat FROM b24_lease`
 	selectWorkers = `SELECT id, info, beat, portals FROM b24_worker`
@@ -43,7 +43,7 @@ const ClaimsRuns = ", claims runs"
 const oneHeartbeat = ", one heartbeat"
 
 // leaseSums tell whether a row of b24_lease has changed.
-type leaseSums struct{ rows, tokens, beats int64 }
+type leaseSums struct{ rows, tokens, heartbeats int64 }
 
 // renew sends the heartbeat, and reads the leases and the heartbeats of other processes.
 func (h *Holder) renew(ctx context.Context, leaving bool) error {
@@ -71,7 +71,7 @@ func (h *Holder) renew(ctx context.Context, leaving bool) error {
 				return err
 			}
 		}
-		if err := t.QueryRow(ctx, sumLeases).Scan(&sums.rows, &sums.tokens, &sums.beats); err != nil || sums == h.sums {
+		if err := t.QueryRow(ctx, sumLeases).Scan(&sums.rows, &sums.tokens, &sums.heartbeats); err != nil || sums == h.sums {
 			return err
 		}
 		rows = make(map[string]leaseRow, sums.rows)

@@ -181,7 +181,7 @@ INSERT INTO b24_lease (portal, owner, token, beat) VALUES ($1, '', 0, 0)
 ON CONFLICT (portal) DO NOTHING`
 
 	// The heartbeat of the owner, which it cannot send until this transaction has ended.
-	lockBeat = `SELECT beat FROM b24_worker WHERE id = $1 FOR SHARE`
+	lockHeartbeat = `SELECT beat FROM b24_worker WHERE id = $1 FOR SHARE`
 
 	// Claims that are being stored end first: see Fence.
 	lockLease = `SELECT token FROM b24_lease WHERE portal = $1 FOR UPDATE`
@@ -207,12 +207,12 @@ func (h *Holder) silent(ctx context.Context, t store.Tx, owner string) error {
 	if owner == "" || owner == h.id {
 		return nil
 	}
-	var beat int64
-	err := t.QueryRow(ctx, lockBeat, owner).Scan(&beat)
+	var heartbeat int64
+	err := t.QueryRow(ctx, lockHeartbeat, owner).Scan(&heartbeat)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil // it has ended, or was forgotten
 	}
-	if last, ok := h.workers[owner]; err == nil && (!ok || last.heartbeat != beat) {
+	if last, ok := h.workers[owner]; err == nil && (!ok || last.heartbeat != heartbeat) {
 		return errTaken
 	}
 	return err

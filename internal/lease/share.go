@@ -15,7 +15,7 @@ type leaseRow struct {
 }
 
 // lastSign returns when the owner of a lease was last known to live: when the row or its
-// heartbeat changed. Owners of an older version that end have no row of their own.
+// heartbeat changed. An owner of an older version that ends has removed its row of workers.
 func (r leaseRow) lastSign(owners map[string]workerRow) time.Time {
 	if w := owners[r.owner]; w.since.After(r.since) {
 		return w.since

@@ -163,7 +163,7 @@ var guarantees = []struct {
 		holds: oneHolder,
 	},
 	{
-		name: "no takeover behind a heartbeat", without: "the lock of the owner's heartbeat (lease.lockBeat)",
+		name: "no takeover behind a heartbeat", without: "the lock of the owner's heartbeat (lease.lockHeartbeat)",
 		rewrite: func(text string) string { return strings.Replace(text, " FOR SHARE", "", 1) },
 		holds:   noTakeoverBehindAHeartbeat,
 	},
@@ -304,19 +304,19 @@ func noTakeoverBehindAHeartbeat(t *testing.T, dsn string, m *mutant, _ string) b
 			took.Do(func() { close(taking); <-goOn })
 		}
 	}
-	var beats atomic.Bool
+	var sent atomic.Bool
 	first, second := process(t, dsn, &mutant{
 		statement: func(text string) {
 			select {
 			case <-taking:
-				if strings.Contains(text, "INSERT INTO b24_worker") && beats.CompareAndSwap(false, true) {
+				if strings.Contains(text, "INSERT INTO b24_worker") && sent.CompareAndSwap(false, true) {
 					time.AfterFunc(time.Second, func() { went.Do(func() { close(goOn) }) }) // it waits for the other
 				}
 			default:
 			}
 		},
 		committed: func(bool) error {
-			if beats.Load() {
+			if sent.Load() {
 				went.Do(func() { close(goOn) })
 			}
 			return nil
