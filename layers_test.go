@@ -46,6 +46,7 @@ var layers = map[string]int{
 	"internal/store":        0,
 	"internal/jobs":         2,
 	"internal/ledger":       2,
+	"internal/refused":      1,
 	"internal/numbers":      2,
 	"internal/catchup":      3,
 	"internal/hold":         3,

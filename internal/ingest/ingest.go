@@ -93,6 +93,28 @@ type Result struct {
 	// Proven reports whether the request had the token of the portal. Any stranger can
 	// send a request without it.
 	Proven bool
+	// Kind is KindEvent, KindHook or KindRobot. Asked is the name in the address, which may
+	// be that of no portal.
+	Kind, Asked string
+}
+
+// The kinds of requests.
+const (
+	KindEvent = "event"
+	KindHook  = "hook"
+	KindRobot = "robot"
+)
+
+// kindOf returns the kind of a request by its address.
+func kindOf(r *http.Request) string {
+	vars := mux.Vars(r)
+	switch {
+	case vars["hook"] != "":
+		return KindHook
+	case vars["robot"] != "":
+		return KindRobot
+	}
+	return KindEvent
 }
 
 // New returns a handler of POST /hooks/{portal} for events, /hooks/{portal}/in/{hook} for
@@ -236,10 +258,11 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request, started time.Ti
 	took := time.Since(started)
 	h.log(r.Context(), portal, got, status, took, err)
 	if h.Done != nil {
+		asked := portal
 		if _, known := h.Portal(portal); !known {
 			portal = ""
 		}
-		h.Done(Result{portal, status, took, got.proven()})
+		h.Done(Result{Portal: portal, Status: status, Took: took, Proven: got.proven(), Kind: kindOf(r), Asked: short(asked)})
 	}
 }
 

@@ -190,7 +190,7 @@ func (u *used) put(ctx context.Context, dsn string) error {
 		return err
 	}
 	_, err = conn.Exec(ctx, `TRUNCATE b24_event, b24_run, b24_run_event, b24_run_act, b24_alert, b24_alert_message, b24_attempt, b24_memory, b24_number, b24_done, b24_tombstone,
-    b24_pause, b24_hold, b24_note, b24_job, b24_reload, b24_applied, b24_worker, b24_lease RESTART IDENTITY`)
+    b24_pause, b24_hold, b24_note, b24_job, b24_reload, b24_refused, b24_applied, b24_worker, b24_lease RESTART IDENTITY`)
 	if err = errors.Join(err, conn.Close(ctx)); err != nil {
 		return err
 	}

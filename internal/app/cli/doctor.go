@@ -18,8 +18,8 @@ var doctorCmd = &command{
 	short: "check that portals have what the rules need",
 	long: `Doctor asks each portal for what the rules of its configuration need: the address
 and its certificate, the credentials and their user, permissions, lists, types and
-fields, the filter that a catch-up uses, clocks, and whether events arrive. It
-changes nothing in the portal. It prints one line for each check, with what to do
+fields, the filter that a catch-up uses, clocks, and whether events arrive, also those
+that serve has refused because of a wrong token. It changes nothing in the portal. It prints one line for each check, with what to do
 when a check fails.
 
 Unknown means that a check could not be made. It is no success.

@@ -53,9 +53,15 @@ type Portal struct {
 	Zone *time.Location
 	// Rules are the rules that run in the portal.
 	Rules []Rule
+	// Hook is the address to which the portal sends its events, "" if it is not known.
+	Hook string
+	// Offline says that the program fetches the events.
+	Offline bool
 	// Latest returns when the latest event with a code arrived, the zero time if none is
 	// stored. A nil Latest means that there is no database yet.
 	Latest func(ctx context.Context, code string) (time.Time, error)
+	// Arrivals returns what has reached the program. It is nil with Latest.
+	Arrivals func(ctx context.Context) (Arrivals, error)
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -74,7 +80,7 @@ type examination struct {
 }
 
 // names are the names of the checks, in their order.
-var names = []string{"address", "credentials", "clock", "user", "scopes", "places", "time filter", "events", "rate"}
+var names = []string{"address", "credentials", "clock", "user", "scopes", "places", "time filter", "events", "reachability", "rate"}
 
 // Examine makes all checks. After the first failure that concerns the whole portal, the
 // other checks are Unknown.
@@ -95,6 +101,7 @@ func Examine(ctx context.Context, p Portal) []Check {
 	x.places(ctx, "places")
 	x.timeFilter(ctx, "time filter")
 	x.events(ctx, "events")
+	x.reachability(ctx, "reachability")
 	x.rate("rate")
 	x.leftovers(ctx, "probe")
 	return x.checks
@@ -113,7 +120,7 @@ func (x *examination) credentials(ctx context.Context) bool {
 		advice := ""
 		switch bitrix.FaultOf(err) {
 		case bitrix.Unauthorised:
-			advice = x.newCredentials(err)
+			advice = newCredentials(err, x.Webhook)
 		case bitrix.Blocked:
 			advice = "the portal has blocked REST because of too many requests: find the program that sends them, and wait"
 		case bitrix.Unreachable:
@@ -129,13 +136,15 @@ func (x *examination) credentials(ctx context.Context) bool {
 }
 
 // newCredentials says what to change after the portal has refused the credentials.
-func (x *examination) newCredentials(err error) string {
+func newCredentials(err error, webhook bool) string {
 	switch {
 	case bitrix.IsCode(err, "PAYMENT_REQUIRED"):
 		return "the portal's plan has ended or has no REST: the customer must pay"
+	case bitrix.IsCode(err, bitrix.CodeMoved):
+		return "change the address of the portal in the configuration"
 	case bitrix.IsCode(err, "PORTAL_DELETED"):
 		return "the portal was deleted: remove it from the configuration"
-	case x.Webhook:
+	case webhook:
 		return "make a new inbound webhook in the portal and put its URL into the configuration; a webhook ends when its user is dismissed"
 	}
 	return "install the application again in the portal"

@@ -70,6 +70,7 @@ func TestHealthy(t *testing.T) {
 	before := len(h.Portal.History())
 	checks := examine(h, func(p *doctor.Portal) {
 		p.Latest = func(context.Context, string) (time.Time, error) { return time.Now(), nil }
+		p.Arrivals = func(context.Context) (doctor.Arrivals, error) { return doctor.Arrivals{Last: time.Now()}, nil }
 	})
 	if changes := h.Portal.History()[before:]; len(changes) > 0 {
 		t.Errorf("doctor changed %v", changes)

@@ -12,14 +12,7 @@ import (
 // the check looks when the latest event of each code arrived.
 // https://apidocs.bitrix24.com/api-reference/events/event-get.html
 func (x *examination) events(ctx context.Context, name string) {
-	required := map[string][]string{} // code -> rules
-	for _, r := range x.Rules {
-		for _, t := range r.Triggers {
-			if !slices.Contains(required[t.Code], r.ID) {
-				required[t.Code] = append(required[t.Code], r.ID)
-			}
-		}
-	}
+	required := x.requiredEvents()
 	if len(required) == 0 {
 		x.add(name, OK, "no rule needs an event", "")
 		return
@@ -29,6 +22,19 @@ func (x *examination) events(ctx context.Context, name string) {
 		return
 	}
 	x.arrived(ctx, name, required)
+}
+
+// requiredEvents are the codes of the events that rules need, each with the rules.
+func (x *examination) requiredEvents() map[string][]string {
+	required := map[string][]string{}
+	for _, r := range x.Rules {
+		for _, t := range r.Triggers {
+			if !slices.Contains(required[t.Code], r.ID) {
+				required[t.Code] = append(required[t.Code], r.ID)
+			}
+		}
+	}
+	return required
 }
 
 // subscribed checks the subscriptions of the application.

@@ -75,9 +75,15 @@ func connectFailure(err error) string {
 
 // certificateAdvice says what to do about a failed handshake.
 func certificateAdvice(err error) string {
-	var unverified *tls.CertificateVerificationError
-	if errors.As(err, &unverified) {
+	if isCertificateFault(err) {
 		return "the certificate cannot be trusted: the portal's administrator must renew it; for a portal on your own network there is tls: {insecure_skip_verify: true}"
 	}
 	return "the host does not speak TLS: check the address in the configuration"
+}
+
+// isCertificateFault reports whether a handshake failed because the certificate is not
+// trusted.
+func isCertificateFault(err error) bool {
+	var unverified *tls.CertificateVerificationError
+	return errors.As(err, &unverified)
 }

@@ -8,20 +8,26 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/app/doctor"
+	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/refused"
 )
 
 // DoctorPortal returns what package doctor needs to examine a portal of the
 // configuration with the current rules.
 func (s *Service) DoctorPortal(name string, now func() time.Time) doctor.Portal {
 	p := s.portals.get(name)
-	out := doctor.Portal{Name: name, Client: p.Client, Webhook: p.app == nil, Zone: p.Zone, Now: now, Latest: s.latestEvent(name)}
+	out := doctor.Portal{
+		Name: name, Client: p.Client, Webhook: p.app == nil, Zone: p.Zone, Now: now, Latest: s.latestEvent(name),
+		Arrivals: s.arrivals(name, now), Hook: s.config.Load().Hook(name),
+	}
 	for _, c := range s.config.Load().Portals {
 		if c.Name != name {
 			continue
 		}
-		out.URL, out.Insecure = c.Webhook.Reveal(), c.Insecure
+		out.URL, out.Insecure, out.Offline = c.Webhook.Reveal(), c.Insecure, c.Offline
 		if c.OAuth != nil {
 			out.URL = c.OAuth.Portal
 		}
@@ -64,5 +70,35 @@ func (s *Service) latestEvent(portal string) func(context.Context, string) (time
 			return time.Time{}, err
 		}
 		return events[0].Received, nil
+	}
+}
+
+// newestEvents is how many of the newest events are searched for one of the portal: the
+// program stores events too.
+const newestEvents = 100
+
+// arrivals returns what has reached the program for a portal.
+func (s *Service) arrivals(portal string, now func() time.Time) func(context.Context) (doctor.Arrivals, error) {
+	return func(ctx context.Context) (doctor.Arrivals, error) {
+		var out doctor.Arrivals
+		events, err := s.queue.FindEvents(ctx, queue.EventFilter{Portal: portal, Limit: newestEvents})
+		if err != nil {
+			return out, err
+		}
+		for _, e := range events {
+			if !strings.HasPrefix(e.Code, engine.OwnCode) {
+				out.Last = e.Received
+				break
+			}
+		}
+		counts, since := refused.New(s.queue.Database()), now().Add(-24*time.Hour)
+		for name, to := range map[string]*doctor.Refused{portal: &out.Wrong, "": &out.Elsewhere} {
+			c, err := counts.Since(ctx, name, ingest.KindEvent, since)
+			if err != nil {
+				return out, err
+			}
+			*to = doctor.Refused{Events: c.Requests, Last: c.Last, Asked: c.Asked}
+		}
+		return out, nil
 	}
 }

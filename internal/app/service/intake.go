@@ -30,6 +30,7 @@ type intake struct {
 	downtime *downtime
 	unstored *unstored
 	metrics  *metrics
+	refusals *refusals
 	dump     *dump.Dump
 	log      *slog.Logger
 }
@@ -41,9 +42,15 @@ func (in *intake) handler() http.Handler {
 	r.PathPrefix("/").Handler(ingest.New(ingest.Config{
 		Portal: in.digest, Push: in.receive, Lost: in.downtime.eventLost, Install: in.install,
 		Hook: in.hookCredentials, Robot: in.robotCredentials, Receive: in.receiveRequest, MaxBody: in.limits.MaxBody, PortalEvents: in.limits.PortalEvents,
-		Log: in.log, Form: in.form, Dump: in.dump.Event, Done: in.metrics.event,
+		Log: in.log, Form: in.form, Dump: in.dump.Event, Done: in.answered,
 	}))
 	return r
+}
+
+// answered counts an answered request.
+func (in *intake) answered(r ingest.Result) {
+	in.metrics.event(r)
+	in.refusals.count(r)
 }
 
 // form converts the form of an event to UTF-8.

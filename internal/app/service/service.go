@@ -30,6 +30,7 @@ import (
 	"github.com/b24rules/b24rules/internal/ledger"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/redact"
+	"github.com/b24rules/b24rules/internal/refused"
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
@@ -140,6 +141,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		s.holdPortal(ctx, p.Name, ingest.DigestOf(p.Token), hold.Broken, p.Reason())
 	}
 	s.intake = &intake{limits: c.Limits, rules: o.Rules, portals: all, queue: s.queue, downtime: s.downtime, metrics: s.metrics, dump: s.dump, log: o.Log}
+	s.intake.refusals = &refusals{store: refused.New(s.queue.Database()), log: o.Log}
 	s.intake.unstored = &unstored{store: s.intake.storeAgain, log: o.Log}
 	s.worker = &worker{record: c.History.Record, redactor: c.Redactor, config: current, rules: o.Rules, portals: all, hold: s.queue.SetHold, metrics: s.metrics, database: s.queue.Database(), log: o.Log}
 	s.looks = &looks{config: current, queue: s.queue, rules: o.Rules, log: o.Log}
@@ -298,6 +300,7 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 		wg.Go(func() { keeper.Run(working) })
 	}
 	wg.Go(func() { s.intake.unstored.run(working) })
+	wg.Go(func() { s.intake.refusals.run(working) })
 	wg.Go(func() { s.keepHolds(working) })
 	wg.Go(func() { s.keeper.run(working) })
 	wg.Go(func() { s.answerReloads(working) })
@@ -339,6 +342,7 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 		_ = server.Close()
 	}
 	s.intake.unstored.flush(patience)
+	s.intake.refusals.flush(patience)
 	stopWork()
 	wg.Wait()
 	return failed

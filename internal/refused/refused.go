@@ -1,0 +1,72 @@
+// Package refused counts the requests that were refused because nothing proved them.
+//
+// Any stranger can send such requests, so they are counted and never stored: a row for
+// each portal, kind and hour.
+package refused
+
+import (
+	"context"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/store"
+)
+
+// Kept is how long counts are kept.
+const Kept = 7 * 24 * time.Hour
+
+// Count is how many requests of one kind were refused.
+type Count struct {
+	// Portal is the portal's name, "" if the address named no portal of the configuration.
+	Portal string
+	// Kind is event, hook or robot.
+	Kind     string
+	Requests int
+	// Last is when the last one came, and Asked the name of the portal in its address.
+	Last  time.Time
+	Asked string
+}
+
+// Store keeps counts in a database.
+type Store struct{ db store.DB }
+
+// New returns the counts of a database.
+func New(db store.DB) *Store { return &Store{db} }
+
+// Add adds counts to those of the hour of their Last, and removes old ones.
+func (s *Store) Add(ctx context.Context, counts ...Count) error {
+	return s.db.Write(ctx, func(ctx context.Context, t store.Tx) error {
+		for _, c := range counts {
+			_, err := t.Exec(ctx, `
+INSERT INTO b24_refused (portal, kind, hour_at, requests, last_at, asked) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (portal, kind, hour_at) DO UPDATE SET
+    requests = b24_refused.requests + excluded.requests, last_at = excluded.last_at, asked = excluded.asked`,
+				c.Portal, c.Kind, store.Micros(c.Last.Truncate(time.Hour)), c.Requests, store.Micros(c.Last), c.Asked)
+			if err != nil {
+				return err
+			}
+			if _, err := t.Exec(ctx, `DELETE FROM b24_refused WHERE portal = $1 AND hour_at < $2`, c.Portal, store.Micros(c.Last.Add(-Kept))); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Since returns how many requests of a kind to a portal were refused at a time or later,
+// rounded down to the hour. Without any, the count is zero.
+func (s *Store) Since(ctx context.Context, portal, kind string, since time.Time) (Count, error) {
+	out := Count{Portal: portal, Kind: kind}
+	_, err := store.All(ctx, s.db, "read refused requests", func(row store.Row) (struct{}, error) {
+		var requests int
+		var last int64
+		var asked string
+		err := row.Scan(&requests, &last, &asked)
+		out.Requests += requests
+		if at := store.Time(last); err == nil && at.After(out.Last) {
+			out.Last, out.Asked = at, asked
+		}
+		return struct{}{}, err
+	}, `SELECT requests, last_at, asked FROM b24_refused WHERE portal = $1 AND kind = $2 AND hour_at >= $3`,
+		portal, kind, store.Micros(since.Truncate(time.Hour)))
+	return out, err
+}
