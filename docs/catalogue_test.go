@@ -23,10 +23,12 @@ A copy is yours: change its texts and its conditions as you like.
 b24rules catalogue list lead                # those with a word in their name or title; --lang ru prints titles in Russian
 b24rules catalogue show won-invoice         # what it does, its inputs, the permissions of the webhook, and what it costs
 b24rules catalogue add won-invoice          # copies it and its tests to rules/
+b24rules catalogue add --portal main won-task   # also asks the portal main of b24rules.yaml for the inputs
 b24rules test rules/won-invoice.yaml
 ` + "```" + `
 
-` + "`b24rules init`" + ` makes a whole configuration for a rule set and asks the portal for the inputs ([portal.md](portal.md)).
+With ` + "`--portal`" + `, lists and smart processes are found by their names and fields by their titles, and add checks that the portal has what the rules need. It prints
+the lines for the configuration, and writes no file if something is missing. ` + "`b24rules init`" + ` makes a whole configuration for a rule set and asks the portal for the inputs ([portal.md](portal.md)).
 
 | name | what it does | по-русски | permissions |
 | --- | --- | --- | --- |

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +19,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/setup"
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/snapshot"
 	"github.com/b24rules/b24rules/rules"
 )
 
@@ -88,27 +91,108 @@ Exit codes: 0 success, 2 usage error.`,
 
 var catalogueAddCmd = &command{
 	name:  "catalogue add",
-	args:  "NAME [DIR]",
+	args:  "[--portal NAME [--config FILE] [--input NAME=VALUE] [--yes]] NAME [DIR]",
 	short: "copy a rule set and its tests into a folder",
 	long: `Add copies a rule set and its tests to DIR, by default the folder rules. It replaces no
-file. It prints what the configuration of a portal needs for its inputs; b24rules init
-asks the portal for them.
+file. It prints what the configuration of a portal needs for its inputs.
 
-Exit codes: 0 success, 2 usage error, 3 the files exist or cannot be written.`,
-	setup: func(*flag.FlagSet) runFunc {
-		return func(_ context.Context, env environment, args []string) error {
-			dir := "rules"
+With --portal it asks that portal of the configuration for the inputs: lists and smart
+processes by their names, fields by their titles. It takes what the portal has for the
+defaults, and asks you for the rest. Inputs can be flags, and with --yes it asks nothing.
+It also checks that the portal has the permissions, lists and fields of the rules. If an
+answer or something in the portal is missing, it writes no file. DIR is then by default
+the first folder of rules in the configuration.
+
+Exit codes: 0 success, 1 the portal lacks something that the rules need, 2 usage error,
+3 the files exist or cannot be written, or the portal does not answer.`,
+	setup: func(fs *flag.FlagSet) runFunc {
+		a := &addition{}
+		configVar(fs, &a.config)
+		fs.StringVar(&a.portal, "portal", "", "ask the portal `NAME` for the inputs")
+		a.flags(fs)
+		return func(ctx context.Context, env environment, args []string) error {
 			if len(args) == 2 {
-				dir = args[1]
+				a.dir = args[1]
 				args = args[:1]
 			}
 			set, err := catalogueSet(args)
 			if err != nil {
 				return err
 			}
-			return addSet(env, set, dir)
+			if a.portal == "" && (a.yes || len(a.given) > 0) {
+				return usagef("--input and --yes need --portal, the portal that has the inputs")
+			}
+			return a.run(ctx, env, set)
 		}
 	},
+}
+
+// addition is one run of catalogue add.
+type addition struct {
+	questions
+	config, portal, dir string
+}
+
+// run asks the portal, if there is one, and writes the files.
+func (a *addition) run(ctx context.Context, env environment, s rules.Set) error {
+	a.env = env
+	set, err := compileSet(env, s)
+	if err != nil {
+		return err
+	}
+	if a.portal == "" {
+		return addSet(env, s, set, cmp.Or(a.dir, "rules"), &proposal{file: config.DefaultFile})
+	}
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	c, service, done, err := openPortals(ctx, env, a.config, a.portal)
+	if err != nil {
+		return err
+	}
+	defer done()
+	name, err := onePortal(env, c, a.portal)
+	if err != nil {
+		return err
+	}
+	if a.dir == "" {
+		a.dir = rulesFolder(c)
+	}
+	// What is in the way is said before the first question.
+	if found := setup.Conflicts(a.dir, setFiles(s)); len(found) > 0 {
+		return fmt.Errorf("%s has a %s already: add never replaces a file", a.dir, found[0])
+	}
+	portal, err := snapshot.Pull(ctx, name, service.Portal(name).Client)
+	if err != nil {
+		return fmt.Errorf("portal %s: %w", name, err)
+	}
+	inputs, err := a.inputs(ctx, set, portal)
+	if err != nil {
+		return err
+	}
+	if err := a.examine(ctx, service.DoctorPortal(name, time.Now), inputs); err != nil {
+		return err
+	}
+	p := &proposal{inputs: inputs, file: a.config}
+	for _, one := range c.Portals {
+		if one.Name == name {
+			p.use = one.Inputs.Only
+		}
+	}
+	if err := addSet(env, s, set, a.dir, p); err != nil {
+		return err
+	}
+	a.sayVariables()
+	return nil
+}
+
+// rulesFolder is the first folder of rules in a configuration.
+func rulesFolder(c *config.Config) string {
+	for _, path := range c.Rules {
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			return path
+		}
+	}
+	return "rules"
 }
 
 // languages are the languages of titles.
@@ -208,12 +292,15 @@ func showSet(env environment, s rules.Set) error {
 	return err
 }
 
-// addSet writes the files of a rule set.
-func addSet(env environment, s rules.Set, dir string) error {
-	set, err := compileSet(env, s)
-	if err != nil {
-		return err
-	}
+// proposal is what a configuration needs for a rule set.
+type proposal struct {
+	inputs *setup.Inputs // nil if no portal was asked
+	use    bool          // the portal has use
+	file   string        // the configuration
+}
+
+// addSet writes the files of a rule set, and prints what the configuration needs.
+func addSet(env environment, s rules.Set, set *engine.RuleSet, dir string, p *proposal) error {
 	files := setFiles(s)
 	if err := setup.Write(dir, files); err != nil {
 		return config.Plain(err)
@@ -221,26 +308,54 @@ func addSet(env environment, s rules.Set, dir string) error {
 	for _, f := range files {
 		env.say("wrote %s", filepath.Join(dir, f.Path))
 	}
-	if len(set.Inputs) > 0 {
-		env.say("the portals need its inputs in %s:", config.DefaultFile)
-		if _, err := fmt.Fprintf(env.Out, "    inputs:\n      %s:\n", s.Name); err != nil {
-			return err
-		}
-	}
-	for _, in := range set.Inputs {
-		value, mark := "", ""
-		switch {
-		case in.Type == engine.TypeSecret:
-			value = " ${" + secretVariable(in.Name) + "}"
-		case in.HasDefault:
-			value, mark = " "+fmt.Sprint(in.Default), "# "
-		}
-		if _, err := fmt.Fprintf(env.Out, "        %s%s:%s # %s\n", mark, in.Name, value, in.Title); err != nil {
-			return err
-		}
+	if err := p.write(env, set); err != nil {
+		return err
 	}
 	env.say("next: b24rules test %s", filepath.Join(dir, s.Name+".yaml"))
 	return nil
+}
+
+// write prints the lines for the configuration.
+func (p *proposal) write(env environment, set *engine.RuleSet) error {
+	if len(set.Inputs) == 0 && !p.use {
+		return nil
+	}
+	key, mark := "inputs", ":"
+	if p.use {
+		key = "use"
+		if len(set.Inputs) == 0 {
+			mark = ": on"
+		}
+	}
+	if p.inputs == nil {
+		env.say("the portals need its inputs in %s (--portal NAME asks a portal for them):", p.file)
+	} else {
+		env.say("the portal needs this in %s:", p.file)
+	}
+	if _, err := fmt.Fprintf(env.Out, "    %s:\n      %s%s\n", key, set.Name, mark); err != nil {
+		return err
+	}
+	for _, in := range set.Inputs {
+		if _, err := fmt.Fprintf(env.Out, "        %s\n", p.line(in)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// line is the line of an input.
+func (p *proposal) line(in engine.Input) string {
+	if p.inputs != nil {
+		return p.inputs.Line(in)
+	}
+	value, mark := "", ""
+	switch {
+	case in.Type == engine.TypeSecret:
+		value = " ${" + secretVariable(in.Name) + "}"
+	case in.HasDefault:
+		value, mark = " "+fmt.Sprint(in.Default), "# "
+	}
+	return fmt.Sprintf("%s%s:%s # %s", mark, in.Name, value, in.Title)
 }
 
 // setFiles are the files of a rule set, for the folder rules.

@@ -219,7 +219,9 @@ func TestInitRefuses(t *testing.T) {
 		{"refused", refusing.URL + "/rest/1/abcdefgh/", "", exitFailure, "make a new inbound webhook"},
 		{"no rights", noCRM.URL + c.portal.WebhookPath(), "", exitFailure, "the webhook has no permission for the CRM: tick crm and lists in its form"},
 		{"half an answer", c.webhook, "deal-shipments\n63\nGoo", exitFailure, "no answer, so nothing was written: name it with --input"},
-		{"no smart process", c.webhook, "invoice-total\n", exitFailure, "the portal has none that the user of the webhook can see"},
+		{"half an application", "", strings.TrimSuffix(c.webhook, c.portal.WebhookPath()) + "\nlocal.1\n", exitFailure, "no answer, so nothing was written: name it with --client-secret SECRET"},
+		{"an application without a portal", "", goneURL + "\n", exitFailure, "connection refused: check the address"},
+		{"no smart process", c.webhook, "invoice-total\n", exitFailure, "the portal has none that the user of the credentials can see"},
 	} {
 		dir := filepath.Join(t.TempDir(), "x")
 		out, talk := initCommand(t.Context(), t, tt.code, strings.NewReader(tt.in), "init", "--webhook", tt.webhook, dir)

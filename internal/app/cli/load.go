@@ -37,7 +37,7 @@ func loadConfig(env environment, path string) (*config.Config, error) {
 	c, list, err := config.Read(path)
 	switch {
 	case err != nil && path == config.DefaultFile && errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("no configuration: %s does not exist (name a file with --config FILE, or copy docs/examples/b24rules.yaml)", path)
+		return nil, fmt.Errorf("no configuration: %s does not exist (b24rules init makes one; --config FILE names another)", path)
 	case err != nil:
 		return nil, fmt.Errorf("no configuration: %w", config.Plain(err))
 	case list.HasErrors() && c != nil:

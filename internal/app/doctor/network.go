@@ -16,6 +16,14 @@ const (
 	certificateSoon = 14 * 24 * time.Hour
 )
 
+// Address makes the first check alone: whether the host of a portal can be reached. It needs
+// no credentials.
+func Address(ctx context.Context, p Portal) Check {
+	x := &examination{Portal: p}
+	x.address(ctx)
+	return x.checks[0]
+}
+
 // address connects to the portal and checks its certificate. It reports whether the
 // host can be reached.
 func (x *examination) address(ctx context.Context) bool {

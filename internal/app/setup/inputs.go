@@ -97,7 +97,8 @@ func inputOf(v *engine.Value) string {
 
 // Inputs are the inputs of a rule set for one portal.
 type Inputs struct {
-	Set    *engine.RuleSet
+	Set *engine.RuleSet
+	// Portal is what the portal has, nil if it cannot be asked.
 	Portal *snapshot.Snapshot
 	// Values are those chosen so far, as the configuration holds them.
 	Values map[string]string
@@ -130,6 +131,9 @@ func (in *Inputs) rank(i engine.Input) int {
 // possible.
 func (in *Inputs) Options(name string) (options []Option, known bool) {
 	u := in.uses[name]
+	if in.Portal == nil {
+		return nil, false
+	}
 	switch u.kind {
 	case ofList:
 		for _, l := range in.Portal.Lists {
@@ -324,13 +328,18 @@ func (in *Inputs) Called(name, value string) string {
 	return ""
 }
 
-// Comment is a comment with the name that people use for the value of an input, "" for none.
-func (in *Inputs) Comment(name string) string {
-	options, _ := in.Options(name)
+// Line is an input in a configuration, with the name that people use in a comment.
+func (in *Inputs) Line(i engine.Input) string {
+	value := in.Values[i.Name]
+	if i.Type == "string" {
+		value = strconv.Quote(value)
+	}
+	comment := ""
+	options, _ := in.Options(i.Name)
 	for _, o := range options {
-		if o.Value == in.Values[name] && o.Title != "" && o.Title != o.Value {
-			return " # " + strings.Join(strings.Fields(o.Title), " ")
+		if o.Value == in.Values[i.Name] && o.Title != "" && o.Title != o.Value {
+			comment = " # " + strings.Join(strings.Fields(o.Title), " ")
 		}
 	}
-	return ""
+	return i.Name + ": " + value + comment
 }
