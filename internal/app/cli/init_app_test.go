@@ -133,7 +133,7 @@ func TestInitApplicationAsks(t *testing.T) {
 		{append(without("--app"), "--app", address+"/crm/deal/"), exitUsage, "is not an address"},
 		{append(without("--public-url"), "--public-url", "b24.example.com"), exitUsage, `public_url "b24.example.com" is not an address`},
 		{append(without("--input"), "--portal", "a b", "--input", "list=63", "--input", "product_property=goods"), exitUsage, "nothing was written: "},
-		{append(without("--input"), "--rules", "won-task", "--listen", "nowhere"), exitUsage, "nothing was written: "},
+		{append(without("--input"), "--rules", "deal-title", "--listen", "nowhere"), exitUsage, "nothing was written: "},
 	} {
 		empty := filepath.Join(t.TempDir(), "x")
 		out, talk := initCommand(t.Context(), t, tt.code, nil, append(tt.args, empty)...)
