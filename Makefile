@@ -72,7 +72,7 @@ staticcheck: ## run staticcheck
 	$(TOOL) staticcheck ./...
 
 .PHONY: gen
-gen: notices ## write the generated files: schemas/*.json, docs/actions.md, docs/catalogue.md, docs/cheatsheet.md, docs/configuration.md, docs/fields.md, llms.txt, docs/slips.md, THIRD_PARTY_NOTICES.md
+gen: notices ## write the generated files: schemas/*.json, docs/actions.md, docs/catalogue.md, docs/cheatsheet.md, docs/configuration.md, docs/failures.md, docs/fields.md, llms.txt, docs/slips.md, THIRD_PARTY_NOTICES.md
 	go test ./docs -run '^(TestGenerated|TestSlips)$$' -count=1 -update
 	go test ./internal/app/config -run '^TestConfigManual$$' -count=1 -update
 	go test ./internal/app/cli -run '^TestGeneratedSchemas$$' -count=1 -update-schemas

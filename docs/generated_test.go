@@ -28,6 +28,7 @@ func TestGenerated(t *testing.T) {
 		{"actions.md", func() []byte { return describe.Manual(actions.All) }},
 		{"catalogue.md", func() []byte { return catalogueManual(t) }},
 		{"fields.md", fieldsManual},
+		{"failures.md", func() []byte { return failuresManual(t) }},
 		{"cheatsheet.md", func() []byte { return cheatSheet(t) }},
 		{"../llms.txt", func() []byte { return llms(t) }},
 	} {

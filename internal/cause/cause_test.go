@@ -96,3 +96,25 @@ func TestUnknownCauses(t *testing.T) {
 		}
 	}
 }
+
+// TestKnown: the manual has an example of each kind.
+func TestKnown(t *testing.T) {
+	kinds := map[cause.Kind]bool{}
+	for _, c := range cause.Known() {
+		kinds[c.Kind] = true
+		if c.Title() == "" || c.Title() == "unknown cause" {
+			t.Errorf("%+v has the title %q", c, c.Title())
+		}
+		if c.Kind != cause.Other && c.Advice(cause.Where{Portal: "main"}) == "" {
+			t.Errorf("%+v has no advice", c)
+		}
+	}
+	for _, kind := range []cause.Kind{
+		cause.Refused, cause.Portal, cause.Answer, cause.Outside, cause.Formula, cause.Limit, cause.Cycle, cause.Missing,
+		cause.Kept, cause.Stopped, cause.NoRule, cause.Gone, cause.Timeout, cause.Other,
+	} {
+		if !kinds[kind] {
+			t.Errorf("no example of %s", kind)
+		}
+	}
+}

@@ -12,6 +12,24 @@ type Where struct {
 	Rule   string // the rule file, with the line if it is known
 }
 
+// Known are examples of all causes that have their own title or recommendation, for the
+// manual.
+func Known() []Cause {
+	const method, rule, step = "METHOD", "RULE", "STEP"
+	out := []Cause{}
+	for _, code := range []string{"ACCESS_DENIED", "INSUFFICIENT_SCOPE", "QUERY_LIMIT_EXCEEDED", "OPERATION_TIME_LIMIT", "ERROR_METHOD_NOT_FOUND", ""} {
+		out = append(out, Cause{Kind: Refused, Method: method, Code: code})
+	}
+	for _, code := range []string{"unauthorised", "blocked", "unreachable"} {
+		out = append(out, Cause{Kind: Portal, Code: code})
+	}
+	out = append(out, Cause{Kind: Answer, Method: method}, Cause{Kind: Outside, Code: "404", Rule: rule, Step: step}, Cause{Kind: Limit, Code: "delete_limit", Rule: rule, Step: step})
+	for _, kind := range []Kind{Formula, Missing, Kept, Stopped, Timeout, Cycle, NoRule, Gone, Other} {
+		out = append(out, Cause{Kind: kind, Rule: rule, Step: step})
+	}
+	return out
+}
+
 // Title says in a short sentence what is wrong.
 func (c Cause) Title() string {
 	switch c.Kind {

@@ -82,6 +82,9 @@ type examination struct {
 // names are the names of the checks, in their order.
 var names = []string{"address", "credentials", "clock", "user", "scopes", "places", "time filter", "events", "reachability", "rate"}
 
+// Names are the names of the checks, in their order.
+func Names() []string { return slices.Clone(names) }
+
 // Examine makes all checks. After the first failure that concerns the whole portal, the
 // other checks are Unknown.
 func Examine(ctx context.Context, p Portal) []Check {
