@@ -47,7 +47,7 @@ const failuresDoctor = `
 
 // holdTexts are what ends each hold.
 var holdTexts = [][3]string{
-	{hold.Unreachable, "the portal does not answer, or answers with a page instead of REST", "the first answer of the portal; serve asks again by itself"},
+	{hold.Unreachable, "the portal does not answer, or answers with a page instead of REST", "the first answer of the portal; serve asks again automatically"},
 	{hold.Unauthorised, "the portal refuses the credentials, was renamed or deleted, or its plan has ended", "a new webhook or a new installation of the application; the waiting runs start at once"},
 	{hold.Blocked, "the portal has blocked REST because of too many requests", "the support of Bitrix24; find the program that sends too many requests"},
 	{hold.Stopped, "one step of a rule gets the same refusal for five entities in a row", "the right or the permission in the portal, or a new version of the rule"},
@@ -60,7 +60,7 @@ var holdTexts = [][3]string{
 var doctorTexts = map[string][2]string{
 	"address":      {"does the host of the portal answer, and is its certificate valid", "a wrong address, a firewall, a certificate that has ended"},
 	"credentials":  {"does the portal accept the webhook or the application", "a webhook whose user was dismissed, a renamed portal, an unpaid plan"},
-	"clock":        {"do the clocks and the time zone agree", "a clock that nobody sets; `time_zone` of another country"},
+	"clock":        {"do the clocks and the time zone agree", "a clock that is not set automatically; `time_zone` of another country"},
 	"user":         {"is the user of the credentials an administrator", "a webhook made by an employee who does not see all departments"},
 	"scopes":       {"do the credentials have the permissions of the rules", "a new rule that needs `im` or `task`"},
 	"places":       {"do the lists, types and fields of the rules exist, and may they be read", "an input with the id of another portal, a renamed field"},

@@ -61,7 +61,7 @@ func TestInitApplication(t *testing.T) {
 			t.Errorf("%s exists", name)
 		}
 	}
-	testkit.WriteFile(t, file, strings.Replace(text, `"Deal"`, `"OWNER"`, 1)) // without a portal to ask, names are taken as they are
+	testkit.WriteFile(t, file, strings.Replace(text, `"Deal"`, `"OWNER"`, 1)) // without a portal to ask, names stay unchanged
 	serve := testkit.StartProcess(t, nil, "serve", "--config", file)
 	serve.Log.Wait(t, 0, "events at http://"+addr+"/hooks/main")
 	app.Install("http://" + addr + "/hooks/main")

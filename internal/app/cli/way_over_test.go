@@ -134,14 +134,14 @@ func TestWayOver(t *testing.T) {
 			t.Fatalf("shadow: exit code %d\n%s", code, &out)
 		}
 	}
-	run(exitFindings, commands[4])
+	run(exitFine, commands[4])
 	if after := [][]string{elements(whole), elements(part)}; !slices.EqualFunc(before, after, slices.Equal[[]string]) {
 		t.Fatalf("shadow mode has written: %v, before %v", after, before)
 	}
 
 	at := serve.Log.Size()
 	setMode("mode: shadow", "mode: live")
-	serve.Log.Wait(t, at, "configuration")
+	serve.Log.Wait(t, at, "portal changed")
 	run(exitFine, commands[5])
 	if after := elements(whole); !slices.Equal(after, before[0]) {
 		t.Errorf("deal %d has %v, before %v", whole, after, before[0])
