@@ -114,7 +114,7 @@ func serve(ctx context.Context, env environment, path string) error {
 	for _, p := range c.Portals {
 		address := "http://" + ln.Addr().String()
 		if c.HTTPS != nil {
-			address = "https://" + c.HTTPS.Hosts[0]
+			address = c.SecureURL()
 		}
 		env.say("portal %s: events at %s/hooks/%s", p.Name, address, p.Name)
 		if p.Shadow != 0 {

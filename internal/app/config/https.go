@@ -61,8 +61,8 @@ func (r *reader) listening(c *Config, in listenBlock) {
 	}
 }
 
-// secureURL is the address under which portals reach the program with HTTPS, "" without it.
-func (c *Config) secureURL() string {
+// SecureURL is the address under which portals reach the program with HTTPS, "" without it.
+func (c *Config) SecureURL() string {
 	if c.HTTPS == nil || len(c.HTTPS.Hosts) == 0 {
 		return ""
 	}

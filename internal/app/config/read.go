@@ -57,7 +57,7 @@ func (r *reader) config(in *layout) *Config {
 	for _, p := range in.Rules.all {
 		c.Rules, c.RulesAt = append(c.Rules, r.path(p)), append(c.RulesAt, p.pos)
 	}
-	c.PublicURL = cmp.Or(r.publicURL(in.PublicURL), c.secureURL())
+	c.PublicURL = cmp.Or(r.publicURL(in.PublicURL), c.SecureURL())
 	c.CatchUp = r.catchUp(in.CatchUp)
 	if in.FirstLook.set() && r.words(in.FirstLook, "first_look", "on", "off") {
 		c.NoLooks = in.FirstLook.text == "off"

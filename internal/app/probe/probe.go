@@ -246,7 +246,10 @@ func find(ctx context.Context, c *bitrix.Client) (leftovers, error) {
 			ID           bitrix.ID
 			OriginatorID string `json:"originatorId"`
 		}
-		if err := json.Unmarshal(row, &d); err == nil && d.OriginatorID == mark {
+		if err := json.Unmarshal(row, &d); err != nil {
+			return out, fmt.Errorf("crm.item.list: the answer is not what the documentation says: %w", err)
+		}
+		if d.OriginatorID == mark {
 			out.deals = append(out.deals, int(d.ID))
 		}
 	}
@@ -262,7 +265,10 @@ func find(ctx context.Context, c *bitrix.Client) (leftovers, error) {
 			ID   bitrix.ID
 			Code string `json:"CODE"`
 		}
-		if err := json.Unmarshal(row, &l); err == nil && strings.HasPrefix(l.Code, listMark) {
+		if err := json.Unmarshal(row, &l); err != nil {
+			return out, fmt.Errorf("lists.get: the answer is not what the documentation says: %w", err)
+		}
+		if strings.HasPrefix(l.Code, listMark) {
 			out.lists = append(out.lists, int(l.ID))
 		}
 	}
