@@ -330,6 +330,14 @@ func checkScope(c *engine.StepCheck) {
 	}
 }
 
+// checkOldScope finds an empty scope of an earlier version.
+func checkOldScope(c *engine.StepCheck) {
+	t := c.Types()
+	if scope := t.Type("old_scope"); t.Given("old_scope") && len(scope.Fields) == 0 && !scope.Open {
+		c.Errorf("old_scope", "empty-scope", "an empty scope means the whole list").Hint = "write the scope as it was, or remove old_scope"
+	}
+}
+
 // checkDeleteLimit finds a wrong limit when the file is loaded.
 func checkDeleteLimit(c *engine.StepCheck) {
 	if v, ok := c.Types().Const("delete_limit"); ok && v != nil {

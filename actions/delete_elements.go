@@ -28,7 +28,7 @@ The result has the number of deleted elements.`,
 		return []engine.Touch{{Kind: engine.TouchElements, Of: "list", Deletes: true, ListType: "list_type", Which: "scope", Names: []string{"scope"}}}
 	},
 	Prefetch: func(ctx context.Context, c *engine.Call, a deleteElementsArgs) (any, error) {
-		return plan.OpenScope(ctx, c, a.List, a.ListType, a.Scope)
+		return plan.OpenScope(ctx, c, a.List, a.ListType, a.Scope, nil)
 	},
 	PrefetchArgs: []string{"list", "list_type", "scope"},
 	Check:        checkDeleteElements,

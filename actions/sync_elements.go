@@ -25,6 +25,11 @@ touches only elements of the scope, and also writes the properties of the scope.
 Elements of the scope that no rule made stay, unless match adopts them (if their
 properties equal those of a row) or foreign: remove deletes them.
 
+If the key or the scope of a rule changes, its elements would be deleted and made
+again, without what people wrote. With old_key or old_scope they stay: they get the
+new code and scope. Remove these later: as long as elements have the old key, serve
+refuses that and says how many.
+
 Nothing is written if a formula fails, two rows have one key, or more elements
 than delete_limit would be deleted. Before the step deletes the last element, it
 checks that the entity of the run still exists.
@@ -34,9 +39,9 @@ The result counts the elements: added, updated, deleted, kept, adopted.`,
 	Cost: engine.Cost{Least: engine.Pages("elements"), Typical: engine.Pages("elements").Plus(engine.Commands(2)), Worst: engine.Pages("elements").Plus(engine.Per("rows")).Plus(engine.Per("elements"))},
 	Run:  syncElements,
 	Prefetch: func(ctx context.Context, c *engine.Call, a syncElementsArgs) (any, error) {
-		return plan.OpenScope(ctx, c, a.List, a.ListType, a.Scope)
+		return plan.OpenScope(ctx, c, a.List, a.ListType, a.Scope, a.OldScope)
 	},
-	PrefetchArgs: []string{"list", "list_type", "scope"},
+	PrefetchArgs: []string{"list", "list_type", "scope", "old_scope"},
 	Result:       syncResultType,
 	Touches: func(*engine.ArgTypes) []engine.Touch {
 		return []engine.Touch{{Kind: engine.TouchElements, Of: "list", Adds: true, Updates: true, Deletes: true, ListType: "list_type", Which: "scope", Fields: "fields", Names: []string{"scope", "fields"}, Compares: true, Syncs: true}}
@@ -53,6 +58,8 @@ type syncElementsArgs struct {
 	Fields      engine.RowFields `yaml:"fields" rows:"rows" validate:"required" doc:"the fields to keep up to date, including NAME; nil clears a field, omit leaves it unchanged" example:"{NAME: '{{ row.productName }}'}"`
 	Match       engine.RowFields `yaml:"match" rows:"rows" doc:"adopts elements that no rule made and whose properties are equal" example:"{PRODUCT: =row.productId}"`
 	Foreign     string           `yaml:"foreign" validate:"oneof=keep remove" default:"keep" doc:"keep or remove elements of the scope that no rule made"`
+	OldKey      engine.RowValue  `yaml:"old_key" rows:"rows" doc:"the key before it was changed: elements with it get the new one, and keep what people wrote" example:"=row.id"`
+	OldScope    engine.Fields    `yaml:"old_scope" doc:"the scope before it was changed: elements of the rows in it move to the new one" example:"{DEAL_ID: =event.id}"`
 	DeleteLimit any              `yaml:"delete_limit" doc:"the largest number of elements to delete: 200 or 50%; the default is half of the elements, but at least 5"`
 }
 
@@ -64,8 +71,9 @@ func syncResultType(*engine.ArgTypes) formula.Type {
 }
 
 func checkSyncElements(c *engine.StepCheck) {
-	inportal.CheckList(c, "scope", "fields", "match")
+	inportal.CheckList(c, "scope", "old_scope", "fields", "match")
 	checkScope(c)
+	checkOldScope(c)
 	checkScopeOfRun(c, "would delete the elements of all other entities")
 	checkScopeOfEntity(c)
 	checkRepeatedScope(c)
@@ -87,12 +95,25 @@ func syncElements(ctx context.Context, c *engine.Call, a syncElementsArgs) (any,
 		return nil, err
 	}
 	l, codes := s.List, plan.NewCodes(c.Owner, s.Values)
+	old := plan.NewCodes(c.Owner, s.OldValues)
 	// All formulas first: a bad one writes nothing.
 	desired, err := a.desired(ctx, l, s.Values, codes)
 	if err != nil {
 		return nil, err
 	}
-	p := plan.Diff(s.Elements, desired, plan.ElementOptions(l, codes, a.Foreign == "remove"))
+	options := plan.ElementOptions(l, codes, a.Foreign == "remove")
+	if err := a.takeOld(ctx, s, old, desired, &options); err != nil {
+		return nil, err
+	}
+	if c.Adopt != nil {
+		return nil, plan.Adopt(ctx, c, s, desired, options)
+	}
+	p := plan.Diff(s.Elements, desired, options)
+	if len(p.Adds) > 0 {
+		if err := s.CheckDoubling(ctx, c, codes, len(p.Adds)); err != nil {
+			return nil, err
+		}
+	}
 	if len(desired) == 0 && p.Mine > 0 {
 		if err := plan.EntityExists(ctx, c); err != nil {
 			return nil, err
@@ -110,6 +131,31 @@ func syncElements(ctx context.Context, c *engine.Call, a syncElementsArgs) (any,
 		"added": count(t.Added), "updated": count(t.Updated), "deleted": count(t.Deleted),
 		"kept": count(t.Kept), "adopted": count(t.Adopted),
 	}, err
+}
+
+// takeOld makes the options recognise the elements that the step has made with its old key or
+// in its old scope.
+func (a syncElementsArgs) takeOld(ctx context.Context, s *plan.Scope, codes plan.Codes, desired []plan.Desired, o *plan.Options) error {
+	if !a.OldKey.Given() && len(a.OldScope) == 0 {
+		return nil
+	}
+	key := a.OldKey
+	if !key.Given() {
+		key = a.Key
+	}
+	old := make([]string, len(desired))
+	for i, d := range desired {
+		v, err := key.Eval(ctx, a.Rows[d.Row], d.Row)
+		if err != nil {
+			return err
+		}
+		text, err := plan.KeyText(v)
+		if err != nil {
+			return a.OldKey.Errorf("row %d: %w", d.Row+1, err)
+		}
+		old[i] = codes.Of(text)
+	}
+	return s.TakeOld(codes, old, desired, o)
 }
 
 // desired computes the desired element of each row.

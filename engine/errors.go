@@ -11,7 +11,7 @@ import (
 // ParkedError is a failure that a retry cannot fix. The run becomes a dead letter.
 type ParkedError struct {
 	// Kind says what kind of failure it is: ParkedByCycle, ParkedByMissing,
-	// ParkedByLostField, the key of a limit in the rule file, such as delete_limit, or ""
+	// ParkedByLostField, ParkedByDoubling, the key of a limit in the rule file, such as delete_limit, or ""
 	// for all others.
 	Kind string
 	Err  error
@@ -22,6 +22,7 @@ const (
 	ParkedByCycle     = "cycle"      // rules start each other without an end
 	ParkedByMissing   = "missing"    // the portal has no such field or property
 	ParkedByLostField = "lost-field" // the portal does not keep a value that was written
+	ParkedByDoubling  = "doubling"   // the step would make again what a rule of another database has made
 )
 
 func (e *ParkedError) Error() string { return e.Err.Error() }

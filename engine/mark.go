@@ -35,6 +35,13 @@ type Mark struct {
 	Identity string
 	// Owner, Scope and Key are the parts of the identity for people. Owner is "" for items.
 	Owner, Scope, Key string
+	// ScopeNames are the names of the scope's fields, as the file has them. AnyScope says that
+	// some are only known to a run.
+	ScopeNames []string
+	AnyScope   bool
+	// Was is the Identity that the step had before its key or scope was changed, "" if old_key
+	// and old_scope do not say so. The step finds the records of both.
+	Was string
 	// Fields are the names of the fields that the step writes, as the file has them.
 	Fields []string
 	// Version is that of the rule file.
@@ -103,23 +110,40 @@ func (c *canon) identify(m *Mark, s *Step, t Touch) {
 	if t.Kind == TouchElements {
 		m.Kind, m.Owner = MarkElements, c.rule.Owner
 	}
-	parts := []string{string(m.Kind), m.Owner}
-	for _, arg := range []string{"scope", "key"} {
-		text, source := "", ""
-		if s.Types.Given(arg) {
-			text, source = c.argument(s, arg)
-		}
-		if parts = append(parts, text); arg == "scope" {
-			m.Scope = source
-		} else {
-			m.Key = source
-		}
+	scope, source := c.given(s, "scope")
+	m.Scope = source
+	key, source := c.given(s, "key")
+	m.Key = source
+	m.Identity = identityOf(m, scope, key)
+	if entries, _ := s.Types.Part("scope"); s.Types.Given("scope") {
+		m.ScopeNames = c.namesOf(s, "scope")
+		m.AnyScope = len(entries) == 0 || len(m.ScopeNames) < len(entries)
 	}
+	if s.Types.Given("old_scope") || s.Types.Given("old_key") {
+		if s.Types.Given("old_scope") {
+			scope, _ = c.given(s, "old_scope")
+		}
+		if s.Types.Given("old_key") {
+			key, _ = c.given(s, "old_key")
+		}
+		m.Was = identityOf(m, scope, key)
+	}
+}
+
+// given is argument, with empty texts for one that the file does not give.
+func (c *canon) given(s *Step, arg string) (text, source string) {
+	if !s.Types.Given(arg) {
+		return "", ""
+	}
+	return c.argument(s, arg)
+}
+
+func identityOf(m *Mark, scope, key string) string {
 	h := sha256.New()
-	for _, p := range parts {
+	for _, p := range []string{string(m.Kind), m.Owner, scope, key} {
 		fmt.Fprintf(h, "%d:%s", len(p), p)
 	}
-	m.Identity = IdentityForm + hex.EncodeToString(h.Sum(nil)[:9])
+	return IdentityForm + hex.EncodeToString(h.Sum(nil)[:9])
 }
 
 // IdentityForm starts every Identity. It changes with the form of the texts of which the
@@ -132,7 +156,7 @@ func (m Mark) Finds(old Mark) bool {
 	if m.Kind != old.Kind || m.Place != "" && m.Place != old.Place {
 		return false
 	}
-	if m.Identity == old.Identity {
+	if m.Identity == old.Identity || m.Was != "" && m.Was == old.Identity {
 		return true
 	}
 	// Another version of the program has made the digest of the same text.

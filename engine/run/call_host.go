@@ -26,7 +26,7 @@ func (x *execution) call(s *engine.Step, row int, h *callHost) *engine.Call {
 	}
 	return engine.NewCall(engine.Call{
 		Portal: x.portal(h.trace), PortalName: x.run.Portal, Rule: x.rule.ID, Owner: x.rule.Owner, Step: s.Label, StepKey: s.Key,
-		Entity: x.run.Entity, Key: key, Pos: s.Pos, Memory: x.run.Memory, Zone: x.run.Zone,
+		Entity: x.run.Entity, Key: key, Pos: s.Pos, Memory: x.run.Memory, Records: x.run.Records, Adopt: x.run.Adopt, Zone: x.run.Zone,
 		Log:   x.run.Log.With("portal", x.run.Portal, "rule", x.rule.ID, "step", s.Label, "entity", x.run.Entity.String()),
 		RunID: x.run.ID, Removed: x.deleted,
 	}, h)

@@ -74,6 +74,12 @@ type Run struct {
 	ID string
 	// Send sends requests to other systems, in tests. Nil sends them over the network.
 	Send engine.SendFunc
+	// Adopt makes a dry run take over records that exist, without what its steps do otherwise.
+	// Nil is any other run.
+	Adopt *engine.Adoption
+	// Records says what rules have made in the portal. Nil knows nothing, and then no step looks
+	// for records of rules that the portal does not have.
+	Records engine.Records
 	// Numbers are those of entities in their series. Nil has none.
 	Numbers engine.Numbers
 	// Private are the private hosts that requests to other systems may reach. Nil allows

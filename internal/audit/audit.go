@@ -27,6 +27,7 @@ const (
 	Planned      Action = "planned"
 	Applied      Action = "applied"
 	Pruned       Action = "pruned"
+	Adopted      Action = "adopted"
 	Released     Action = "released"
 	Reloaded     Action = "reloaded"
 	Acknowledged Action = "acknowledged"
@@ -37,7 +38,7 @@ const (
 
 // Actions are all actions, in the order in which people choose from them.
 func Actions() []Action {
-	return []Action{Replayed, Discarded, Paused, Resumed, Ran, Planned, Applied, Pruned, Released, Reloaded, Acknowledged, SignedIn, SignedOut, Refused}
+	return []Action{Replayed, Discarded, Paused, Resumed, Ran, Planned, Applied, Pruned, Adopted, Released, Reloaded, Acknowledged, SignedIn, SignedOut, Refused}
 }
 
 // From where somebody did something.

@@ -28,6 +28,7 @@ const (
 	Cycle   Kind = "cycle"   // rules start each other
 	Missing Kind = "missing" // the rule names a field or property that the portal does not have
 	Kept    Kind = "kept"    // the portal does not keep a value that was written
+	Doubling Kind = "doubling" // the step would make again what a rule that the portal does not have has made
 	Stopped Kind = "stopped" // a step of the rule refuses its values, or is a fail step
 	NoRule  Kind = "no-rule" // the rule is not among the rules of the portal
 	Gone    Kind = "gone"    // the portal is not in the configuration
@@ -104,6 +105,8 @@ func ofParked(c Cause, parked *engine.ParkedError, answered bool, status *engine
 		c.Kind = Missing
 	case engine.ParkedByLostField:
 		c.Kind = Kept
+	case engine.ParkedByDoubling:
+		c.Kind = Doubling
 	case "":
 		c.Kind = Stopped
 		if answered {

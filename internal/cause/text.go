@@ -54,6 +54,8 @@ func (c Cause) Title() string {
 		return fmt.Sprintf("%s names a field that the portal does not have", c.step())
 	case Kept:
 		return fmt.Sprintf("the portal does not keep a value that %s writes", c.step())
+	case Doubling:
+		return fmt.Sprintf("%s would make again what another rule has made", c.step())
 	case Stopped:
 		return fmt.Sprintf("%s stops the run", c.step())
 	case NoRule:
@@ -106,6 +108,8 @@ func (c Cause) Advice(w Where) string {
 		return fmt.Sprintf("Fix the name in %s, or add the field in %s. Then replay: this runs the current rule.", rule, portal)
 	case Kept:
 		return fmt.Sprintf("Something in %s changes the value back, such as a robot or another program, or the field takes no such value. Fix it there, or remove the field from %s. Then replay.", portal, rule)
+	case Doubling:
+		return fmt.Sprintf("If the rule had another id or owner before, write it as moved or owner in %s, and replay. Otherwise take the records over with b24rules adopt, or delete them in %s.", rule, portal)
 	case Stopped:
 		return fmt.Sprintf("Fix the value in %s, or the step in %s. Then replay: this runs the current rule.", portal, rule)
 	case NoRule:

@@ -55,6 +55,8 @@ func AnswerOf(err error) string {
 		return bitrix.CodeNetwork
 	case errors.As(err, &parked) && parked.Kind == engine.ParkedByMissing:
 		return "missing"
+	case errors.As(err, &parked) && parked.Kind == engine.ParkedByDoubling:
+		return "doubling"
 	}
 	return ""
 }

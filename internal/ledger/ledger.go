@@ -66,6 +66,9 @@ ON CONFLICT (portal, rule, step, place, kind, identity) DO NOTHING`
 	deleteRecord = `
 DELETE FROM b24_made WHERE thing = $3 AND mark IN (SELECT id FROM b24_mark WHERE portal = $1 AND place = $2)`
 
+	deleteOld = `
+DELETE FROM b24_made WHERE thing = $3 AND mark IN (SELECT id FROM b24_mark WHERE portal = $1 AND place = $2 AND kind = $4 AND identity = $5)`
+
 	// maxRows bounds the rows of one statement.
 	maxRows = 100
 )
@@ -110,6 +113,20 @@ func writeSame(ctx context.Context, t store.Tx, r Run, made []engine.Made) error
 	for some := range slices.Chunk(made, maxRows) {
 		text, args := insertMade(mark, r, some)
 		if _, err := t.Exec(ctx, text, args...); err != nil {
+			return err
+		}
+	}
+	return forgetOld(ctx, t, r, made)
+}
+
+// forgetOld removes the rows that records had under the key or the scope of an earlier version.
+func forgetOld(ctx context.Context, t store.Tx, r Run, made []engine.Made) error {
+	m := made[0].Mark
+	if m.Was == "" || m.Was == m.Identity {
+		return nil
+	}
+	for _, one := range made {
+		if _, err := t.Exec(ctx, deleteOld, r.Portal, m.Place, one.ID, string(m.Kind), m.Was); err != nil {
 			return err
 		}
 	}
@@ -264,6 +281,33 @@ func (l *Ledger) written(ctx context.Context, m Mark, text string, args ...any) 
 		w.At = time.Unix(at, 0)
 		return w, err
 	}, text, args...)
+}
+
+// Recorded returns which records of a place the ledger has, under any mark.
+func (l *Ledger) Recorded(ctx context.Context, portal, place string, ids []int) (map[int]bool, error) {
+	out := map[int]bool{}
+	for some := range slices.Chunk(slices.Clone(ids), maxRows) {
+		args := []any{portal, place}
+		var list strings.Builder
+		for i, id := range some {
+			args = append(args, id)
+			if i > 0 {
+				list.WriteString(", ")
+			}
+			fmt.Fprintf(&list, "$%d", len(args))
+		}
+		found, err := store.All(ctx, l.db, "read what rules have made", func(row store.Row) (id int, err error) {
+			err = row.Scan(&id)
+			return id, err
+		}, `SELECT d.thing FROM b24_mark m JOIN b24_made d ON d.mark = m.id WHERE m.portal = $1 AND m.place = $2 AND d.thing IN (`+list.String()+`)`, args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range found {
+			out[id] = true
+		}
+	}
+	return out, nil
 }
 
 // Forget removes records of a place that no longer exist.

@@ -56,6 +56,8 @@ type Options struct {
 	// Loses reports whether values of people would be lost if one record was
 	// deleted and another one with the same key stayed. nil means never.
 	Loses func(deleted, stays *Record, d Desired) bool
+	// Renames reports whether a record gets another key. nil means never.
+	Renames func(r *Record, d Desired) bool
 	// RemoveForeign deletes free records that no row has adopted.
 	RemoveForeign bool
 }
@@ -85,7 +87,7 @@ func Diff(existing []*Record, desired []Desired, o Options) Plan {
 		r := p.choose(byKey[d.Key], d, o)
 		if r != nil && r.Holds(d.Exact) {
 			taken[r] = true
-			if changed := r.Differing(d.Values); len(changed) > 0 {
+			if changed := r.Differing(d.Values); len(changed) > 0 || o.Renames != nil && o.Renames(r, d) {
 				p.Updates = append(p.Updates, Change{r, d, changed})
 			} else {
 				p.Kept = append(p.Kept, r)

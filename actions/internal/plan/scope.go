@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/b24rules/b24rules/actions/internal/value"
@@ -17,10 +18,15 @@ type Scope struct {
 	List     *List
 	Values   []FieldValue // those that all elements of the scope have
 	Elements []*Record    // in the order of their ids
+	// OldValues are those of the scope that the step had before, or Values. Moving are the
+	// elements that are only there.
+	OldValues []FieldValue
+	Moving    []*Record
 }
 
-// OpenScope reads the elements of a scope.
-func OpenScope(ctx context.Context, c *engine.Call, iblock int, listType string, scope engine.Fields) (*Scope, error) {
+// OpenScope reads the elements of a scope, and those of the scope that the step had before, if
+// there is one.
+func OpenScope(ctx context.Context, c *engine.Call, iblock int, listType string, scope, old engine.Fields) (*Scope, error) {
 	l, err := OpenList(ctx, c, iblock, listType)
 	if err != nil {
 		return nil, err
@@ -32,7 +38,20 @@ func OpenScope(ctx context.Context, c *engine.Call, iblock int, listType string,
 	if s.Elements, err = l.readScope(ctx, c, s.Values, false); err != nil {
 		return nil, err
 	}
-	return s, nil
+	if s.OldValues = s.Values; len(old) == 0 {
+		return s, nil
+	}
+	if s.OldValues, err = l.scopeValues(old); err != nil {
+		return nil, err
+	}
+	s.Moving, err = s.readMoving(ctx, c, false)
+	return s, err
+}
+
+// readMoving reads the elements of the old scope that are not in the new one.
+func (s *Scope) readMoving(ctx context.Context, c *engine.Call, immediate bool) ([]*Record, error) {
+	all, err := s.List.readScope(ctx, c, s.OldValues, immediate)
+	return slices.DeleteFunc(all, func(r *Record) bool { return r.Holds(s.Values) }), err
 }
 
 // scopeValues resolves a scope: the values of all elements that a step may touch.
@@ -176,5 +195,10 @@ func EntityExists(ctx context.Context, c *engine.Call) error {
 
 // Reread reads the elements of the scope again, before the calls of others.
 func (s *Scope) Reread(ctx context.Context, c *engine.Call) ([]*Record, error) {
-	return s.List.readScope(ctx, c, s.Values, true)
+	all, err := s.List.readScope(ctx, c, s.Values, true)
+	if err != nil || len(s.Moving) == 0 {
+		return all, err
+	}
+	moving, err := s.readMoving(ctx, c, true)
+	return append(all, moving...), err
 }

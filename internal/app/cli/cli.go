@@ -94,7 +94,7 @@ type command struct {
 type runFunc func(ctx context.Context, env environment, args []string) error
 
 // commands are all commands, in the order of the help text.
-var commands = []*command{initCmd, catalogueCmd, serveCmd, validateCmd, fmtCmd, explainCmd, testCmd, planCmd, runCmd, runsCmd, eventsCmd, shadowCmd, statusCmd, auditCmd, reloadCmd, doctorCmd, alertsCmd, consoleCmd, syncCmd, catchupCmd, driftCmd, whyCmd, releaseCmd, pruneCmd, applyCmd, backupCmd, restoreCmd, unbindCmd, emulatorCmd, demoCmd, schemaCmd, completionCmd, versionCmd}
+var commands = []*command{initCmd, catalogueCmd, serveCmd, validateCmd, fmtCmd, explainCmd, testCmd, planCmd, runCmd, runsCmd, eventsCmd, shadowCmd, statusCmd, auditCmd, reloadCmd, doctorCmd, alertsCmd, consoleCmd, syncCmd, catchupCmd, driftCmd, whyCmd, releaseCmd, adoptCmd, pruneCmd, applyCmd, backupCmd, restoreCmd, unbindCmd, emulatorCmd, demoCmd, schemaCmd, completionCmd, versionCmd}
 
 // errFindings ends a command that has printed findings.
 var errFindings = errors.New("findings")

@@ -182,9 +182,7 @@ func planIn(ctx context.Context, s *service.Service, portal, rule string, entity
 		if err := t.FindRequest(ctx, s.Queue(), portal); err != nil {
 			return nil, err
 		}
-		run := t.PlanRun(p, s.Queue(), false)
-		run.Rule = s.Rule(portal)
-		one, err := report.MakePlan(ctx, run, t.Rule, s.Config().Redactor)
+		one, err := report.MakePlan(ctx, s.PlanRun(t, p, false), t.Rule, s.Config().Redactor)
 		if err != nil {
 			return nil, err
 		}

@@ -116,8 +116,7 @@ func (p *planning) follow(ctx context.Context, a *service.Service, plans []repor
 }
 
 func (p *planning) plan(ctx context.Context, a *service.Service, t service.Target) (report.Plan, error) {
-	run := t.PlanRun(a.Portal(p.portal), a.Queue(), p.deleted)
-	run.Rule = a.Rule(p.portal)
+	run := a.PlanRun(t, a.Portal(p.portal), p.deleted)
 	if p.later {
 		run.Client = a.Portal(p.portal).Later()
 	}

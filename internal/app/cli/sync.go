@@ -130,6 +130,9 @@ func (s *syncing) openSync(ctx context.Context, env environment) (a *service.Ser
 		return nil, t, nil, err
 	}
 	c.Only, s.redactor = s.portal, c.Redactor
+	if len(s.files) > 0 {
+		c.Rules, c.RulesAt = s.files, nil
+	}
 	rules, gen, err := loadRules(env, c)
 	if err != nil {
 		return nil, t, nil, err
@@ -144,7 +147,7 @@ func (s *syncing) openSync(ctx context.Context, env environment) (a *service.Ser
 	if a, done, err = openService(ctx, c, rules, s.dry, env.log(slog.LevelError)); err != nil {
 		return nil, t, nil, err
 	}
-	if err := checkMade(ctx, env, a, s.dry, false); err != nil {
+	if err := checkMade(ctx, env, a, s.dry, len(s.files) > 0); err != nil {
 		done()
 		return nil, t, nil, err
 	}

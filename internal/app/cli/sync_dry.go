@@ -43,6 +43,22 @@ func (s *syncing) dryRun(ctx context.Context, env environment, a *service.Servic
 // eachPlan dry-runs the rule for each entity of a job and calls do with its type, its id
 // and its plan.
 func (s *syncing) eachPlan(ctx context.Context, env environment, a *service.Service, t service.Target, job *catchup.Job, do func(typ, id int, p report.Plan) error) error {
+	return s.eachPage(ctx, env, a, job, func(typ int, ids []int) error {
+		plans, err := s.dryRunPage(ctx, a, t, typ, ids)
+		if err != nil {
+			return err
+		}
+		for i, one := range plans {
+			if err := do(typ, ids[i], one); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// eachPage calls do with the entities of a job, page by page.
+func (s *syncing) eachPage(ctx context.Context, env environment, a *service.Service, job *catchup.Job, do func(typ int, ids []int) error) error {
 	p := a.Portal(s.portal)
 	if err := countAll(ctx, p.Later(), job); err != nil {
 		return err
@@ -56,14 +72,8 @@ func (s *syncing) eachPlan(ctx context.Context, env environment, a *service.Serv
 		if typ, ids, more, err = job.Next(ctx, reader); err != nil {
 			return err
 		}
-		plans, err := s.dryRunPage(ctx, a, t, typ, ids)
-		if err != nil {
+		if err := do(typ, ids); err != nil {
 			return err
-		}
-		for i, one := range plans {
-			if err := do(typ, ids[i], one); err != nil {
-				return err
-			}
 		}
 		if now := time.Now(); now.After(lineAt) {
 			env.say("%d/%d", job.Seen, max(job.Seen, job.Total))
@@ -76,10 +86,23 @@ func (s *syncing) eachPlan(ctx context.Context, env environment, a *service.Serv
 // dryRunPage dry-runs the entities of a page and returns the plans in their order.
 func (s *syncing) dryRunPage(ctx context.Context, a *service.Service, t service.Target, typ int, ids []int) ([]report.Plan, error) {
 	out := make([]report.Plan, len(ids))
+	p := &planning{single: s.single, later: true, alone: s.alone}
+	err := together(t, typ, ids, func(i int, one service.Target) (err error) {
+		out[i], err = p.plan(ctx, a, one)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// together calls do with the target of a rule for each of some entities, several at a time. It
+// returns the first error.
+func together(t service.Target, typ int, ids []int, do func(i int, t service.Target) error) error {
 	errs := make([]error, len(ids))
 	slots := make(chan struct{}, dryRuns)
 	var wg sync.WaitGroup
-	p := &planning{single: s.single, later: true, alone: s.alone}
 	for i, id := range ids {
 		slots <- struct{}{}
 		wg.Go(func() {
@@ -88,16 +111,16 @@ func (s *syncing) dryRunPage(ctx context.Context, a *service.Service, t service.
 			one.Entity = engine.Entity{Kind: service.KindOfType(typ), TypeID: typ, ID: strconv.Itoa(id)}
 			one.Event = service.EntityEvent(typ, one.Entity.ID)
 			one.Event.Time = time.Now()
-			out[i], errs[i] = p.plan(ctx, a, one)
+			errs[i] = do(i, one)
 		})
 	}
 	wg.Wait()
 	for _, err := range errs {
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return out, nil
+	return nil
 }
 
 // printPlan prints a plan that has changes or an error.

@@ -79,7 +79,7 @@ func openWorld(t *testing.T, o apptest.Options, users ...access.User) *world {
 			}
 			var plans []report.Plan
 			for _, one := range targets {
-				p, err := report.MakePlan(ctx, one.PlanRun(w.h.Service.Portal(portal), w.h.Service.Queue(), false), one.Rule, w.config.Load().Redactor)
+				p, err := report.MakePlan(ctx, w.h.Service.PlanRun(one, w.h.Service.Portal(portal), false), one.Rule, w.config.Load().Redactor)
 				if err != nil {
 					return nil, err
 				}

@@ -90,7 +90,7 @@ func (q *request) causeTitle(c cause.Cause) string {
 		return q.t("cause.no-rule", c.Rule)
 	case cause.Cycle, cause.Gone:
 		return q.t("cause." + string(c.Kind))
-	case cause.Formula, cause.Missing, cause.Kept, cause.Stopped, cause.Timeout, cause.Other:
+	case cause.Formula, cause.Missing, cause.Kept, cause.Doubling, cause.Stopped, cause.Timeout, cause.Other:
 		return q.t("cause."+string(c.Kind), step)
 	}
 	return q.t("cause.unknown")
@@ -247,7 +247,7 @@ var texts = map[string][2]string{
 	"cause.portal": {"the portal is %s", "портал: %s"}, "cause.answer": {"the portal's answer to %s has an unknown form", "ответ портала на %s непонятен"},
 	"cause.outside": {"another system answers %s with status %s", "другая система отвечает на %s: статус %s"}, "cause.formula": {"a value of %s cannot be computed", "значение в %s не вычисляется"},
 	"cause.limit": {"%s stops %s", "%s останавливает %s"}, "cause.cycle": {"rules start each other without an end", "правила запускают друг друга без конца"},
-	"cause.missing": {"%s names a field that the portal does not have", "%s называет поле, которого нет на портале"}, "cause.kept": {"the portal does not keep a value that %s writes", "портал не сохраняет значение, которое пишет %s"},
+	"cause.missing": {"%s names a field that the portal does not have", "%s называет поле, которого нет на портале"}, "cause.doubling": {"%s would make again what another rule has made", "%s заново создаст то, что уже создало другое правило"}, "cause.kept": {"the portal does not keep a value that %s writes", "портал не сохраняет значение, которое пишет %s"},
 	"cause.stopped": {"%s stops the run", "%s останавливает запуск"}, "cause.no-rule": {"rule %s is not among the rules", "правила %s нет среди правил"}, "cause.gone": {"the portal is not in the configuration", "портала нет в конфигурации"},
 	"cause.timeout": {"%s takes longer than its timeout", "%s не укладывается в срок"}, "cause.other": {"%s fails", "сбой в %s"}, "cause.unknown": {"unknown cause", "причина неизвестна"},
 

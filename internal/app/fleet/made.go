@@ -257,11 +257,12 @@ func (d *decision) explain(list *diag.List, c candidate, m ledger.Mark) {
 		f.Hintf("if rule %s is rule %s under a new name, add moved: {from: %s}; if what rule %s has made may stay without a rule, %s", c.Rule, m.Rule, old, m.Rule, release)
 		return
 	}
-	var changes, back []string
+	var changes, back, keep []string
 	compare := func(what, was, now string) {
 		if was != now {
 			changes = append(changes, fmt.Sprintf("its %s was %s and is %s", what, text(was), text(now)))
 			back = append(back, fmt.Sprintf("%s: %s", what, text(was)))
+			keep = append(keep, fmt.Sprintf("old_%s: %s", what, text(was)))
 		}
 	}
 	if c.Place != "" && c.Place != m.Place {
@@ -274,7 +275,10 @@ func (d *decision) explain(list *diag.List, c candidate, m ledger.Mark) {
 		changes = append(changes, "what its key or scope is computed from has changed")
 	}
 	f := list.Errorf(c.Pos, "would-double", "rule %s would not find what it has made, and make it again: %s; %s", c.Rule, what, strings.Join(changes, ", "))
-	if len(back) > 0 {
+	syncs := c.Kind == engine.MarkElements && c.Scope != "" && m.Scope != ""
+	if samePlace := c.Place == "" || c.Place == m.Place; len(keep) > 0 && syncs && samePlace && c.Owner == m.Owner {
+		f.Hintf("write %s, or add %s to the step: then its elements stay and change; if what the rule has made may stay as it is, %s", strings.Join(back, " and "), strings.Join(keep, " and "), release)
+	} else if len(back) > 0 {
 		f.Hintf("write %s; if the change is meant, and what the rule has made may stay as it is, %s", strings.Join(back, " and "), release)
 	} else {
 		f.Hintf("if the change is meant, and what the rule has made may stay as it is, %s", release)

@@ -33,7 +33,7 @@ type Writer struct {
 	File    string    `json:"file"` // with line and column of the step
 	Version string    `json:"version"`
 	Fields  []string  `json:"fields"`
-	Run     int64     `json:"run"`
+	Run     int64     `json:"run"` // 0: taken over with adopt
 	At      time.Time `json:"at"`
 	Entity  string    `json:"entity,omitempty"` // what the run was about
 	// Event is the code of the last event of the run. It is empty if history no longer has the
@@ -91,6 +91,9 @@ func entityName(typ int, id int64) string {
 // addRun adds what history has of the run. The ids of a new database start at 1 again, so the
 // run must be the same in all that the row says.
 func (w *Writer) addRun(ctx context.Context, q *queue.Queue, portal, field string) error {
+	if w.Run == 0 {
+		return nil
+	}
 	runs, err := q.Runs(ctx, queue.Filter{Portal: portal, Entity: w.Entity, Limit: mostRuns})
 	if err != nil {
 		return err
@@ -157,7 +160,11 @@ func (w Why) Write(out io.Writer, zone *time.Location) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s in portal %s\n", w.Record, w.Portal)
 	for _, one := range w.Writers {
-		fmt.Fprintf(&b, "rule %s (%s), version %s, run %d at %s", one.Rule, one.File, one.Version, one.Run, one.At.In(zone).Format(time.DateTime))
+		by := fmt.Sprintf("run %d at", one.Run)
+		if one.Run == 0 {
+			by = "taken over with adopt at"
+		}
+		fmt.Fprintf(&b, "rule %s (%s), version %s, %s %s", one.Rule, one.File, one.Version, by, one.At.In(zone).Format(time.DateTime))
 		if one.Orphan {
 			b.WriteString("; no rule has it any more")
 		}
@@ -166,7 +173,7 @@ func (w Why) Write(out io.Writer, zone *time.Location) error {
 			fmt.Fprintf(&b, "  for %s", one.Entity)
 			if one.Event != "" {
 				fmt.Fprintf(&b, ", because of %s (%s)", one.Event, Plural(one.Events, "event", "events"))
-			} else {
+			} else if one.Run > 0 {
 				b.WriteString(", history no longer has the run")
 			}
 			b.WriteString("\n")

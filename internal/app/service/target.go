@@ -166,9 +166,11 @@ func DynamicTypes(ctx context.Context, c bitrix.Later) ([]int, error) {
 }
 
 // PlanRun returns the run of a target in a portal, for a dry run. It reads the memory
-// of real runs from q.
-func (t Target) PlanRun(p *Portal, q *queue.Queue, deleted bool) run.Run {
+// of real runs.
+func (s *Service) PlanRun(t Target, p *Portal, deleted bool) run.Run {
+	q := s.queue
 	return run.Run{
+		Rule: findRule(s.rules, p.Name), Records: recordsOf(p.Name, s.rules.Current(), q.Database()),
 		Portal: p.Name, Client: p.Client, Entity: t.Entity, Event: t.Event, Count: 1, Deleted: deleted,
 		Attempt: 1, LastAttempt: true, Inputs: t.Inputs, Zone: p.Zone, Language: p.language, Calendar: p.calendar,
 		Numbers: numbers.New(q.Database(), p.Name),

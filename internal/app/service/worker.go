@@ -55,7 +55,7 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 	}
 	p.running.Add(1)
 	defer p.running.Add(-1)
-	run, err := w.engineRun(p, r, inputs)
+	run, err := w.engineRun(p, r, gen, inputs)
 	if err != nil {
 		return queue.Park(err)
 	}
@@ -162,7 +162,7 @@ func (w *worker) absent(ctx context.Context, h queue.Hold) error {
 	return queue.Postpone(time.Now(), errors.New(h.Reason))
 }
 
-func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.Run, error) {
+func (w *worker) engineRun(p *Portal, r *queue.Run, gen *fleet.Generation, inputs map[string]any) (run.Run, error) {
 	entity, err := engine.ParseEntity(r.Entity)
 	if err != nil {
 		return run.Run{}, err
@@ -198,7 +198,7 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, inputs map[string]any) (run.
 		Portal: p.Name, Client: client, Entity: entity, Event: event,
 		Count: r.Count, Added: r.Added, Deleted: r.Deleted, Quiet: quiet,
 		Attempt: r.Attempt, LastAttempt: r.Attempt >= r.MaxAttempts,
-		Inputs: inputs, Memory: runMemory{r, p, find}, Rule: find, Guard: p.guard, Fields: p.fields, Zone: p.Zone, Language: p.language, Calendar: p.calendar, Log: w.log, Numbers: numbers.New(w.database, p.Name), Private: w.config.Load().PrivateHosts,
+		Inputs: inputs, Memory: runMemory{r, p, find}, Rule: find, Guard: p.guard, Fields: p.fields, Zone: p.Zone, Language: p.language, Calendar: p.calendar, Log: w.log, Numbers: numbers.New(w.database, p.Name), Records: recordsOf(p.Name, gen, w.database), Private: w.config.Load().PrivateHosts,
 		PortalDown: w.portals.down(p),
 	}
 	if r.Event.Code == catchup.CodeLook && r.Woken.IsZero() {

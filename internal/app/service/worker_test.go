@@ -248,7 +248,7 @@ func TestBackfillLeavesTheBurst(t *testing.T) {
 		r := &queue.Run{Info: queue.Info{Entity: "deal:7", Priority: tt.priority, Event: queue.Event{Data: []byte("null")}}}
 		w := &worker{config: &settings{}}
 		w.config.Store(&config.Config{})
-		run, err := w.engineRun(p, r, nil)
+		run, err := w.engineRun(p, r, nil, nil)
 		if _, later := run.Client.(bitrix.Later); err != nil || later != tt.later {
 			t.Errorf("%s: later %t, %v", tt.priority, later, err)
 		}
