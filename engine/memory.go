@@ -34,6 +34,13 @@ type Start struct {
 	Entity Entity
 }
 
+// The kinds of keys of a step in a Memory. The step's Key follows.
+const (
+	KeyOnce    = "once "
+	KeyEntered = "entered "
+	KeyAt      = "at "
+)
+
 // MaxMemory bounds a value of a Memory, in bytes. A run that would remember more is
 // parked.
 const MaxMemory = 16 << 10

@@ -168,6 +168,9 @@ type Step struct {
 	// Key names the step in the memory of runs. It stays the same when other steps are
 	// added or removed.
 	Key string
+	// TextKey is what Key is without an id, for the memory of before the step got its id. It is
+	// Key if another step has that.
+	TextKey string
 
 	When    *Value
 	Once    *Value

@@ -106,19 +106,26 @@ func (c *stepCompiler) stepAt(s *engine.Step, m yamlfile.Mapping, env formula.En
 // nameSteps gives each step of a rule its key: its id, or a digest of what it does and
 // when. Of several steps with one digest, the order tells them apart.
 func nameSteps(r *engine.Rule) {
-	seen := map[string]int{}
+	seen, keys := map[string]int{}, map[string]bool{}
 	for _, s := range r.AllSteps() {
-		if s.Key = s.ID; s.Key != "" {
-			continue
-		}
 		parts := []string{s.Action.Name}
 		for _, v := range []*engine.Value{s.Entered, s.At, s.Once, s.When} {
 			parts = append(parts, sourceText(v))
 		}
 		sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
-		s.Key = s.Action.Name + "#" + hex.EncodeToString(sum[:6])
-		if seen[s.Key]++; seen[s.Key] > 1 {
-			s.Key += fmt.Sprintf("~%d", seen[s.Key])
+		s.TextKey = s.Action.Name + "#" + hex.EncodeToString(sum[:6])
+		if s.Key = s.ID; s.Key == "" {
+			s.Key = s.TextKey
+			if seen[s.Key]++; seen[s.Key] > 1 {
+				s.Key += fmt.Sprintf("~%d", seen[s.Key])
+			}
+			s.TextKey = s.Key
+		}
+		keys[s.Key] = true
+	}
+	for _, s := range r.AllSteps() {
+		if s.TextKey != s.Key && keys[s.TextKey] { // another step has this memory
+			s.TextKey = s.Key
 		}
 	}
 }

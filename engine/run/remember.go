@@ -16,9 +16,9 @@ import (
 
 // The keys of a rule's memory. Those of a step end with its key.
 const (
-	keyOnce    = "once "
-	keyEntered = "entered "
-	keyAt      = "at "
+	keyOnce    = engine.KeyOnce
+	keyEntered = engine.KeyEntered
+	keyAt      = engine.KeyAt
 	keyBefore  = "before"
 	keyStarts  = "starts"
 )
@@ -195,6 +195,9 @@ func (m *remembered) lookUp(ctx context.Context, kind string, s *engine.Step) (v
 	}
 	m.asked = true
 	value, ok, err = m.get(ctx, kind+s.Key)
+	if err == nil && !ok && s.TextKey != s.Key { // before the step got its id
+		value, ok, err = m.get(ctx, kind+s.TextKey)
+	}
 	if err == nil && !ok && kind == keyOnce {
 		value, ok, err = m.get(ctx, s.Label)
 	}

@@ -147,6 +147,11 @@ func TestMemoryOfAMovedStep(t *testing.T) {
 	d.expect("LOST: 1", "LOST: 0")
 	d.edit("    steps:\n      - make_rows: {count: 1}\n      - id: told\n        make_rows: {count: 1}\n        once: =event.data.stage + \"\"\n      - compute: {n: '=len(told ?? [])'}\n      - save: {entityTypeId: 9, fields: {it: =n}}\n")
 	d.expect("LOST: 0") // a step with an id may be written in another way
+	const rows = "make_rows: {count: 1}\n        once: =event.data.stage\n"
+	d = newDiary(t, "    steps:\n      - "+rows+"      - save: {entityTypeId: 9, fields: {it: x}}\n")
+	d.expect("WON: x")
+	d.edit("    steps:\n      - id: told\n        " + rows + "      - compute: {n: '=len(told ?? [])'}\n      - save: {entityTypeId: 9, fields: {it: =n}}\n")
+	d.expect("WON: 0", "LOST: 1") // it has got its id, and keeps its memory
 }
 
 // TestMemoryOfThePreviousVersion: values of once are stored under labels there. They are

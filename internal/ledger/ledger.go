@@ -225,9 +225,17 @@ func (l *Ledger) Count(ctx context.Context, mark int64) (n int, err error) {
 	return n, err
 }
 
-// Remembers reports whether the runs of a rule have remembered something about an entity.
-func (l *Ledger) Remembers(ctx context.Context, portal, rule string) (is bool, err error) {
-	if err = l.db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM b24_memory WHERE portal = $1 AND rule = $2)`, portal, rule).Scan(&is); err != nil {
+// Remembers reports whether the runs of a rule have remembered something about an entity: for the
+// step with a key, or anything if that is "".
+func (l *Ledger) Remembers(ctx context.Context, portal, rule, step string) (is bool, err error) {
+	text, args := `SELECT EXISTS (SELECT 1 FROM b24_memory WHERE portal = $1 AND rule = $2)`, []any{portal, rule}
+	if step != "" {
+		text = `SELECT EXISTS (SELECT 1 FROM b24_memory WHERE portal = $1 AND rule = $2 AND key IN ($3, $4, $5))`
+		for _, kind := range []string{engine.KeyOnce, engine.KeyEntered, engine.KeyAt} {
+			args = append(args, kind+step)
+		}
+	}
+	if err = l.db.QueryRow(ctx, text, args...).Scan(&is); err != nil {
 		err = fmt.Errorf("read what rule %s remembers: %w", rule, err)
 	}
 	return is, err

@@ -239,7 +239,7 @@ func TestMoveRule(t *testing.T) {
 			}
 			w.want("new:11 by 1 of 2:7")
 			for rule, want := range map[string]bool{"old": false, "new": true} {
-				if got, err := ledger.New(w.db).Remembers(t.Context(), "main", rule); err != nil || got != want {
+				if got, err := ledger.New(w.db).Remembers(t.Context(), "main", rule, ""); err != nil || got != want {
 					t.Errorf("rule %s remembers %t, %v", rule, got, err)
 				}
 			}

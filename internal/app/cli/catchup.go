@@ -42,12 +42,15 @@ func (w *windowFlags) with(ctx context.Context, env environment, args []string, 
 		if err := checkPortal(c, w.portal); err != nil {
 			return err
 		}
+		names, err := historyPortals(c, w.portal)
+		if err != nil {
+			return err
+		}
 		all := catchup.NewWindows(q.Database())
 		list, err := all.List(ctx, "")
 		if err != nil {
 			return err
 		}
-		names := historyPortals(c, w.portal)
 		var selected []catchup.Window
 		for _, one := range list {
 			if (w.rule == "" || one.Rule == w.rule) && (names == nil || slices.Contains(names, one.Portal)) {

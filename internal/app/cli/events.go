@@ -81,7 +81,9 @@ func (l *eventsList) run(ctx context.Context, env environment, path string) erro
 		return usagef("an event that no rule matched has no run: remove --no-rule, or --rule and --entity")
 	}
 	return withHistory(ctx, env, path, func(c *config.Config, q *queue.Queue) error {
-		f.Portals = historyPortals(c, l.portal)
+		if f.Portals, err = historyPortals(c, l.portal); err != nil {
+			return err
+		}
 		if f.From, f.To, err = l.times(c, time.Now()); err != nil {
 			return err
 		}

@@ -89,7 +89,7 @@ func (madeByNote) Marks(context.Context, string) ([]ledger.Mark, error) {
 
 func (madeByNote) Count(context.Context, int64) (int, error) { return 12, nil }
 
-func (madeByNote) Remembers(context.Context, string, string) (bool, error) { return false, nil }
+func (madeByNote) Remembers(context.Context, string, string, string) (bool, error) { return false, nil }
 
 // doubling returns the findings of a rule file where rule note has made something.
 func doubling(t *testing.T, text string) diag.List {

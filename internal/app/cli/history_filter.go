@@ -46,7 +46,11 @@ func (f *historyFilter) times(c *config.Config, now time.Time) (from, until time
 	if f.until != "" && f.to != "" {
 		return from, until, usagef("--until and --to are the same: remove one")
 	}
-	zone, same := known(c).Zone(historyPortals(c, f.portal)...)
+	portals, err := historyPortals(c, f.portal)
+	if err != nil {
+		return from, until, err
+	}
+	zone, same := known(c).Zone(portals...)
 	for _, flag := range []struct {
 		name, text string
 		value      *time.Time
@@ -72,6 +76,10 @@ func (f *historyFilter) times(c *config.Config, now time.Time) (from, until time
 
 // known refuses a portal or a rule that neither the configuration nor the history has.
 func (f *historyFilter) known(ctx context.Context, env environment, c *config.Config, q *queue.Queue) error {
+	names, err := historyPortals(c, f.portal)
+	if err != nil {
+		return err
+	}
 	if err := checkPortal(c, f.portal); err != nil {
 		if past, readErr := f.inHistory(ctx, q, queue.Filter{Portal: f.portal}); past || readErr != nil {
 			return readErr
@@ -90,7 +98,7 @@ func (f *historyFilter) known(ctx context.Context, env environment, c *config.Co
 		return err
 	}
 	portal := ""
-	if names := historyPortals(c, f.portal); len(names) == 1 {
+	if len(names) == 1 {
 		portal = names[0]
 	}
 	switch err := gen.CheckRule(f.rule, portal); {

@@ -122,3 +122,52 @@ func TestPrune(t *testing.T) {
 		t.Errorf("the list has %v", codes)
 	}
 }
+
+// TestAdopt lets a rule take over elements that people have made: those that fit one row, after
+// they were shown.
+func TestAdopt(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	text := testkit.Rule("lines", "      - id: rows\n        fetch_products: {owner: deal, id: =event.id}\n"+
+		"      - sync_elements:\n          list: 47\n          scope: {DEAL: =event.id}\n          rows: =rows\n          key: =row.key\n          fields: {NAME: 'row {{ row.productName }}'}\n          match: {QUANTITY: =row.quantity}\n")
+	h := newHarness(t, apptest.Options{Dir: dir, Rules: fstest.MapFS{"a.yaml": {Data: []byte(strings.ReplaceAll(text, "ONCRMDEALUPDATE", "ONCRMLEADADD"))}}, Inputs: map[string]map[string]string{}})
+	c := newCLI(h, dir)
+	deal := h.AddDeal("Roof", row("Tiles", "10", "3"), row("Nails", "1", "2"), row("Wood", "1", "5"))
+	for name, quantity := range map[string]int{"tiles by hand": 3, "nails by hand": 2, "nails twice": 2, "other": 99} {
+		h.AddElement("hand-"+strings.ReplaceAll(name, " ", "-"), name, map[string]any{"DEAL": deal, "QUANTITY": quantity})
+	}
+	h.Wait()
+	h.Stop()
+	testkit.WriteFile(t, filepath.Join(dir, "rules", "a.yaml"), text)
+	names := func() []string { return slices.Sorted(maps.Keys(h.Elements(deal))) }
+	before := names()
+	check := func(exit int, want string, args ...string) {
+		t.Helper()
+		if out, talk := c.run(exit, append([]string{"adopt"}, args...)...); !strings.Contains(out+talk, want) {
+			t.Errorf("%v: want %q in\n%s%s", args, want, out, talk)
+		}
+		if now := names(); !slices.Equal(now, before) {
+			t.Errorf("%v: the list has %v, want %v", args, now, before)
+		}
+	}
+	const rest = "1 row is unclear, 1 row fits no element, 1 element fits no row: "
+	check(exitUsage, "which rule? --rule ID")
+	check(exitUsage, "did you mean lines?", "--rule", "line")
+	check(exitFindings, "rule lines in portal demo, list 47: 1 element to take over, "+rest, "--rule", "lines")
+	check(exitFindings, "list 47: 1 element taken over, "+rest, "--rule", "lines", "--yes")
+	check(exitFindings, "list 47: 0 elements taken over, "+rest, "--rule", "lines", "--yes")
+	if out, _ := c.run(exitFine, "audit", "--what", "adopted", "--format", "json"); !strings.Contains(out, `"result": "1 element"`) {
+		t.Errorf("audit: %s", out)
+	}
+	var id int
+	for name, e := range h.Elements(deal) {
+		if name == "tiles by hand" {
+			id = e.ID()
+		}
+	}
+	if out, _ := c.run(exitFine, "why", fmt.Sprintf("element:%d:%d", h.IDs.ShipmentList, id)); !strings.Contains(out, "rule lines") || !strings.Contains(out, "taken over with adopt at") {
+		t.Errorf("why: %s", out)
+	}
+	testkit.WriteFile(t, filepath.Join(dir, "rules", "a.yaml"), strings.Replace(text, "          match: {QUANTITY: =row.quantity}\n", "", 1))
+	check(exitUsage, "match: {PRODUCT: =row.productId}", "--rule", "lines")
+}

@@ -85,17 +85,21 @@ func portalNames(c *config.Config, text string) []string {
 }
 
 // historyPortals are the portals that a value of --portal selects in the history, nil for all. A
-// name that the configuration does not have may be that of an earlier portal.
-func historyPortals(c *config.Config, text string) []string {
+// single name that the configuration does not have may be that of an earlier portal. Anything else
+// that selects nothing is an error.
+func historyPortals(c *config.Config, text string) ([]string, error) {
 	if text == "" || text == selectAll {
-		return nil
+		return nil, nil
 	}
 	names, err := selectPortals(c, text)
-	if err != nil {
-		return []string{text}
+	if err != nil && isPortalName(text) {
+		return []string{text}, nil
 	}
-	return names
+	return names, err
 }
+
+// isPortalName reports whether a value of --portal can be the name of one portal.
+func isPortalName(text string) bool { return !strings.ContainsAny(text, ",=") }
 
 // onePortal returns the portal that the value of --portal selects. Without a value it is the
 // only portal of the configuration. It prints the findings of a portal whose configuration has

@@ -83,11 +83,15 @@ func (m *madeFlags) marks(ctx context.Context, c *config.Config, q *queue.Queue)
 	if err := checkPortal(c, m.portal); err != nil {
 		return nil, err
 	}
+	portals, err := historyPortals(c, m.portal)
+	if err != nil {
+		return nil, err
+	}
 	all, err := ledger.New(q.Database()).Marks(ctx, "")
 	if err != nil {
 		return nil, err
 	}
-	if portals := historyPortals(c, m.portal); portals != nil {
+	if portals != nil {
 		all = slices.DeleteFunc(all, func(one ledger.Mark) bool { return !slices.Contains(portals, one.Portal) })
 	}
 	var names []string

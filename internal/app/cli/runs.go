@@ -106,8 +106,11 @@ func (f *runFilter) empty() bool { return *f == runFilter{} }
 // filter converts the flags. It refuses names that neither the configuration nor the
 // history has.
 func (f *runFilter) filter(ctx context.Context, env environment, c *config.Config, q *queue.Queue) (queue.Filter, error) {
-	out := queue.Filter{Portals: historyPortals(c, f.portal), Rule: f.rule}
+	out := queue.Filter{Rule: f.rule}
 	var err error
+	if out.Portals, err = historyPortals(c, f.portal); err != nil {
+		return out, err
+	}
 	if out.Entity, err = f.entityText(); err != nil {
 		return out, err
 	}

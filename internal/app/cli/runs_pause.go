@@ -37,7 +37,11 @@ pauses it anyway, for example a rule whose file does not exist yet.`,
 					}
 				}
 				text := c.Redactor.Text(*reason)
-				for _, portal := range p.portals(c) {
+				portals, err := p.portals(c)
+				if err != nil {
+					return err
+				}
+				for _, portal := range portals {
 					e := audit.Entry{Action: audit.Paused, Portal: portal, Target: report.Paused(portal, p.rule), Result: text}
 					if err := q.Pause(ctx, portal, p.rule, text, noted(e)); err != nil {
 						return err
@@ -67,8 +71,12 @@ serve ask the portal now instead of at the next probe.`,
 				return err
 			}
 			return withHistory(ctx, env, *path, func(c *config.Config, q *queue.Queue) error {
+				portals, err := p.portals(c)
+				if err != nil {
+					return err
+				}
 				found := false
-				for _, portal := range p.portals(c) {
+				for _, portal := range portals {
 					one, err := resume(ctx, env, q, portal, p.rule)
 					if err != nil {
 						return err
@@ -121,14 +129,15 @@ func (p *pauseFlags) check(args []string) error {
 }
 
 // portals are those that the flags select, "" for all.
-func (p *pauseFlags) portals(c *config.Config) []string {
+func (p *pauseFlags) portals(c *config.Config) ([]string, error) {
 	if p.portal == selectAll {
-		return portalNames(c, p.portal)
+		return portalNames(c, p.portal), nil
 	}
-	if names := historyPortals(c, p.portal); len(names) > 0 {
-		return names
+	names, err := historyPortals(c, p.portal)
+	if err != nil || len(names) > 0 {
+		return names, err
 	}
-	return []string{""}
+	return []string{""}, nil
 }
 
 // known refuses a portal or a rule that the configuration does not have.
@@ -140,7 +149,11 @@ func (p *pauseFlags) known(env environment, c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	for _, portal := range p.portals(c) {
+	portals, err := p.portals(c)
+	if err != nil {
+		return err
+	}
+	for _, portal := range portals {
 		if err = usageOf(gen.CheckRule(p.rule, portal)); err != nil {
 			break
 		}

@@ -448,6 +448,10 @@ func TestRunsPause(t *testing.T) {
 		t.Errorf("an unknown rule: %s", talk)
 	}
 	c.run(exitFine, "runs", "pause", "--rule", "to-come", "--force")
+	for _, wrong := range []string{"tag=TYPO", "demo,dmeo"} {
+		c.run(exitUsage, "runs", "pause", "--portal", wrong, "--force")
+		c.run(exitUsage, "runs", "list", "--portal", wrong)
+	}
 	c.run(exitFine, "runs", "resume", "--rule", "to-come")
 	if out, _ := c.run(exitFine, "runs", "pause", "--rule", "deal-shipments", "--reason", "stocktaking"); out != "paused rule deal-shipments in all portals\n" {
 		t.Errorf("pause: %q", out)

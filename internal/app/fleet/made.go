@@ -20,8 +20,9 @@ type Ledger interface {
 	Marks(ctx context.Context, portal string) ([]ledger.Mark, error)
 	// Count returns how many records a mark has.
 	Count(ctx context.Context, mark int64) (int, error)
-	// Remembers reports whether the runs of a rule have remembered something.
-	Remembers(ctx context.Context, portal, rule string) (bool, error)
+	// Remembers reports whether the runs of a rule have remembered something, for the step with
+	// a key or, if that is "", for any.
+	Remembers(ctx context.Context, portal, rule, step string) (bool, error)
 }
 
 // ledgerTimeout bounds one reading of the ledger.
@@ -114,6 +115,7 @@ func (d *decision) checkMemory(all []*Instance, wrong map[string]diag.List) {
 	if d.b.rules.Ledger == nil || len(d.added) == 0 {
 		return
 	}
+	d.checkSteps(wrong)
 	now := map[string]bool{}
 	for _, i := range all {
 		for _, r := range i.Set.Rules {
@@ -136,7 +138,7 @@ func (d *decision) checkMemory(all []*Instance, wrong map[string]diag.List) {
 	for _, i := range d.added {
 		for _, r := range i.Set.Rules {
 			for _, old := range gone {
-				if !ran[r.ID] && r.Serves(d.portal.Name) && repeats(r, old) && d.remembers(old.ID) {
+				if !ran[r.ID] && r.Serves(d.portal.Name) && repeats(r, old) && d.remembers(old.ID, "") {
 					list := wrong[i.key()]
 					f := list.Errorf(r.Pos, "would-double", "rule %s would do again what rule %s has done once in portal %s", r.ID, old.ID, d.portal.Name)
 					i.Set.Source.WithEnd(r.Node, f)
@@ -176,10 +178,60 @@ func repeats(a, b *engine.Rule) bool {
 	return false
 }
 
-func (d *decision) remembers(rule string) bool {
+// checkSteps adds steps that would do again what they have done once under another id.
+func (d *decision) checkSteps(wrong map[string]diag.List) {
+	before := map[string]*engine.Rule{}
+	for _, set := range d.ranBefore() {
+		for _, r := range set.Rules {
+			before[r.ID] = r
+		}
+	}
+	for _, i := range d.added {
+		for _, r := range i.Set.Rules {
+			was := before[r.ID]
+			for _, from := range r.From {
+				if was == nil {
+					was = before[from]
+				}
+			}
+			if was == nil || !r.Serves(d.portal.Name) {
+				continue
+			}
+			for _, old := range was.AllSteps() {
+				s := d.renamed(was, old, r)
+				if s == nil {
+					continue
+				}
+				list := wrong[i.key()]
+				list.Errorf(s.Pos, "would-double", "step %s of rule %s would do again what step %s has done once in portal %s", s.Label, r.ID, old.ID, d.portal.Name).
+					Hintf("if it is the same step, keep id: %s; otherwise first remove step %s, and add the new one when serve has loaded that", old.ID, old.ID)
+				wrong[i.key()] = list
+			}
+		}
+	}
+}
+
+// renamed returns the step of the new version of a rule that is an old one under another id, nil
+// if there is none or if the old one remembers nothing.
+func (d *decision) renamed(was *engine.Rule, old *engine.Step, now *engine.Rule) *engine.Step {
+	has := func(r *engine.Rule, key string) bool {
+		return slices.ContainsFunc(r.AllSteps(), func(s *engine.Step) bool { return s.Key == key })
+	}
+	if !old.Remembers || old.ID == "" || has(now, old.Key) {
+		return nil
+	}
+	for _, s := range now.AllSteps() {
+		if s.Remembers && s.Action.Name == old.Action.Name && !has(was, s.Key) && d.remembers(was.ID, old.Key) {
+			return s
+		}
+	}
+	return nil
+}
+
+func (d *decision) remembers(rule, step string) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), ledgerTimeout)
 	defer cancel()
-	ok, err := d.b.rules.Ledger.Remembers(ctx, d.portal.Name, rule)
+	ok, err := d.b.rules.Ledger.Remembers(ctx, d.portal.Name, rule, step)
 	d.b.failed = errors.Join(d.b.failed, err)
 	return ok
 }

@@ -25,7 +25,7 @@ func (m *made) Marks(context.Context, string) ([]ledger.Mark, error) { return m.
 
 func (m *made) Count(context.Context, int64) (int, error) { return 3, m.err }
 
-func (m *made) Remembers(_ context.Context, _, rule string) (bool, error) {
+func (m *made) Remembers(_ context.Context, _, rule, _ string) (bool, error) {
 	return rule == m.memory, m.err
 }
 
@@ -138,6 +138,7 @@ func TestRepeats(t *testing.T) {
 		"with moved":             {rule("remark:\n    moved: {from: note}", ""), "note", false},
 		"the same id":            {rule("note:", ""), "note", false},
 		"other steps":            {strings.Replace(rule("remark:", ""), "notify: {to: 1, message: hello}", "log: {message: x}", 1), "note", false},
+		"the step gets an id":    {strings.Replace(rule("note:", "id: told, "), "notify: {to: 1, message: hello}", "call: {method: im.notify, params: {TO: 1}}", 1), "note", false},
 		"a new id, another text": {strings.Replace(rule("remark:", ""), "hello", "bye", 1), "note", true},
 	} {
 		files := map[string]string{"a.yaml": rule("note:", "")}
@@ -153,6 +154,42 @@ func TestRepeats(t *testing.T) {
 			if err != nil || g.Doubles() != tt.refused || g.Sets() != 1 {
 				t.Errorf("%s, %s: refused %t, want %t: %v, %v", name, what, g.Doubles(), tt.refused, g.Findings(), err)
 			}
+		}
+	}
+}
+
+// TestRenamedSteps: a step with a memory under another id is refused. Another action, a step next
+// to it and one without a memory are not.
+func TestRenamedSteps(t *testing.T) {
+	rule := func(steps ...string) string {
+		return "version: 1\nrules:\n  note:\n    on: ONCRMDEALUPDATE\n    steps:\n      - " + strings.Join(steps, "\n      - ") + "\n"
+	}
+	const told, tell = "{id: told, once: =event.count, call: {method: im.notify, params: {TO: 1, MESSAGE: hello}}}", "{id: tell, once: =event.count, call: {method: im.notify, params: {TO: 1, MESSAGE: hello}}}"
+	for name, tt := range map[string]struct {
+		text, memory, refused string
+	}{
+		"another id":       {rule(tell), "note", "step tell of rule note would do again what step told has done once"},
+		"no id":            {rule(strings.Replace(told, "id: told, ", "", 1)), "note", "keep id: told"},
+		"without a memory": {rule(tell), "other", ""},
+		"another action":   {rule("{id: tell, once: =event.count, fetch_item: {owner: deal, id: =event.id}}"), "note", ""},
+		"a step next to":   {rule(told, tell), "note", ""},
+		"another text":     {rule(strings.Replace(told, "hello", "bye", 1)), "note", ""},
+		"a renamed rule":   {strings.Replace(rule(tell), "  note:\n", "  remark:\n    moved: {from: note}\n", 1), "note", "step tell of rule remark would do again"},
+		"the step removed": {rule("{log: {message: x}}"), "note", ""},
+	} {
+		files := map[string]string{"a.yaml": rule(told)}
+		l := &Rules{Actions: actions.All, Source: memorySource(files, "a.yaml"), Portals: []config.Portal{{Name: "main"}}, Ledger: &made{memory: tt.memory}}
+		if _, g, err := l.Load(); err != nil || g.Sets() != 1 {
+			t.Fatalf("%v %v", g.Findings(), err)
+		}
+		files["a.yaml"] = tt.text
+		_, g, err := l.Load()
+		text := ""
+		for _, f := range g.Findings() {
+			text += f.String()
+		}
+		if err != nil || g.Doubles() != (tt.refused != "") || !strings.Contains(text, tt.refused) {
+			t.Errorf("%s: refused %t, %q, %v", name, g.Doubles(), text, err)
 		}
 	}
 }
