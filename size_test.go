@@ -22,6 +22,7 @@ var bigPackages = map[string]string{
 	"internal/app/cli":      "a file for each command of the program; they share flags and output only",
 	"internal/app/service":  "one file for each part of the running program: intake, worker, portals, reload, downtime, jobs, alerts",
 	"emulator/internal/crm": "the methods crm.* share how an item is saved and shown",
+	"engine":                "what a compiled rule, a run and an action say to each other; the work is in its subpackages",
 	"engine/formula":        "one language: inference, evaluation and functions share the types of its values",
 	"internal/queue":        "events, runs, claims, ends and history on two databases, in one transaction each",
 }

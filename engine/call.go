@@ -29,7 +29,7 @@ type Call struct {
 	Memory Memory
 	// Adopt is set in a run that only takes over records that exist. See Adoption.
 	Adopt *Adoption
-	// Records says what rules have made in the portal. It is nil where nobody can know that.
+	// Records says what rules have made in the portal. It is nil where no database can say that.
 	Records Records
 	// Zone is the portal's time zone; nil when the configuration names none.
 	Zone *time.Location

@@ -19,21 +19,21 @@ type Kind string
 
 // The kinds.
 const (
-	Refused Kind = "refused" // the portal refuses a method with a code
-	Portal  Kind = "portal"  // the portal as a whole: Code is unreachable, unauthorised or blocked
-	Answer  Kind = "answer"  // the portal's answer to a method has another form than documented
-	Outside Kind = "outside" // another system refuses a request: Code is the HTTP status
-	Formula Kind = "formula" // a value in the rule file cannot be computed, or has the wrong type
-	Limit   Kind = "limit"   // a limit in the rule file: Code is its key
-	Cycle   Kind = "cycle"   // rules start each other
-	Missing Kind = "missing" // the rule names a field or property that the portal does not have
-	Kept    Kind = "kept"    // the portal does not keep a value that was written
+	Refused  Kind = "refused"  // the portal refuses a method with a code
+	Portal   Kind = "portal"   // the portal as a whole: Code is unreachable, unauthorised or blocked
+	Answer   Kind = "answer"   // the portal's answer to a method has another form than documented
+	Outside  Kind = "outside"  // another system refuses a request: Code is the HTTP status
+	Formula  Kind = "formula"  // a value in the rule file cannot be computed, or has the wrong type
+	Limit    Kind = "limit"    // a limit in the rule file: Code is its key
+	Cycle    Kind = "cycle"    // rules start each other
+	Missing  Kind = "missing"  // the rule names a field or property that the portal does not have
+	Kept     Kind = "kept"     // the portal does not keep a value that was written
 	Doubling Kind = "doubling" // the step would make again what a rule that the portal does not have has made
-	Stopped Kind = "stopped" // a step of the rule refuses its values, or is a fail step
-	NoRule  Kind = "no-rule" // the rule is not among the rules of the portal
-	Gone    Kind = "gone"    // the portal is not in the configuration
-	Timeout Kind = "timeout" // a step took longer than its timeout
-	Other   Kind = "other"
+	Stopped  Kind = "stopped"  // a step of the rule refuses its values, or is a fail step
+	NoRule   Kind = "no-rule"  // the rule is not among the rules of the portal
+	Gone     Kind = "gone"     // the portal is not in the configuration
+	Timeout  Kind = "timeout"  // a step took longer than its timeout
+	Other    Kind = "other"
 )
 
 // Cause is why runs fail. It has no ids, numbers, names of portals and texts of errors,

@@ -21,12 +21,12 @@ func Adopt(ctx context.Context, c *engine.Call, s *Scope, desired []Desired, o O
 			has[key] = true
 		}
 	}
-	fits, wanted := make([][]*Record, len(desired)), map[*Record]int{}
+	fits, claims := make([][]*Record, len(desired)), map[*Record]int{}
 	for i, d := range desired {
 		for _, r := range free {
 			if !has[d.Key] && adoptable([]*Record{r}, nil, d, func(*Record) bool { return true }) != nil {
 				fits[i] = append(fits[i], r)
-				wanted[r]++
+				claims[r]++
 			}
 		}
 	}
@@ -37,7 +37,7 @@ func Adopt(ctx context.Context, c *engine.Call, s *Scope, desired []Desired, o O
 		case has[d.Key]:
 		case len(all) == 0:
 			found.Without++
-		case len(all) > 1 || wanted[all[0]] > 1:
+		case len(all) > 1 || claims[all[0]] > 1:
 			found.Unclear++
 		default:
 			found.Pairs = append(found.Pairs, all[0].ID)
@@ -46,7 +46,7 @@ func Adopt(ctx context.Context, c *engine.Call, s *Scope, desired []Desired, o O
 		}
 	}
 	for _, r := range free {
-		if wanted[r] == 0 {
+		if claims[r] == 0 {
 			found.Left = append(found.Left, r.ID)
 		}
 	}

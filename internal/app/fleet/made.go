@@ -115,7 +115,7 @@ func (d *decision) checkMemory(all []*Instance, wrong map[string]diag.List) {
 	if d.b.rules.Ledger == nil || len(d.added) == 0 {
 		return
 	}
-	d.checkSteps(wrong)
+	checkSteps(d, wrong)
 	now := map[string]bool{}
 	for _, i := range all {
 		for _, r := range i.Set.Rules {
@@ -179,7 +179,7 @@ func repeats(a, b *engine.Rule) bool {
 }
 
 // checkSteps adds steps that would do again what they have done once under another id.
-func (d *decision) checkSteps(wrong map[string]diag.List) {
+func checkSteps(d *decision, wrong map[string]diag.List) {
 	before := map[string]*engine.Rule{}
 	for _, set := range d.ranBefore() {
 		for _, r := range set.Rules {
@@ -198,8 +198,8 @@ func (d *decision) checkSteps(wrong map[string]diag.List) {
 				continue
 			}
 			for _, old := range was.AllSteps() {
-				s := d.renamed(was, old, r)
-				if s == nil {
+				s := renamed(was, old, r)
+				if s == nil || !d.remembers(was.ID, old.Key) {
 					continue
 				}
 				list := wrong[i.key()]
@@ -212,8 +212,8 @@ func (d *decision) checkSteps(wrong map[string]diag.List) {
 }
 
 // renamed returns the step of the new version of a rule that is an old one under another id, nil
-// if there is none or if the old one remembers nothing.
-func (d *decision) renamed(was *engine.Rule, old *engine.Step, now *engine.Rule) *engine.Step {
+// if there is none.
+func renamed(was *engine.Rule, old *engine.Step, now *engine.Rule) *engine.Step {
 	has := func(r *engine.Rule, key string) bool {
 		return slices.ContainsFunc(r.AllSteps(), func(s *engine.Step) bool { return s.Key == key })
 	}
@@ -221,7 +221,7 @@ func (d *decision) renamed(was *engine.Rule, old *engine.Step, now *engine.Rule)
 		return nil
 	}
 	for _, s := range now.AllSteps() {
-		if s.Remembers && s.Action.Name == old.Action.Name && !has(was, s.Key) && d.remembers(was.ID, old.Key) {
+		if s.Remembers && s.Action.Name == old.Action.Name && !has(was, s.Key) {
 			return s
 		}
 	}

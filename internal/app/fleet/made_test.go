@@ -164,20 +164,20 @@ func TestRenamedSteps(t *testing.T) {
 	rule := func(steps ...string) string {
 		return "version: 1\nrules:\n  note:\n    on: ONCRMDEALUPDATE\n    steps:\n      - " + strings.Join(steps, "\n      - ") + "\n"
 	}
-	const told, tell = "{id: told, once: =event.count, call: {method: im.notify, params: {TO: 1, MESSAGE: hello}}}", "{id: tell, once: =event.count, call: {method: im.notify, params: {TO: 1, MESSAGE: hello}}}"
+	const first, second = "{id: told, once: =event.count, call: {method: im.notify, params: {TO: 1, MESSAGE: hello}}}", "{id: tell, once: =event.count, call: {method: im.notify, params: {TO: 1, MESSAGE: hello}}}"
 	for name, tt := range map[string]struct {
 		text, memory, refused string
 	}{
-		"another id":       {rule(tell), "note", "step tell of rule note would do again what step told has done once"},
-		"no id":            {rule(strings.Replace(told, "id: told, ", "", 1)), "note", "keep id: told"},
-		"without a memory": {rule(tell), "other", ""},
+		"another id":       {rule(second), "note", "step tell of rule note would do again what step told has done once"},
+		"no id":            {rule(strings.Replace(first, "id: told, ", "", 1)), "note", "keep id: told"},
+		"without a memory": {rule(second), "other", ""},
 		"another action":   {rule("{id: tell, once: =event.count, fetch_item: {owner: deal, id: =event.id}}"), "note", ""},
-		"a step next to":   {rule(told, tell), "note", ""},
-		"another text":     {rule(strings.Replace(told, "hello", "bye", 1)), "note", ""},
-		"a renamed rule":   {strings.Replace(rule(tell), "  note:\n", "  remark:\n    moved: {from: note}\n", 1), "note", "step tell of rule remark would do again"},
+		"a step next to":   {rule(first, second), "note", ""},
+		"another text":     {rule(strings.Replace(first, "hello", "bye", 1)), "note", ""},
+		"a renamed rule":   {strings.Replace(rule(second), "  note:\n", "  remark:\n    moved: {from: note}\n", 1), "note", "step tell of rule remark would do again"},
 		"the step removed": {rule("{log: {message: x}}"), "note", ""},
 	} {
-		files := map[string]string{"a.yaml": rule(told)}
+		files := map[string]string{"a.yaml": rule(first)}
 		l := &Rules{Actions: actions.All, Source: memorySource(files, "a.yaml"), Portals: []config.Portal{{Name: "main"}}, Ledger: &made{memory: tt.memory}}
 		if _, g, err := l.Load(); err != nil || g.Sets() != 1 {
 			t.Fatalf("%v %v", g.Findings(), err)
