@@ -12,6 +12,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/testkit"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // TestDrift: each kind of difference is found, nothing is written, and what could not be
@@ -39,7 +40,7 @@ func TestDrift(t *testing.T) {
 	params["ELEMENT_ID"] = tiles.ID()
 	h.Rest("lists.element.update", params, nil)
 	h.SetRowsQuietly(wall)
-	last := len(h.Portal.History())
+	h.Portal.Reset()
 
 	out, _ = c.run(exitFindings, "drift", "--confirm", "0", "--rule", "deal-shipments")
 	for _, want := range []string{
@@ -63,8 +64,18 @@ func TestDrift(t *testing.T) {
 		t.Errorf("what differs is not looked at again: %s", talk)
 	}
 	c.run(exitFindings, "sync", "--rule", "deal-shipments", "--dry-run", "--exit-code")
-	if n := len(h.Portal.History()) - last; n != 0 {
+	if n := len(h.Portal.History()); n != 0 {
 		t.Errorf("drift has changed %d records", n)
+	}
+	// The portal has recorded what it was asked, also inside batches.
+	calls := h.Portal.Calls()
+	if len(calls) < 10 {
+		t.Errorf("the portal has recorded %d calls", len(calls))
+	}
+	for _, call := range calls {
+		if m, known := schemas.LookupMethod(call.Method); !known || m.Effect == schemas.Write {
+			t.Errorf("drift has called %s", call.Method)
+		}
 	}
 
 	// Sync repairs it.
