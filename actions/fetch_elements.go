@@ -9,6 +9,7 @@ import (
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
@@ -43,7 +44,15 @@ func elementType(types *engine.ArgTypes) formula.Type {
 		"id": {Kind: formula.Int}, "code": {Kind: formula.String}, "name": {Kind: formula.String},
 		"sectionId": {Kind: formula.Int, Maybe: true},
 	})
-	t.Domain = &formula.Domain{NoField: neverInElement}
+	number, _ := types.Const("list")
+	n, _ := number.(num.Num)
+	id, _ := n.Int64()
+	from := sourceOf(types, "list", int(id))
+	from.List, from.ListType = true, "lists"
+	if typ, ok := types.Const("list_type"); ok {
+		from.ListType, _ = typ.(string)
+	}
+	t.Domain = &formula.Domain{NoField: neverInElement, Source: from}
 	return inportal.Element(types, t, neverInElement)
 }
 

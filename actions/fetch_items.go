@@ -46,6 +46,7 @@ More items than limit are an error. The result is never cut off.`,
 func selectedType(types *engine.ArgTypes) formula.Type {
 	fields := map[string]formula.Type{"id": {Kind: formula.Int, Domain: plan.OwnIDDomain(constType(types))}}
 	open := formula.OpenRecord(fields)
+	open.Domain = &formula.Domain{Source: sourceOf(types, "entityTypeId", constType(types))}
 	names, constant := types.Const("select")
 	list, isList := names.([]any)
 	filter := types.Type("filter")
@@ -78,7 +79,9 @@ func selectedType(types *engine.ArgTypes) formula.Type {
 			fields[name] = t
 		}
 	}
-	return formula.RecordOf(fields)
+	selected := formula.RecordOf(fields)
+	selected.Domain = open.Domain
+	return selected
 }
 
 type fetchItemsArgs struct {

@@ -145,7 +145,7 @@ func checkFieldValue(n engine.NamedArg, what string, typ int, f schemas.Field) {
 		n.WarnValuef("field-type", "%s of %s takes a number, and %s is a text", f.Name, what, n.Source())
 	case t.Kind == formula.List && t.Elem != nil && t.Elem.Kind == formula.Record && isID(f.Type):
 		n.WarnValuef("field-type", "%s of %s takes a list of ids", f.Name, what).Hint = "write numbers: [5, 7]"
-	case t.Kind == formula.Record && own.Kind != value.KindFile:
+	case t.Kind == formula.Record && own.Kind != value.KindFile && own.Kind != value.KindMultifields:
 		n.WarnValuef("field-type", "%s of %s takes %s, this is a record", f.Name, what, own.Kind)
 	case t.Kind == formula.Time && (own.Kind == value.KindNumber || isID(f.Type)), t.Kind == formula.Bool && isID(f.Type):
 		n.WarnValuef("field-type", "%s of %s takes a number, this is %s", f.Name, what, t)

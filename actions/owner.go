@@ -88,13 +88,24 @@ func itemType(t *engine.ArgTypes) formula.Type {
 	}
 	portal.AddCustom(fields)
 	item := formula.OpenRecord(fields)
-	item.Domain = &formula.Domain{Code: "unknown-item-field", NoField: func(name string) (why, hint diag.Phrase) {
+	item.Domain = &formula.Domain{Code: "unknown-item-field", Source: sourceOf(t, "entityTypeId", typ), NoField: func(name string) (why, hint diag.Phrase) {
 		if why, hint = neverItemField(typ, name); !why.Empty() || portal == nil || slices.Contains(undocumented, name) {
 			return why, hint
 		}
 		return portal.NeverRead(name)
 	}}
 	return item
+}
+
+// sourceOf says from which type or list the records of a step come, which arg names. id is
+// 0 when only a run knows it.
+func sourceOf(t *engine.ArgTypes, arg string, id int) *formula.Source {
+	if a := t.Arg(arg); a != nil && a.Value != nil && a.Value.Formula != nil && a.Value.Formula.IsPath() {
+		if input, ok := strings.CutPrefix(strings.TrimSpace(a.Value.Formula.Source()), engine.NameInputs+"."); ok {
+			return &formula.Source{Input: input} // each portal has its value
+		}
+	}
+	return &formula.Source{ID: id}
 }
 
 // neverItemField says why items of a type never have a field, and how the portal calls

@@ -70,6 +70,12 @@ func (c *checker) function(x ast.Node, name string, argNodes []ast.Node) (ast.No
 		run = dateAs(dateSort(types[0]))
 	case "tryDate":
 		run = tryDateAs(dateSort(types[0]))
+	case "textOf":
+		of, result := c.textOf(argNodes[0], types[0])
+		if of == nil {
+			return &ast.NilNode{}, result
+		}
+		return withMachine(x.Location(), callable(of), args...), result
 	case "extract", "replaceMatch":
 		re := c.fixedMatch(name, argNodes[1])
 		if re == nil {
@@ -197,6 +203,11 @@ func (c *checker) special(x ast.Node, name string, nodes []ast.Node, types []Typ
 		c.datePattern(nodes[1])
 		c.fixedLanguage(nodes, 2)
 	case "formatNumber", "plural":
+		c.fixedLanguage(nodes, 2)
+	case "inWords":
+		if len(nodes) > 1 {
+			c.fixedText(nodes[1], spokenCurrency)
+		}
 		c.fixedLanguage(nodes, 2)
 	case "phone":
 		if len(nodes) > 1 {

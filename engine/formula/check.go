@@ -42,6 +42,7 @@ type checker struct {
 	sizes    map[ast.Node]int       // of lists whose type has a size
 	zeroed   map[string]bool        // ids that count as 0 in an order where they are missing
 	parts    map[ast.Node]PricePart // of fields that are parts of a price
+	choices  map[ast.Node]Choice    // of fields that are read
 	shares   bool                   // the formula can make values that share parts
 
 	doubts []Problem // likely mistakes, unless there are problems
@@ -251,7 +252,7 @@ func (c *checker) unknownName(n *ast.IdentifierNode) {
 		return
 	}
 	_, isFunction := functions[name]
-	if _, isLoop := loops[name]; isLoop || isFunction {
+	if isFunction || loops[name] {
 		c.errorAt(at, codeName, fmt.Sprintf("write %s(…)", name), "%q is a function", name)
 		return
 	}

@@ -49,6 +49,10 @@ type Domain struct {
 	Words bool
 	// Part says which part of a price a number is.
 	Part PricePart
+	// Source, of a record, says from where it comes. textOf needs it.
+	Source *Source
+	// Titles, of a field, is Excludes for the texts of its choices. nil means any text.
+	Titles func(text string) (why, hint diag.Phrase)
 	// Date says whether a text is a day or a moment when date reads it.
 	Date datetime.Sort
 }
@@ -80,6 +84,9 @@ var (
 	upperType = Type{Kind: String, Domain: caseDomain("small", "upper", strings.ToUpper)}
 	lowerType = Type{Kind: String, Domain: caseDomain("capital", "lower", strings.ToLower)}
 )
+
+// spokenType is the text that inWords gives.
+var spokenType = Type{Kind: String, Domain: &Domain{Words: true}}
 
 // caseDomain is the domain of texts that function has changed.
 func caseDomain(letters, function string, change func(string) string) *Domain {

@@ -131,6 +131,7 @@ func Compile(src string, env Env) (f *Formula, problems []Problem) {
 	if err != nil {
 		return nil, []Problem{syntaxProblem(s, err)}
 	}
+	s.ownLoops(&tree.Node)
 	c := &checker{source: s, env: env, present: env.Present, reads: make(map[string]bool)}
 	certain := make(Facts)
 	c.guardedNames(certain)

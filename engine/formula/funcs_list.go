@@ -173,31 +173,110 @@ func sortList(m *Machine, args []any) (any, error) {
 	return elements, sortStable(m, elements, order, func(v any) any { return v })
 }
 
+// sortPairsByKeys sorts pairs of element and list of keys, and returns the elements. The
+// order is one for all keys, or a list with one for each.
+func sortPairsByKeys(args ...any) any {
+	m, pairs := args[0].(*Machine), args[1].([]any)
+	orders, isList := args[2].([]any)
+	if !isList {
+		orders = []any{args[2]}
+	}
+	keysOf := func(v any) []any { return v.([]any)[1].([]any) }
+	if len(pairs) > 0 && isList && len(orders) != len(keysOf(pairs[0])) {
+		fail(fmt.Errorf("sortBy has %d keys and %d orders", len(keysOf(pairs[0])), len(orders)))
+	}
+	for _, order := range orders {
+		if err := knownOrder(order); err != nil {
+			fail(err)
+		}
+	}
+	if len(pairs) == 0 {
+		return pairs
+	}
+	if err := m.spend(len(pairs) * bits.Len(uint(len(pairs))) * len(keysOf(pairs[0]))); err != nil {
+		fail(err)
+	}
+	var failed error
+	slices.SortStableFunc(pairs, func(x, y any) int {
+		others := keysOf(y)
+		for i, key := range keysOf(x) {
+			if result := inOrder(m, key, others[i], orders[min(i, len(orders)-1)], &failed); result != 0 {
+				return result
+			}
+		}
+		return 0
+	})
+	if failed != nil {
+		fail(failed)
+	}
+	for i, p := range pairs {
+		pairs[i] = p.([]any)[0]
+	}
+	return pairs
+}
+
 // sortStable sorts in place; what is missing (nil) comes first.
 func sortStable(m *Machine, elements []any, order any, key func(v any) any) error {
-	if order != "asc" && order != "desc" {
-		return fmt.Errorf(`want the order "asc" or "desc", got %v`, order)
+	if err := knownOrder(order); err != nil {
+		return err
 	}
 	if err := m.spend(len(elements) * bits.Len(uint(len(elements)))); err != nil {
 		return err
 	}
 	var failed error
-	slices.SortStableFunc(elements, func(x, y any) int {
-		a, b := key(x), key(y)
-		if order == "desc" {
-			a, b = b, a
-		}
-		if a == nil || b == nil {
-			return boolRank(a != nil) - boolRank(b != nil)
-		}
-		if failed != nil {
-			return 0
-		}
-		var result int
-		result, failed = compareWithin(m, a, b)
-		return result
-	})
+	slices.SortStableFunc(elements, func(x, y any) int { return inOrder(m, key(x), key(y), order, &failed) })
 	return failed
+}
+
+func knownOrder(order any) error {
+	if order != "asc" && order != "desc" {
+		return fmt.Errorf(`want the order "asc" or "desc", got %v`, order)
+	}
+	return nil
+}
+
+// inOrder compares two keys for a sort. After the first failure all keys are equal.
+func inOrder(m *Machine, a, b, order any, failed *error) int {
+	if order == "desc" {
+		a, b = b, a
+	}
+	if a == nil || b == nil {
+		return boolRank(a != nil) - boolRank(b != nil)
+	}
+	if *failed != nil {
+		return 0
+	}
+	var result int
+	result, *failed = compareWithin(m, a, b)
+	return result
+}
+
+// largestPair and smallestPair return the element of the first pair of element and key
+// whose key is the largest or the smallest, nil without pairs.
+func largestPair(args ...any) any  { return bestPair(args, 1) }
+func smallestPair(args ...any) any { return bestPair(args, -1) }
+
+func bestPair(args []any, sign int) any {
+	m := args[0].(*Machine)
+	var best []any
+	for _, p := range args[1].([]any) {
+		pair := p.([]any)
+		if best == nil {
+			best = pair
+			continue
+		}
+		result, err := compareWithin(m, pair[1], best[1])
+		if err != nil {
+			fail(err)
+		}
+		if result*sign > 0 {
+			best = pair
+		}
+	}
+	if best == nil {
+		return nil
+	}
+	return best[0]
 }
 
 func concat(m *Machine, args []any) (any, error) {

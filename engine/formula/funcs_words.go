@@ -207,6 +207,36 @@ func knownCurrency(code string) error {
 	return nil
 }
 
+// inWords writes a number, or an amount of a currency, in words.
+func inWords(m *Machine, args []any) (any, error) {
+	n, err := number(args[0])
+	if err != nil {
+		return nil, err
+	}
+	code := ""
+	if len(args) > 1 {
+		if code, err = text(args[1]); err != nil {
+			return nil, err
+		}
+	}
+	lang, err := m.language(args, 2)
+	if err != nil {
+		return nil, err
+	}
+	s, err := texts.InWords(n, code, lang)
+	if err != nil {
+		return nil, err
+	}
+	return s, m.grow(len(s))
+}
+
+func spokenCurrency(code string) error {
+	if !texts.IsSpokenCurrency(code) {
+		return fmt.Errorf("inWords does not know the currency %.20q: write one of %s", code, strings.Join(texts.SpokenCurrencies(), ", "))
+	}
+	return nil
+}
+
 // extract makes a function that returns a group of the first match of a pattern, or nil.
 func extract(re *regexp.Regexp) func(m *Machine, args []any) (any, error) {
 	return func(m *Machine, args []any) (any, error) {

@@ -103,6 +103,9 @@ var functions = map[string]function{
 	"tryNumber":    {params: []Type{anyType}, required: 1, usage: "tryNumber(text)", result: gives(numberType.Optional()), run: tryNumber},
 	"money":        {params: []Type{numberType, textType}, required: 2, usage: `money(1500.5, "RUB")`, result: gives(textType), run: money},
 
+	"inWords": {params: []Type{numberType, textType, textType}, required: 1, usage: `inWords(number, "RUB", "ru")`, result: gives(spokenType), run: inWords},
+	"textOf":  {params: []Type{anyType}, required: 1, usage: "textOf(deal.stageId)", result: gives(textType.Optional())},
+
 	"date":            {params: []Type{textType, textType}, required: 1, usage: `date("2026-01-31", "Europe/Riga")`, result: gives(timeType), run: dateAs(datetime.Unknown)},
 	"tryDate":         {params: []Type{anyType}, required: 1, usage: "tryDate(text)", result: gives(timeType.Optional()), run: tryDateAs(datetime.Unknown)},
 	"formatDate":      {params: []Type{timeType, textType, textType}, required: 2, usage: `formatDate(time, "d MMMM yyyy, HH:mm", "ru")`, result: gives(textType), run: formatDate},

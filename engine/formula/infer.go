@@ -266,6 +266,7 @@ func (c *checker) field(x *ast.MemberNode, base ast.Node, t Type, name *ast.Stri
 		}
 		field = known
 		c.notePart(x, known)
+		c.noteChoice(x, t, name.Value)
 	case List:
 		hint := fmt.Sprintf("write map(list, .%s) for those of all elements, or list[0].%s", name.Value, name.Value)
 		if _, ok := t.elem().Fields[name.Value]; !ok {

@@ -17,6 +17,9 @@ type Locale struct {
 	// Calendar returns the portal's calendar of work. It is called when a formula first
 	// needs it in a run, and may ask the portal. Nil means datetime.Standard.
 	Calendar func() (*datetime.Calendar, error)
+	// Choice returns the text of a choice by its id. It is called when a formula calls
+	// textOf, and may ask the portal. Nil means that there is no portal.
+	Choice func(of Choice, id string) (string, error)
 }
 
 // In makes the machine evaluate formulas for a portal. It returns the machine.

@@ -8,18 +8,18 @@ import (
 )
 
 // loops are the functions that evaluate a body for each element of a list. Their
-// names are known to expr's parser, which reads `.name` and `#` only there.
-// bodied says whether they need one.
-var loops = map[string]struct{ bodied bool }{
-	"all": {true}, "none": {true}, "any": {true}, "one": {true},
-	"filter": {true}, "map": {true}, "count": {false}, "sum": {false},
-	"find": {true}, "findIndex": {true}, "findLast": {true}, "findLastIndex": {true},
-	"groupBy": {true}, "sortBy": {true}, "reduce": {true},
+// names are known to expr's parser, which reads `.name` and `#` only there, but for maxBy
+// and minBy: see source.repair.
+var loops = map[string]bool{
+	"all": true, "none": true, "any": true, "one": true,
+	"filter": true, "map": true, "count": true, "sum": true,
+	"find": true, "findIndex": true, "findLast": true, "findLastIndex": true,
+	"groupBy": true, "sortBy": true, "reduce": true, "maxBy": true, "minBy": true,
 }
 
 // builtinNode infers a call of a function that expr's parser knows.
 func (c *checker) builtinNode(x *ast.BuiltinNode) (ast.Node, Type) {
-	if _, ok := loops[x.Name]; !ok {
+	if !loops[x.Name] {
 		return c.function(x, x.Name, x.Arguments)
 	}
 	if len(x.Arguments) == 0 {
@@ -66,6 +66,8 @@ func (c *checker) builtinNode(x *ast.BuiltinNode) (ast.Node, Type) {
 		return c.groupBy(x, list, elem, body)
 	case "sortBy":
 		return c.sortBy(x, list, elem, body)
+	case "maxBy", "minBy":
+		return c.bestBy(x, list, elem, body)
 	}
 	return c.reduce(x, list, elem, body)
 }
@@ -189,17 +191,82 @@ func pairOf(key ast.Node) ast.Node {
 	return placed(&ast.ArrayNode{Nodes: []ast.Node{self, key}}, key)
 }
 
+// sortBy sorts by one key, or by a list of keys: the second one decides where the first
+// ones are equal.
 func (c *checker) sortBy(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.Node) (ast.Node, Type) {
 	at := x.Location()
 	key, kt := c.body(loopScope{list: x.Arguments[0], elem: elem}, body)
 	c.doubtSame(x, body)
-	c.wantOrdered(body, kt, x.Name)
+	several, isList := body.(*ast.ArrayNode)
+	switch {
+	case !isList:
+		c.wantOrdered(body, kt, x.Name)
+	case len(several.Nodes) == 0:
+		c.errorOf(body, codeArgs, `write sortBy(list, [.date, .title], ["desc", "asc"])`, "sortBy takes at least one key")
+	default:
+		c.inLoop(loopScope{list: x.Arguments[0], elem: elem}, func() {
+			for _, part := range several.Nodes {
+				_, t := c.infer(part)
+				c.wantOrdered(part, t, x.Name)
+			}
+		})
+	}
 	order := ast.Node(&ast.StringNode{Value: "asc"})
 	if len(x.Arguments) > 2 {
-		order = c.sortOrder(x.Arguments[2])
+		order = c.sortOrders(x.Arguments[2], several)
 	}
 	pairs := builtin(at, "map", list, predicate(pairOf(key)))
-	return withMachine(at, sortPairs, pairs, order), ListOf(elem)
+	sort := sortPairs
+	if isList {
+		sort = sortPairsByKeys
+	}
+	return withMachine(at, sort, pairs, order), ListOf(elem)
+}
+
+// sortOrders checks the order of sortBy: one for all keys, or a list with one for each.
+func (c *checker) sortOrders(n ast.Node, keys *ast.ArrayNode) ast.Node {
+	orders, isList := n.(*ast.ArrayNode)
+	if !isList {
+		return c.sortOrder(n)
+	}
+	if keys == nil || len(orders.Nodes) != len(keys.Nodes) {
+		want := 1
+		if keys != nil {
+			want = len(keys.Nodes)
+		}
+		c.errorOf(n, codeArgs, "write one order for each key, or one for all", "sortBy has %s and %s", plural(want, "key"), plural(len(orders.Nodes), "order"))
+		return n
+	}
+	out := &ast.ArrayNode{Nodes: make([]ast.Node, len(orders.Nodes))}
+	for i, one := range orders.Nodes {
+		out.Nodes[i] = c.sortOrder(one)
+	}
+	return placed(out, n)
+}
+
+// bestBy gives the first element with the largest or the smallest key.
+func (c *checker) bestBy(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.Node) (ast.Node, Type) {
+	c.shares = true
+	at := x.Location()
+	if body == nil {
+		c.errorAt(at, codeArgs, fmt.Sprintf("write %s(list, .price)", x.Name), "%s takes a list and a key", x.Name)
+		return list, elem.Optional()
+	}
+	key, kt := c.body(loopScope{list: x.Arguments[0], elem: elem}, body)
+	c.doubtSame(x, body)
+	c.wantOrdered(body, kt, x.Name)
+	if kt.mayBeNil() {
+		c.missing(body, kt)
+	}
+	pairs := builtin(at, "map", list, predicate(pairOf(key)))
+	if c.visits > maxNodes || !c.hasSize(x.Arguments[0], Type{}, 1) {
+		elem = elem.Optional()
+	}
+	best := smallestPair
+	if x.Name == "maxBy" {
+		best = largestPair
+	}
+	return withMachine(at, best, pairs), elem
 }
 
 func (c *checker) wantOrdered(n ast.Node, t Type, name string) {

@@ -35,9 +35,8 @@ func infix(operator string) string { return "write text " + operator + " part" }
 // methodMeant is the hint for value.name(…).
 func methodMeant(name string) string {
 	_, isFunction := functions[name]
-	_, isLoop := loops[name]
 	switch {
-	case isFunction || isLoop:
+	case isFunction || loops[name]:
 		return fmt.Sprintf("write %s(value, …)", name)
 	case isWord(name):
 		return infix(name)

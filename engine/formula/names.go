@@ -31,6 +31,7 @@ func isWord(name string) bool { return words[name] }
 var newFunctions = map[string]bool{
 	"capitalize": true, "digits": true, "extract": true, "money": true, "phone": true, "plural": true,
 	"padStart": true, "replaceMatch": true, "urlEncode": true, "urlDecode": true, "urlQuery": true, "formatNumber": true,
+	"maxBy": true, "minBy": true, "textOf": true, "inWords": true,
 	"tryNumber": true, "tryDate": true, "atTime": true, "inZone": true,
 	"isWorkday": true, "addWorkdays": true, "workdaysBetween": true, "toWorkTime": true,
 }
@@ -38,8 +39,7 @@ var newFunctions = map[string]bool{
 // isReserved reports whether a name is that of a function and of nothing else.
 func isReserved(name string) bool {
 	_, isFunction := functions[name]
-	_, isLoop := loops[name]
-	return isLoop || isFunction && !newFunctions[name]
+	return (loops[name] || isFunction) && !newFunctions[name]
 }
 
 var (

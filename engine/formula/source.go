@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/parser/lexer"
 )
@@ -128,17 +129,24 @@ func (s *source) closing(i int) int {
 	return -1
 }
 
-// repair writes the text that expr parses. Two things are read otherwise than
+// repair writes the text that expr parses. Three things are read otherwise than
 // expr would: a record that stands where a predicate may, as in
 // map(rows, {a: 1}), is put in brackets, because expr takes { for the start of
-// a block there; and a literal that fits no int64 or float64 becomes zeros of
-// the same length, since the value is read from the source anyway.
+// a block there; a literal that fits no int64 or float64 becomes zeros of
+// the same length, since the value is read from the source anyway; and maxBy and
+// minBy, which expr does not know, become count, which has the same arguments.
+// ownLoops gives them their names back.
 func (s *source) repair() {
 	before := make(map[int]bool) // runes to put a bracket before
 	after := make(map[int]bool)  // runes to put a bracket after
 	zeros := make(map[int]int)   // from, to
+	counts := make(map[int]rune)
 	for i, t := range s.tokens {
 		switch {
+		case s.isOwnLoop(i):
+			for at, r := range knownLoop {
+				counts[t.From+at] = r
+			}
 		case s.isRecordArgument(i):
 			if end := s.closing(i); end > 0 {
 				before[t.From] = true
@@ -148,7 +156,7 @@ func (s *source) repair() {
 			zeros[t.From] = t.To
 		}
 	}
-	if len(before) == 0 && len(zeros) == 0 {
+	if len(before) == 0 && len(zeros) == 0 && len(counts) == 0 {
 		return
 	}
 	var b strings.Builder
@@ -167,6 +175,9 @@ func (s *source) repair() {
 		if i < zeroTo {
 			r = '0'
 		}
+		if known, ok := counts[i]; ok {
+			r = known
+		}
 		put(r, i)
 		if after[i] {
 			put(')', i)
@@ -174,6 +185,34 @@ func (s *source) repair() {
 	}
 	s.origin = append(s.origin, len(s.runes))
 	s.parsed = b.String()
+}
+
+// knownLoop is the function of expr that takes the same arguments as maxBy and minBy, and
+// has a name of the same length.
+const knownLoop = "count"
+
+// isOwnLoop reports whether token i is a call of a loop that expr does not know.
+func (s *source) isOwnLoop(i int) bool {
+	t := s.tokens[i]
+	return t.Kind == lexer.Identifier && (t.Value == "maxBy" || t.Value == "minBy") &&
+		i+1 < len(s.tokens) && s.tokens[i+1].Is(lexer.Bracket, "(") && (i == 0 || !s.tokens[i-1].Is(lexer.Operator, ".", "?."))
+}
+
+// ownLoops gives the loops that expr does not know their names.
+func (s *source) ownLoops(root *ast.Node) {
+	if s.origin != nil {
+		ast.Walk(root, ownNames{s})
+	}
+}
+
+type ownNames struct{ *source }
+
+// Visit implements ast.Visitor.
+func (s ownNames) Visit(n *ast.Node) {
+	if x, ok := (*n).(*ast.BuiltinNode); ok && x.Name == knownLoop {
+		from, to := s.span(x.Location())
+		x.Name = string(s.runes[from:to])
+	}
 }
 
 // isRecordArgument reports whether token i opens a record right after a "(" or

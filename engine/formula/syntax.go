@@ -252,7 +252,7 @@ func unknownCall(s *source, place int) (Problem, bool) {
 					Hint: fmt.Sprintf("write %s(map(list, .name))", name.Value),
 				}, true
 			}
-			if _, ok := loops[name.Value]; ok {
+			if loops[name.Value] {
 				return Problem{}, false
 			}
 			return unknownFunction(name.Value, name.From, name.To), true

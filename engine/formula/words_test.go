@@ -42,6 +42,8 @@ func TestFunctionsOfTexts(t *testing.T) {
 		{"phone('029 123-45-67', 'BY') ?? 'none'", "none"},
 		{"phone('8 029 123-45-67', 'BY') ?? 'none'", "+375291234567"},
 		{"money(n, 'RUB')", "1500000.5|RUB"},
+		{"inWords(1200.5, 'RUB')", "одна тысяча двести рублей 50 копеек"},
+		{"inWords(21, '', 'en')", "twenty-one"},
 	}
 	for _, tt := range tests {
 		f, problems := formula.Compile(tt.src, env)
@@ -58,6 +60,7 @@ func TestFunctionsOfTexts(t *testing.T) {
 	wrong := map[string]string{
 		"money(n, 'XYZ')": "is no currency", "money(n, 'rub')": "is no currency", "phone(s, 'US')": "unknown region",
 		"formatNumber(s)": "must be a number", "extract(s, s)": "has to be fixed", "extract(s, '(')": "not a pattern",
+		"inWords(n, 'XYZ')": "does not know the currency", "inWords(n, 'RUB', 'rus')": "unknown language",
 		"formatNumber(n, 2, 'rus')": "unknown language", "plural(2, [1, 2])": "list of text", "phone(s) + ''": "may be missing",
 	}
 	for src, want := range wrong {
@@ -66,7 +69,7 @@ func TestFunctionsOfTexts(t *testing.T) {
 			t.Errorf("%s: %+v, want %s", src, problems, want)
 		}
 	}
-	for _, src := range []string{"urlDecode('%zz')", "formatNumber(n, 21)", "padStart('a', 5, '')", "money(n, s)", "extract(s, `a`, 1) ?? ''", "padStart('a', 99999999, 'x')"} {
+	for _, src := range []string{"inWords(n)", "inWords(n, s)", "urlDecode('%zz')", "formatNumber(n, 21)", "padStart('a', 5, '')", "money(n, s)", "extract(s, `a`, 1) ?? ''", "padStart('a', 99999999, 'x')"} {
 		f, problems := formula.Compile(src, env)
 		if problems != nil {
 			t.Errorf("%s: %+v", src, problems)

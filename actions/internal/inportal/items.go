@@ -152,6 +152,13 @@ func (p *Items) Domain(f *snapshot.Field, documented *formula.Domain) *formula.D
 		out = *documented
 	}
 	out.Excludes = func(text string) (why, hint diag.Phrase) { return p.neverChoice(f, choices, text) }
+	if f.Type == "enumeration" || f.Type == "crm_status" {
+		titles := make([]string, len(choices))
+		for i, c := range choices {
+			titles[i] = c.Title
+		}
+		out.Titles = formula.Titles(f.Name, titles)
+	}
 	out.ExcludesPart = func(part string) (why, hint diag.Phrase) {
 		if slices.ContainsFunc(choices, func(c snapshot.Choice) bool { return strings.Contains(c.ID, part) }) {
 			return why, hint

@@ -156,7 +156,7 @@ func Element(types *engine.ArgTypes, t formula.Type, never func(name string) (wh
 		}
 		t.Fields[cmp.Or(f.Code, f.ID)] = propertyType(portal, l, propertyOf(l, f.ID))
 	}
-	t.Domain = &formula.Domain{Code: "unknown-item-field", NoField: func(name string) (why, hint diag.Phrase) {
+	t.Domain = &formula.Domain{Code: "unknown-item-field", Source: t.Domain.Source, NoField: func(name string) (why, hint diag.Phrase) {
 		if why, hint = never(name); !why.Empty() || isSystem(name) {
 			return why, hint
 		}
@@ -185,7 +185,11 @@ func propertyType(portal *snapshot.Snapshot, l *snapshot.List, p snapshot.Proper
 			}
 			return why, diag.Phrasef("it can be %s", fewChoices(p.Choices))
 		}
-		t.Domain = &formula.Domain{Code: "never-equal", Excludes: never, ExcludesNumber: func(n num.Num) (why, hint diag.Phrase) { return never(n.String()) }}
+		titles := make([]string, len(p.Choices))
+		for i, c := range p.Choices {
+			titles[i] = c.Title
+		}
+		t.Domain = &formula.Domain{Code: "never-equal", Titles: formula.Titles(cmp.Or(p.Code, p.ID), titles), Excludes: never, ExcludesNumber: func(n num.Num) (why, hint diag.Phrase) { return never(n.String()) }}
 	}
 	if p.Multiple {
 		return formula.ListOf(t)

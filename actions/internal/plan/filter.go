@@ -26,7 +26,8 @@ type Condition struct {
 	Group string
 }
 
-// ParseConditions reads a filter. resolve finds a field by its name.
+// ParseConditions reads a filter. resolve finds a field by its name. A choice or a number that
+// the field cannot have is an error: a portal would find nothing, or ignore the condition.
 func ParseConditions(filter engine.Fields, resolve func(string) (*value.Field, error)) ([]Condition, error) {
 	out := make([]Condition, 0, len(filter))
 	for _, x := range filter {
@@ -38,6 +39,11 @@ func ParseConditions(filter engine.Fields, resolve func(string) (*value.Field, e
 		f, err := resolve(name)
 		if err != nil {
 			return nil, err
+		}
+		if !strings.Contains(op, "%") {
+			if err := f.CheckFilter(x.Value); err != nil {
+				return nil, engine.ParkError("%w", err)
+			}
 		}
 		out = append(out, Condition{Field: f, Op: op, Value: x.Value})
 	}

@@ -54,15 +54,19 @@ func checkChoice(f *Field, v any) error {
 		return nil
 	}
 	id := f.Choices.id(v)
-	if _, ok := f.Choices[id]; ok {
-		if same := f.Choices.named(TextOf(v)); id != TextOf(v) && len(same) > 1 {
+	if text, ok := f.Choices[id]; ok {
+		same := f.Choices.named(TextOf(v))
+		if id != TextOf(v) && len(same) > 1 {
 			return fmt.Errorf("field %s has several choices with the text %q: use one of the ids %s", f.Label(), TextOf(v), strings.Join(same, ", "))
+		}
+		if _, isText := v.(string); isText && id == v && text != v && len(same) > 0 && f.Choices[same[0]] == v {
+			return fmt.Errorf("field %s has the choice %s (%s) and a choice with the text %q (%s): write the id as a number, number(…)", f.Label(), id, text, v, same[0])
 		}
 		return nil
 	}
 	shown := slices.Collect(maps.Values(f.Choices))
 	if near := diag.Closest(TextOf(v), shown); near != "" {
-		return fmt.Errorf("field %s has no such choice, did you mean %q?", f.Label(), near)
+		return fmt.Errorf("field %s has no choice %s, did you mean %q?", f.Label(), Named(v), near)
 	}
-	return fmt.Errorf("field %s has no such choice", f.Label())
+	return fmt.Errorf("field %s has no choice %s", f.Label(), Named(v))
 }

@@ -223,6 +223,20 @@ func (f *Field) Check(v any) error {
 	return nil
 }
 
+// CheckFilter reports why no record can have a value of a filter: it is none of the choices,
+// or no number.
+func (f *Field) CheckFilter(v any) error {
+	if f.Kind != KindChoice && f.Kind != KindNumber {
+		return nil
+	}
+	for _, x := range f.Split(v) {
+		if err := f.checkOne(x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (f *Field) checkOne(v any) error {
 	if v == nil || v == "" {
 		return nil
@@ -244,16 +258,35 @@ func (f *Field) checkOne(v any) error {
 		// A portal ignores a date that it cannot read and keeps the old one.
 		_, ok = DateTimeOf(v, f.DayFirst)
 	case KindMoney:
-		amount, _, found := strings.Cut(TextOf(v), "|")
+		amount, currency, _ := strings.Cut(TextOf(v), "|")
 		_, isNumber := NumberOf(amount)
-		ok = found && isNumber
+		if isNumber && currency == "" {
+			return fmt.Errorf("field %s takes money such as 300|USD, %s has no currency: write money(…)", f.Label(), Named(v))
+		}
+		ok = isNumber && isCurrency(currency)
 	case KindChoice:
 		return checkChoice(f, v)
 	}
 	if !ok {
-		return fmt.Errorf("field %s takes %s, this is %s", f.Label(), f.Kind, KindOf(v))
+		return fmt.Errorf("field %s takes %s, this is %s", f.Label(), f.Kind, Named(v))
 	}
 	return nil
+}
+
+// isCurrency reports whether a text has the form of the code of a currency.
+func isCurrency(code string) bool {
+	return len(code) == 3 && strings.Trim(strings.ToUpper(code), "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
+}
+
+// Named names a value in a message: a text or a number itself, other values by their kind.
+func Named(v any) string {
+	switch x := v.(type) {
+	case string:
+		return fmt.Sprintf("%.60q", x)
+	case num.Num:
+		return x.String()
+	}
+	return KindOf(v)
 }
 
 // KindOf names the kind of a value without its data.

@@ -5,6 +5,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/b24rules/b24rules/engine/texts"
 )
 
 // multifieldTypes are the types of the entries of fm by the names of a rule.
@@ -43,6 +46,9 @@ func (w entry) isStoredAs(h entry) bool {
 func (w entry) spelling() string {
 	switch w.typ {
 	case "PHONE":
+		if number, ok := texts.Phone(w.value, "RU"); ok {
+			return number // 8 900 and +7 900 are one number
+		}
 		return strings.Map(func(r rune) rune {
 			if r >= '0' && r <= '9' || r == '+' {
 				return r
@@ -103,7 +109,7 @@ func entriesOf(v any) ([]entry, error) {
 		}
 		return out, nil
 	}
-	return nil, fmt.Errorf("fm takes a record such as {phone: [...], email: [...]} or the list of a portal, this is %s", KindOf(v))
+	return nil, fmt.Errorf("fm takes a record such as {phone: [...], email: [...]} or the list of a portal, this is %s", Named(v))
 }
 
 // entryOf reads an entry: a record as the portal answers it, or with a type a text.
@@ -120,7 +126,7 @@ func entryOf(v any, typ string) (entry, error) {
 		}
 		return e, nil
 	case typ == "":
-		return entry{}, fmt.Errorf("an entry of fm is a record with typeId and value, this is %s", KindOf(v))
+		return entry{}, fmt.Errorf("an entry of fm is a record with typeId and value, this is %s", Named(v))
 	}
 	return entry{typ: typ, value: TextOf(v)}, nil
 }
@@ -134,13 +140,24 @@ func checkMultifields(v any) error {
 	for _, e := range entries {
 		switch {
 		case e.value == "":
-		case e.typ == "PHONE" && !strings.ContainsAny(e.value, "0123456789"):
-			return fmt.Errorf("fm takes a phone number, %q has no digit", e.value)
+		case e.typ == "PHONE" && !isPhone(e):
+			return fmt.Errorf("fm takes a phone number, this is %.60q", e.value)
 		case e.typ == "EMAIL" && !strings.Contains(e.value, "@"):
 			return fmt.Errorf("fm takes an e-mail address, %q has no @", e.value)
 		}
 	}
 	return err
+}
+
+// isPhone reports whether a value can be a phone number: it starts as one, and has at least
+// two digits, as an extension has. An entry of the portal, which has an id, may have words
+// before the number.
+func isPhone(e entry) bool {
+	first, _ := utf8.DecodeRuneInString(strings.TrimSpace(e.value))
+	if e.id == "" && !strings.ContainsRune("+(0123456789", first) {
+		return false
+	}
+	return len(texts.Digits(e.value)) > 1
 }
 
 // NewMultifields is a desired fm as a parameter of crm.item.add.
