@@ -236,8 +236,8 @@ func (f *Formula) Eval(m *Machine, vars map[string]any) (any, error) {
 	if err != nil {
 		return nil, f.failure(err)
 	}
-	if d, ok := v.(deleted); ok {
-		return nil, f.whole(d.error())
+	if err := errDeleted(v); err != nil {
+		return nil, f.whole(err)
 	}
 	if f.measured {
 		if err := measure(v); err != nil {

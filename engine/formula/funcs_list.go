@@ -1,6 +1,7 @@
 package formula
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -322,7 +323,7 @@ func get(_ *Machine, args []any) (any, error) {
 		return x[i], nil
 	case map[string]any:
 		name, err := text(args[1])
-		return x[name], err
+		return x[name], cmp.Or(err, errDeleted(x[name]))
 	}
 	return nil, errWant("a list or a record", args[0])
 }
@@ -369,6 +370,7 @@ func values(m *Machine, args []any) (any, error) {
 	all := make([]any, len(sorted))
 	for i, name := range sorted {
 		all[i] = record[name]
+		err = cmp.Or(err, errDeleted(all[i]))
 	}
 	return all, err
 }
@@ -378,6 +380,7 @@ func toPairs(m *Machine, args []any) (any, error) {
 	all := make([]any, len(sorted))
 	for i, name := range sorted {
 		all[i] = []any{name, record[name]}
+		err = cmp.Or(err, errDeleted(record[name]))
 	}
 	return all, err
 }

@@ -215,7 +215,8 @@ func (c *checker) chained(x *ast.ChainNode) (ast.Node, Type) {
 	if short {
 		t = t.Optional()
 	}
-	return placed(&ast.ChainNode{Node: inner}, x), c.narrowed(x, t)
+	// expr reads the fields of a chain, also deleted ones.
+	return call(x.Location(), unary(notDeleted), placed(&ast.ChainNode{Node: inner}, x)), c.narrowed(x, t)
 }
 
 // member infers base.name, base["name"], base[index] and their ?. forms.

@@ -38,12 +38,22 @@ func (d deleted) error() error {
 }
 
 // present returns a field of a record. It fails if somebody has deleted it.
-func present(record map[string]any, name string) any {
-	v := record[name]
-	if d, ok := v.(deleted); ok {
-		fail(d.error())
+func present(record map[string]any, name string) any { return notDeleted(record[name]) }
+
+// notDeleted returns a value. It fails for that of a deleted field.
+func notDeleted(v any) any {
+	if err := errDeleted(v); err != nil {
+		fail(err)
 	}
 	return v
+}
+
+// errDeleted is the error of using the value of a deleted field.
+func errDeleted(v any) error {
+	if d, ok := v.(deleted); ok {
+		return d.error()
+	}
+	return nil
 }
 
 // maxDepth bounds the nesting of values that are compared.
@@ -130,6 +140,11 @@ func equal(m *Machine, a, b any, depth int) (bool, error) {
 		return false, errTooDeep
 	}
 	ka, kb := kindOf(a), kindOf(b)
+	if ka == Any || kb == Any {
+		if err := cmp.Or(errDeleted(a), errDeleted(b)); err != nil {
+			return false, err
+		}
+	}
 	if ka == Nil || kb == Nil {
 		return ka == kb, nil
 	}
@@ -191,7 +206,7 @@ func equalRecords(m *Machine, a, b map[string]any, depth int) (bool, error) {
 	for _, name := range slices.Sorted(maps.Keys(a)) { // in order, so that an error is the same each time
 		other, ok := b[name]
 		if !ok {
-			return false, nil
+			return false, errDeleted(a[name])
 		}
 		if same, err := equal(m, a[name], other, depth+1); err != nil || !same {
 			return false, err
@@ -275,7 +290,7 @@ func appendKey(m *Machine, key []byte, v any, depth int) ([]byte, error) {
 	case map[string]any:
 		return appendRecordKey(m, key, x, depth)
 	}
-	return append(append(key, 'z'), describe(v)...), nil
+	return append(append(key, 'z'), describe(v)...), errDeleted(v)
 }
 
 func appendListKey(m *Machine, key []byte, list []any, depth int) ([]byte, error) {

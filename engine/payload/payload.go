@@ -100,18 +100,17 @@ func (r *reader) read(p *Form, path string, v any) any {
 	case formula.Number, formula.Int:
 		return r.number(p, path, v)
 	case formula.Bool:
-		switch v {
-		case true, "true", "1":
-			return true
-		case false, "false", "0":
-			return false
-		}
+		return r.boolean(p, path, v)
 	case formula.List:
 		if list, ok := v.([]any); ok {
 			return r.list(p, path, list)
 		}
 	case formula.Record:
-		if m, ok := v.(map[string]any); ok {
+		m, ok := v.(map[string]any)
+		if list, isList := v.([]any); isList && len(list) == 0 {
+			m, ok = map[string]any{}, true // an empty record of a PHP program
+		}
+		if ok {
 			out := make(map[string]any, len(p.Fields))
 			for _, f := range p.Fields {
 				out[f.Name] = r.read(f.Form, join(path, f.Name), m[f.Name])
@@ -120,6 +119,23 @@ func (r *reader) read(p *Form, path string, v any) any {
 		}
 	default:
 		return v
+	}
+	return r.wrong(path, "is %s, want %s", kindOf(v), formula.Type{Kind: p.Kind})
+}
+
+func (r *reader) boolean(p *Form, path string, v any) any {
+	if v == "" && !p.Required {
+		return nil // an empty field of a form
+	}
+	given := v
+	if n, ok := v.(num.Num); ok {
+		given = n.String() // 1 and 0
+	}
+	switch given {
+	case true, "true", "1":
+		return true
+	case false, "false", "0":
+		return false
 	}
 	return r.wrong(path, "is %s, want %s", kindOf(v), formula.Type{Kind: p.Kind})
 }

@@ -20,6 +20,9 @@ func TestDeletedFields(t *testing.T) {
 	f.markDeleted("items 31", other, nil)
 	for source, fails := range map[string]bool{
 		`deal.ufCrmA`: true, `deal.ufCrmA ?? 1`: true, `deal?.ufCrmA ?? 1`: true, `deal["ufCrmA"] ?? 1`: true, `[deal] | map(.ufCrmA ?? 1)`: true,
+		`values(deal)`: true, `toPairs(deal)`: true, `get(deal, "ufCrmA") ?? 1`: true, `uniq([deal, other])`: true,
+		`isEmpty(deal?.ufCrmA)`: true, `deal?.ufCrmA == nil`: true, `[deal?.ufCrmA]`: true, `deal?.[lower("ufCrmA")[0:0] + "ufCrmA"] ?? 1`: true, `{a: deal} == {a: deal}`: true,
+		`values(other)`: false, `keys(deal)`: false, `other == {title: "Roof"}`: false,
 		`deal.ufCrmB ?? 1`: false, `deal.title`: false, `other.ufCrmA ?? 1`: false,
 	} {
 		compiled, problems := formula.Compile(source, formula.Env{Vars: map[string]formula.Type{"deal": {Kind: formula.Any}, "other": {Kind: formula.Any}}})

@@ -3,6 +3,7 @@ package testfile
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -269,6 +270,12 @@ func (e *Event) read(form eventForm) (list diag.List) {
 	case form.Robot != "":
 		if e.Robot, e.Label = form.Robot, "robot "+form.Robot+" "+e.ID; e.ID == "" {
 			list.Errorf(e.Pos, "missing-key", "the robot %s has no id of an entity", form.Robot).Hintf("event: {robot: %s, id: 759}", form.Robot)
+		}
+		for _, name := range slices.Sorted(maps.Keys(form.Data)) {
+			switch form.Data[name].(type) {
+			case map[string]any, []any:
+				list.Errorf(e.Pos, "invalid-value", "%s of the data of the robot %s is a list or a record, and an address has texts", name, form.Robot)
+			}
 		}
 		return list
 	case form.Tick != "":
