@@ -1,8 +1,10 @@
 package emulator
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -44,6 +46,12 @@ func (c control) serve(w http.ResponseWriter, r *http.Request, path string) {
 		reply(w, http.StatusOK, map[string]bool{"reset": true})
 	case "POST webhooks":
 		c.webhooks(w, r)
+	case "POST robots":
+		c.robots(w, r)
+	case "GET other":
+		reply(w, http.StatusOK, p.OtherRequests())
+	case "POST other":
+		c.otherReplies(w, r)
 	case "GET faults":
 		reply(w, http.StatusOK, p.Faults())
 	case "POST faults":
@@ -52,7 +60,7 @@ func (c control) serve(w http.ResponseWriter, r *http.Request, path string) {
 		p.server.faults.Arm(nil)
 		reply(w, http.StatusOK, p.Faults())
 	default:
-		complain(w, http.StatusNotFound, "want GET stats, calls, history, app or faults, POST reset, webhooks, app, faults, person/METHOD or robot/METHOD, or DELETE faults")
+		complain(w, http.StatusNotFound, "want GET stats, calls, history, app, other or faults, POST reset, webhooks, robots, other, app, faults, person/METHOD or robot/METHOD, or DELETE faults")
 	}
 }
 
@@ -134,6 +142,55 @@ func decodeStrict(r *http.Request, into any) error {
 	dec := json.NewDecoder(io.LimitReader(r.Body, 1<<20))
 	dec.DisallowUnknownFields()
 	return dec.Decode(into)
+}
+
+// robots puts a robot on a stage, or makes one of an item call at once.
+func (c control) robots(w http.ResponseWriter, r *http.Request) {
+	var want struct {
+		URL          string `json:"url"`
+		EntityTypeID int    `json:"entityTypeId"`
+		ID           int64  `json:"id"`
+		Stage        string `json:"stage"`
+	}
+	const example = `want {"url": …, "entityTypeId": 2, "id": 12} or {"url": …, "entityTypeId": 2, "stage": "WON"}: `
+	err := decodeStrict(r, &want)
+	switch {
+	case err != nil:
+	case (want.ID == 0) == (want.Stage == ""):
+		err = errors.New("one of id and stage")
+	case want.ID != 0:
+		err = c.p.CallRobot(want.URL, want.EntityTypeID, want.ID)
+	default:
+		err = c.p.AddRobot(want.URL, want.EntityTypeID, want.Stage)
+	}
+	if err != nil {
+		complain(w, http.StatusBadRequest, example+err.Error())
+		return
+	}
+	reply(w, http.StatusOK, map[string]bool{"robot": true})
+}
+
+// otherReplies sets what the other systems answer: a reply or a list of replies.
+func (c control) otherReplies(w http.ResponseWriter, r *http.Request) {
+	var raw json.RawMessage
+	err := decodeStrict(r, &raw)
+	var replies []Reply
+	if err == nil {
+		if raw[0] == '{' {
+			raw = append(append(json.RawMessage("["), raw...), ']')
+		}
+		dec := json.NewDecoder(bytes.NewReader(raw))
+		dec.DisallowUnknownFields()
+		err = dec.Decode(&replies)
+	}
+	if err == nil {
+		err = c.p.SetReplies(replies...)
+	}
+	if err != nil {
+		complain(w, http.StatusBadRequest, `want {"method": "POST", "path": "/stock", "status": 200, "json": {…}} or a list: `+err.Error())
+		return
+	}
+	reply(w, http.StatusOK, map[string]int{"replies": len(replies)})
 }
 
 func (c control) webhooks(w http.ResponseWriter, r *http.Request) {

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/b24rules/b24rules/emulator/internal/crm"
 	"github.com/b24rules/b24rules/emulator/internal/events"
 	"github.com/b24rules/b24rules/emulator/internal/faults"
 	"github.com/b24rules/b24rules/emulator/internal/model"
@@ -42,6 +43,7 @@ type Portal struct {
 	chance  *rand.Rand
 	app     *rest.Application
 	events  *events.Hub
+	other   otherSystems
 }
 
 // New makes a portal without data. Close it when it is no longer needed.
@@ -88,14 +90,18 @@ func (p *Portal) SetBaseURL(url string) {
 func (p *Portal) WebhookPath() string { return "/rest/" + p.user.IDText() + "/" + p.cfg.Secret + "/" }
 
 // ServeHTTP answers REST calls under /rest/, the authorization of applications
-// under /oauth/, the control of the emulator under /_emulator/, and shows it all
-// on a page at /.
+// under /oauth/, the control of the emulator under /_emulator/, plays other systems
+// under /_other/, and shows it all on a page at /.
 func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := rest.Receive(r); err != nil {
 		faults.WritePage(w, http.StatusBadRequest)
 		return
 	}
 	if (r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/_emulator/page.")) && servePage(w, r) {
+		return
+	}
+	if path, ok := strings.CutPrefix(r.URL.Path, otherPath); ok {
+		p.other.serve(w, r, path)
 		return
 	}
 	if others, ok := strings.CutPrefix(r.URL.Path, "/_emulator/"); ok {
@@ -114,3 +120,7 @@ func (p *Portal) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	p.server.rest(w, r)
 }
+
+// EventCodes are the codes of all events that portals raise when somebody changes their data,
+// for AddWebhook. Those with the suffix of a smart process are the same events again.
+func EventCodes() []string { return crm.EventCodes() }

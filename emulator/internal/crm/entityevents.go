@@ -1,6 +1,7 @@
 package crm
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -42,4 +43,25 @@ func fireMove(c *rest.Call, it *model.Item) {
 	if c.Options.MoveAlsoUpdates {
 		fire(c, it.Type, rest.OpUpdate, it.ID)
 	}
+}
+
+// EventCodes are the codes of all events of the CRM that the portal raises. Those with the
+// suffix of a smart process are the same events again and are left out.
+func EventCodes() []string {
+	changes := []string{"ADD", "UPDATE", "DELETE"}
+	fields := []string{"USERFIELDADD", "USERFIELDUPDATE", "USERFIELDDELETE", "USERFIELD" + strings.ToUpper(opSetValues)}
+	out := []string{"ONCRMDEALMOVETOCATEGORY"}
+	for _, of := range []struct {
+		name string
+		ops  [][]string
+	}{
+		{"LEAD", [][]string{changes, fields}}, {"DEAL", [][]string{changes, fields}}, {"CONTACT", [][]string{changes, fields}},
+		{"COMPANY", [][]string{changes, fields}}, {"QUOTE", [][]string{changes, fields}},
+		{"TYPE", [][]string{changes, fields}}, {"DYNAMICITEM", [][]string{changes}}, {"TIMELINECOMMENT", [][]string{changes}},
+	} {
+		for _, op := range slices.Concat(of.ops...) {
+			out = append(out, "ONCRM"+of.name+op)
+		}
+	}
+	return out
 }

@@ -30,6 +30,7 @@ type Hub struct {
 	chance  *rand.Rand
 
 	subscriptions []*subscription
+	robots        []*robot
 	offline       offlineQueue
 	byURL         map[string]*feed // the queues of events, one for each handler's URL
 	seq           int64
@@ -62,9 +63,10 @@ type feed struct {
 // delivery is an event on its way to a handler.
 type delivery struct {
 	rest.Event
-	to  *subscription
-	due time.Time
-	seq int64 // of what is due at once, the first goes first
+	to   *subscription
+	form *php.Array // what is sent instead of the event
+	due  time.Time
+	seq  int64 // of what is due at once, the first goes first
 }
 
 // deliveries are events in the order in which they are due, as a heap.
@@ -156,6 +158,7 @@ func (h *Hub) Dispatch(events []rest.Event) {
 	if recorded {
 		h.notify(events[0].Origin, now)
 	}
+	h.startRobots(due)
 }
 
 // enqueue adds an event to its handler's queue and sees to it that somebody
@@ -236,7 +239,11 @@ func (h *Hub) done() {
 
 // send posts an event. Whatever the handler answers, it is over.
 func (h *Hub) send(f *feed, d delivery) {
-	body := php.BuildQuery(h.body(d))
+	form := d.form
+	if form == nil {
+		form = h.body(d)
+	}
+	body := php.BuildQuery(form)
 	start := time.Now()
 	ok := h.post(d.to.url, body)
 	took := time.Since(start)

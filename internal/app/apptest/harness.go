@@ -53,6 +53,8 @@ type Options struct {
 	Dir string
 	// Database is a DSN; "" means SQLite in dir.
 	Database string
+	// Events are those that the portal sends; nil means demo.CRMEvents.
+	Events []string
 	// Findings, Read and Configure are as in demo.FixtureOptions.
 	Findings  bool
 	Read      func() (*config.Config, diag.List, error)
@@ -109,7 +111,7 @@ func New(t testing.TB, o Options) *Harness {
 	})
 	s, err := demo.NewFixture(h.Context(), demo.FixtureOptions{
 		Listen: testkit.FreeAddr(t), Emulator: o.Emulator, Rules: quick(fleet.FilesIn(o.Rules), o.Debounce), Actions: actions.All, Inputs: o.Inputs, Limits: o.Limits, Dir: o.Dir, Database: o.Database,
-		Application: o.Application, CatchUp: o.CatchUp, Shadow: o.Shadow,
+		Application: o.Application, CatchUp: o.CatchUp, Shadow: o.Shadow, Events: o.Events,
 		Log: h.Log.Logger(), Findings: o.Findings, Read: o.Read, Configure: o.Configure, Before: o.Before,
 	})
 	if err != nil {

@@ -38,9 +38,10 @@ The first line on stdout is the URL of the inbound webhook. The following lines
 are for people and contain a portals section for b24rules.yaml. Ctrl-C stops the
 emulator. docs/emulator.md describes it in full.
 
-Control API, under /_emulator/: GET stats, calls, history, app and faults; POST
-faults, webhooks {"url": "…", "events": ["…"]}, app, reset, person/METHOD and
-robot/METHOD; DELETE faults.
+Control API, under /_emulator/: GET stats, calls, history, app, other and faults;
+POST faults, webhooks {"url": "…", "events": ["…"]}, robots, other, app, reset,
+person/METHOD and robot/METHOD; DELETE faults. Requests to /_other/ are answered
+as another system.
 
 Exit codes: 0 stopped, 1 a file has findings, 2 usage error, 3 a file cannot be
 read or the address is in use.`,
@@ -53,7 +54,7 @@ read or the address is in use.`,
 		fs.StringVar(&o.faults, "faults", "", "simulate the errors that `FILE` lists")
 		fs.BoolVar(&o.singleOwner, "single-owner", false, "refuse lists of owners in filters, as a strict portal does")
 		fs.StringVar(&o.like, "like", "", "answer like the portal of the report `FILE`, from doctor --probe")
-		fs.StringVar(&o.handler, "handler", "", "send the CRM events to `URL`")
+		fs.StringVar(&o.handler, "handler", "", "send all events to `URL`")
 		fs.StringVar(&o.token, "token", "emulator-application-token", "send the application token `TOKEN` with events")
 		return o.run
 	},
@@ -138,7 +139,7 @@ func (o *emulatorOptions) fill(portal *emulator.Portal, base string, seed *testp
 		return "", err
 	}
 	if o.handler != "" {
-		portal.AddWebhook(o.handler, demo.CRMEvents...)
+		portal.AddWebhook(o.handler, emulator.EventCodes()...)
 	}
 	return introduction, nil
 }
@@ -195,9 +196,9 @@ func (o *emulatorOptions) more(b *strings.Builder, base string) {
 	}
 	p("application token of events: %s", o.token)
 	if o.handler != "" {
-		p("CRM events are sent to %s", o.handler)
+		p("events are sent to %s", o.handler)
 	} else {
-		p("CRM events have no receiver; set one with --handler URL, or at any time with:")
+		p("events have no receiver; set one with --handler URL, or at any time with:")
 		p(`  curl -s %s/_emulator/webhooks -d '{"url": "http://127.0.0.1:8400/hooks/demo", "events": ["%s"]}'`, base, strings.Join(demo.CRMEvents, `", "`))
 	}
 }

@@ -34,6 +34,8 @@ type FixtureOptions struct {
 	Limits config.Limits
 	// Listen is the address that receives events; "" means a free port.
 	Listen string
+	// Events are those that the portal sends; nil means CRMEvents.
+	Events []string
 	// Dir is a folder for an SQLite database. Database is a DSN instead of it.
 	Dir, Database string
 	// Log is the log of the engine.
@@ -126,7 +128,11 @@ func (s *Fixture) Start(ctx context.Context) error {
 		s.HookAddr = ln.Addr().String()
 		s.HookURL = "http://" + s.HookAddr + "/hooks/" + PortalName
 		if s.Options.Application == "" {
-			s.Options.Emulator.ApplicationToken = s.Portal.AddWebhook(s.HookURL, CRMEvents...)
+			events := s.Options.Events
+			if events == nil {
+				events = CRMEvents
+			}
+			s.Options.Emulator.ApplicationToken = s.Portal.AddWebhook(s.HookURL, events...)
 		}
 	}
 	c := s.Config()
