@@ -119,7 +119,7 @@ var peers = map[string][]string{
 	"engine/describe":           {"engine/compile"},
 	"engine/load":               {"engine/compile", "engine/lint"},
 	"engine/run":                {"engine/history"},
-	"actions/internal/value":    {"engine/formula"},
+	"actions/internal/value":    {"engine/formula", "engine/texts"},
 	"actions/internal/outside":  {"engine"},
 	"actions/internal/plan":     {"actions/internal/value", "engine", "engine/formula"},
 	"engine/formula":            {"engine/texts"},

@@ -150,7 +150,7 @@ func (p *Portal) AddRobot(url string, entityTypeID int, stage string) error {
 	if url == "" || stage == "" {
 		return errors.New("a robot needs a url and a stage")
 	}
-	return p.events.AddRobot(url, entityTypeID, stage)
+	return p.events.Robots.Add(url, entityTypeID, stage)
 }
 
 // CallRobot makes a robot or a business process of an item call url once.
@@ -158,5 +158,5 @@ func (p *Portal) CallRobot(url string, entityTypeID int, id int64) error {
 	if url == "" {
 		return errors.New("a robot needs a url")
 	}
-	return p.events.CallRobot(url, entityTypeID, id)
+	return p.events.Robots.Call(url, entityTypeID, id)
 }

@@ -13,7 +13,7 @@ import (
 
 // choices returns the function with which formulas read the texts of choices. The client
 // keeps the descriptions of fields. The entries of directories are kept for the run.
-func (x *execution) choices(ctx context.Context) func(of formula.Choice, id string) (string, error) {
+func choices(ctx context.Context, x *execution) func(of formula.Choice, id string) (string, error) {
 	entries := map[string][]directoryEntry{}
 	return func(of formula.Choice, id string) (string, error) {
 		portal := x.portal(nil)

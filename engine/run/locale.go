@@ -59,7 +59,7 @@ func (x *execution) locale(ctx context.Context) formula.Locale {
 		calendar = &Calendar{}
 	}
 	return formula.Locale{
-		Zone: x.run.Zone, Language: x.run.Language, Choice: x.choices(ctx),
+		Zone: x.run.Zone, Language: x.run.Language, Choice: choices(ctx, x),
 		Calendar: func() (*datetime.Calendar, error) { return calendar.of(ctx, x.portal(nil)) },
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // spellOut are CLDR's rules for numbers in words (common/rbnf, spellout-cardinal). A rule
-// counts from its number on: << is the quotient, >> the rest, [] is left out without a rest,
+// counts from its number on: << is the quotient, >> the rest, [] is omitted without a rest,
 // and $(one|few|many) the form for the quotient.
 //
 // Source: https://github.com/unicode-org/cldr/tree/main/common/rbnf

@@ -41,7 +41,7 @@ func ParseConditions(filter engine.Fields, resolve func(string) (*value.Field, e
 			return nil, err
 		}
 		if !strings.Contains(op, "%") {
-			if err := f.CheckFilter(x.Value); err != nil {
+			if err := value.CheckFilter(f, x.Value); err != nil {
 				return nil, engine.ParkError("%w", err)
 			}
 		}

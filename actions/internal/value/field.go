@@ -225,7 +225,7 @@ func (f *Field) Check(v any) error {
 
 // CheckFilter reports why no record can have a value of a filter: it is none of the choices,
 // or no number.
-func (f *Field) CheckFilter(v any) error {
+func CheckFilter(f *Field, v any) error {
 	if f.Kind != KindChoice && f.Kind != KindNumber {
 		return nil
 	}

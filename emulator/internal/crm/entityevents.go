@@ -46,7 +46,7 @@ func fireMove(c *rest.Call, it *model.Item) {
 }
 
 // EventCodes are the codes of all events of the CRM that the portal raises. Those with the
-// suffix of a smart process are the same events again and are left out.
+// suffix of a smart process are the same events again and are not among them.
 func EventCodes() []string {
 	changes := []string{"ADD", "UPDATE", "DELETE"}
 	fields := []string{"USERFIELDADD", "USERFIELDUPDATE", "USERFIELDDELETE", "USERFIELD" + strings.ToUpper(opSetValues)}

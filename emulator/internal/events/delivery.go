@@ -30,7 +30,7 @@ type Hub struct {
 	chance  *rand.Rand
 
 	subscriptions []*subscription
-	robots        []*robot
+	Robots        Robots
 	offline       offlineQueue
 	byURL         map[string]*feed // the queues of events, one for each handler's URL
 	seq           int64
@@ -101,6 +101,7 @@ func NewHub(mu *sync.Mutex, cfg Delivery, o *rest.Options, s *model.Store, app *
 		mu: mu, cfg: cfg, options: o, store: s, app: app, address: at, chance: chance,
 		byURL: map[string]*feed{}, idle: make(chan struct{}),
 	}
+	h.Robots.hub = h
 	close(h.idle)
 	h.delivery, h.stop = context.WithCancel(context.Background())
 	return h
@@ -158,7 +159,7 @@ func (h *Hub) Dispatch(events []rest.Event) {
 	if recorded {
 		h.notify(events[0].Origin, now)
 	}
-	h.startRobots(due)
+	h.Robots.start(due)
 }
 
 // enqueue adds an event to its handler's queue and sees to it that somebody

@@ -22,9 +22,17 @@ type robot struct {
 	seen  map[int64]string // the stage of each item
 }
 
-// AddRobot adds a robot to a stage of a type. Items that are in the stage already do not
+// Robots are the robots and business processes that call others. They share the lock and the
+// queues of the hub.
+type Robots struct {
+	hub *Hub
+	all []*robot
+}
+
+// Add adds a robot to a stage of a type. Items that are in the stage already do not
 // start it.
-func (h *Hub) AddRobot(url string, entityTypeID int, stage string) error {
+func (x *Robots) Add(url string, entityTypeID int, stage string) error {
+	h := x.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.store.Types[entityTypeID] == nil {
@@ -34,25 +42,27 @@ func (h *Hub) AddRobot(url string, entityTypeID int, stage string) error {
 	for id, it := range h.store.Table(entityTypeID).ByID {
 		r.seen[id] = stageOf(it)
 	}
-	h.robots = append(h.robots, r)
+	x.all = append(x.all, r)
 	return nil
 }
 
-// CallRobot makes a robot or a business process of an item call a URL once.
-func (h *Hub) CallRobot(url string, entityTypeID int, id int64) error {
+// Call makes a robot or a business process of an item call a URL once.
+func (x *Robots) Call(url string, entityTypeID int, id int64) error {
+	h := x.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	t := h.store.Types[entityTypeID]
 	if t == nil || h.store.Item(entityTypeID, id) == nil {
 		return fmt.Errorf("no item %d of the type %d", id, entityTypeID)
 	}
-	h.callRobot(url, t, id, time.Now())
+	x.call(url, t, id, time.Now())
 	return nil
 }
 
-// startRobots calls the robots of the stages that items have entered. The lock is held.
-func (h *Hub) startRobots(due time.Time) {
-	for _, r := range h.robots {
+// start calls the robots of the stages that items have entered. The lock is held.
+func (x *Robots) start(due time.Time) {
+	h := x.hub
+	for _, r := range x.all {
 		t := h.store.Types[r.typ]
 		if t == nil {
 			continue
@@ -64,7 +74,7 @@ func (h *Hub) startRobots(due time.Time) {
 				continue
 			}
 			if r.seen[id] = stage; stage == r.stage {
-				h.callRobot(r.url, t, id, due)
+				x.call(r.url, t, id, due)
 			}
 		}
 	}
@@ -78,13 +88,14 @@ func stageOf(it *model.Item) string {
 	return fmt.Sprint(query.Plain(stage))
 }
 
-// callRobot puts a call into the queue of its handler. It has no application token: its
+// call puts a call into the queue of its handler. It has no application token: its
 // proof is the address. The lock is held.
-func (h *Hub) callRobot(url string, t *model.EntityType, id int64, due time.Time) {
+func (x *Robots) call(url string, t *model.EntityType, id int64, due time.Time) {
 	class := map[int]string{model.TypeLead: "CCrmDocumentLead", model.TypeDeal: "CCrmDocumentDeal", model.TypeContact: "CCrmDocumentContact", model.TypeCompany: "CCrmDocumentCompany"}[t.ID]
 	if class == "" {
 		class = `Bitrix\Crm\Integration\BizProc\Document\Dynamic`
 	}
+	h := x.hub
 	domain, endpoint := h.address.Domain(), h.address.Endpoint()
 	h.enqueue(delivery{to: &subscription{url: url}, due: due, form: value.Object(
 		"document_id", php.List("crm", class, t.Code+"_"+strconv.FormatInt(id, 10)),

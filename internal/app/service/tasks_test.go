@@ -185,11 +185,11 @@ func TestTasks(t *testing.T) {
 
 	// The payment is deleted, the work is done, and the company has a new person.
 	h.Rest("crm.item.delete", map[string]any{"entityTypeId": 1080, "id": payment}, nil)
-	stages := map[string]any{}
+	done := map[string]any{}
 	for _, w := range list(1100, nil) {
-		stages["stageId"] = w.text("stageId")[:len(w.text("stageId"))-len("NEW")] + "SUCCESS"
+		done["stageId"] = w.text("stageId")[:len(w.text("stageId"))-len("NEW")] + "SUCCESS"
 	}
-	update(1100, work, stages)
+	update(1100, work, done)
 	update(4, 3, map[string]any{"assignedById": 8})
 	h.Wait()
 	deal = list(2, map[string]any{"id": roof})[0]
