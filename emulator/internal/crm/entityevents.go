@@ -55,9 +55,14 @@ func EventCodes() []string {
 		name string
 		ops  [][]string
 	}{
-		{"LEAD", [][]string{changes, fields}}, {"DEAL", [][]string{changes, fields}}, {"CONTACT", [][]string{changes, fields}},
-		{"COMPANY", [][]string{changes, fields}}, {"QUOTE", [][]string{changes, fields}},
-		{"TYPE", [][]string{changes, fields}}, {"DYNAMICITEM", [][]string{changes}}, {"TIMELINECOMMENT", [][]string{changes}},
+		{"LEAD", [][]string{changes, fields}},
+		{"DEAL", [][]string{changes, fields}},
+		{"CONTACT", [][]string{changes, fields}},
+		{"COMPANY", [][]string{changes, fields}},
+		{"QUOTE", [][]string{changes, fields}},
+		{"TYPE", [][]string{changes, fields}},
+		{"DYNAMICITEM", [][]string{changes}},
+		{"TIMELINECOMMENT", [][]string{changes}},
 	} {
 		for _, op := range slices.Concat(of.ops...) {
 			out = append(out, "ONCRM"+of.name+op)
