@@ -119,6 +119,11 @@ validate-rules: build ## validate the shipped rule sets
 fmt-rules-check: build ## fail when a shipped rule set is not formatted
 	bin/b24rules fmt --check --diff rules rules/catalogue
 
+.PHONY: monitoring-check
+monitoring-check: ## test the alert rules for Prometheus; it needs promtool
+	promtool check rules docs/monitoring/alerts.yaml
+	promtool test rules docs/monitoring/alerts_test.yaml
+
 .PHONY: test-rules
 test-rules: build ## run the tests of the shipped rule sets; they must reach all of them
 	bin/b24rules test --cover-min 100 rules

@@ -269,11 +269,7 @@ func (h *handler) answer(w http.ResponseWriter, r *http.Request, started time.Ti
 // log logs a request. It logs every lost event as an error, so that an operator can
 // catch up, and requests of strangers as warnings, as far as their quota allows.
 func (h *handler) log(ctx context.Context, portal string, got received, status int, took time.Duration, err error) {
-	attrs := []slog.Attr{slog.String("portal", short(portal)), slog.String("event", got.code), slog.Int("status", status)}
-	if got.proven() {
-		attrs = append(attrs, slog.String("id", short(got.id)))
-	}
-	attrs = append(attrs, slog.Duration("took", took.Round(time.Microsecond)))
+	attrs := attrsOf(portal, got, status, took)
 	level := slog.LevelInfo
 	if err != nil {
 		level = slog.LevelWarn
@@ -292,6 +288,32 @@ func (h *handler) log(ctx context.Context, portal string, got received, status i
 		}
 	}
 	h.Log.LogAttrs(ctx, level, "event", attrs...)
+}
+
+// attrsOf are the same in each line about an event.
+func attrsOf(portal string, got received, status int, took time.Duration) []slog.Attr {
+	attrs := []slog.Attr{slog.String("portal", short(portal)), slog.String("event", got.code), slog.Int("status", status)}
+	if got.proven() {
+		attrs = append(attrs, slog.String("id", short(got.id)))
+	}
+	return append(attrs, slog.Duration("took", took.Round(time.Microsecond)))
+}
+
+// LogEvent logs an event that was fetched from a portal like one that the portal has sent. err is
+// that of Push.
+func LogEvent(ctx context.Context, log *slog.Logger, portal string, e bitrix.Event, took time.Duration, err error) {
+	level, status := slog.LevelInfo, http.StatusOK
+	switch {
+	case IsInvalid(err):
+		level, status = slog.LevelWarn, http.StatusBadRequest
+	case err != nil:
+		level, status = slog.LevelWarn, http.StatusServiceUnavailable // it is fetched again
+	}
+	attrs := attrsOf(portal, receivedEvent(e), status, took)
+	if err != nil {
+		attrs = append(attrs, slog.String("error", err.Error()))
+	}
+	log.LogAttrs(ctx, level, "event", attrs...)
 }
 
 // acceptEvent takes an event of a portal. It returns nil when the event is stored.

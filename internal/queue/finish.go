@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -158,18 +159,25 @@ func (q finisher) end(ctx context.Context, t *tx, r *Run, v verdict, next follow
 }
 
 func (q finisher) log(ctx context.Context, r *Run, v verdict) {
-	level := slog.LevelDebug
+	level, outcome := slog.LevelInfo, string(v.outcome)
 	switch v.outcome {
 	case OutcomeFailed:
 		level = slog.LevelWarn
 	case OutcomeParked:
 		level = slog.LevelError
-	case OutcomePostponed, OutcomeInterrupted, OutcomeDiscarded:
-		level = slog.LevelInfo
 	case OutcomeSucceeded:
+		outcome = cmp.Or(r.outcome, outcome)
+	case OutcomePostponed, OutcomeInterrupted, OutcomeDiscarded:
 	}
-	q.options.Log.Log(ctx, level, "run "+string(v.outcome), slog.Int64("run", r.ID), slog.String("portal", r.Portal),
-		slog.String("rule", r.Rule), slog.String("entity", r.Entity), slog.Int("attempt", r.Number()), slog.String("error", v.text))
+	attrs := []slog.Attr{
+		slog.String("portal", r.Portal), slog.String("rule", r.Rule), slog.String("entity", r.Entity), slog.String("outcome", outcome),
+		slog.Int64("run", r.ID), slog.Int("attempt", r.Number()), slog.Int("events", r.Count),
+	}
+	attrs = append(attrs, r.logged...)
+	if v.text != "" {
+		attrs = append(attrs, slog.String("error", v.text))
+	}
+	q.options.Log.LogAttrs(ctx, level, "run", attrs...)
 }
 
 const (

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -81,6 +82,9 @@ type Run struct {
 	next   following
 	atEnd  []func(ctx context.Context, t store.Tx) error
 	cause  string
+
+	outcome string // of a success, for the log
+	logged  []slog.Attr
 }
 
 // Get, Set and Forget are those of the memory of the run's rule for its entity.
@@ -138,6 +142,13 @@ func (r *Run) Record(v json.RawMessage) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.record = append(json.RawMessage(nil), v...)
+}
+
+// Describe adds to the line that the log has of this attempt. outcome is what a success did.
+func (r *Run) Describe(outcome string, attrs ...slog.Attr) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.outcome, r.logged = outcome, attrs
 }
 
 // AtEnd adds a write to the transaction that stores the result of this attempt, whatever

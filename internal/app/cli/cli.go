@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"regexp"
 	"slices"
@@ -46,6 +47,33 @@ type environment struct {
 	commands []*command       // all commands of the program
 	// redactor hides secrets in everything that the command shows or stores.
 	redactor *redact.Redactor
+	// lines is the log of a command whose stderr is a stream of JSON; nil means text.
+	lines *slog.Logger
+}
+
+// say writes a line to stderr, in a stream of JSON as one of its lines.
+func (env environment) say(format string, args ...any) {
+	if env.lines != nil {
+		env.lines.Info(fmt.Sprintf(format, args...))
+		return
+	}
+	env.Std.say(format, args...)
+}
+
+// errLogged is returned by a command that has logged why it failed.
+var errLogged = errors.New("logged")
+
+// logged logs an error of a command whose stderr is a stream of JSON.
+func (env environment) logged(err error) error {
+	switch {
+	case env.lines == nil || errors.Is(err, errFindings):
+		return err
+	case errors.Is(err, context.Canceled):
+		env.lines.Info("interrupted")
+	default:
+		env.lines.Error("serve has ended", "error", env.redactor.Error(err))
+	}
+	return errLogged
 }
 
 // say writes a line to stderr.
@@ -208,6 +236,8 @@ func exitCode(c *command, env environment, err error) int {
 		env.say("%s: %s", c.name, env.redactor.Text(usage.text))
 		env.say("usage: b24rules %s", strings.TrimSpace(c.name+" "+c.args))
 		return exitUsage
+	case errors.Is(err, errLogged):
+		return exitFailure
 	case errors.Is(err, context.Canceled):
 		env.say("interrupted")
 		return exitFailure

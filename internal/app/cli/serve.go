@@ -8,6 +8,7 @@ import (
 	"os/signal"
 
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
@@ -61,8 +62,18 @@ func serve(ctx context.Context, env environment, path string) error {
 	}
 	logs := service.OpenLogs(c.Log, env.redactor, env.Err)
 	defer logs.Close()
-	log := logs.Log
+	if c.Log.JSON && c.Log.Dir == "" && !c.Log.Off {
+		env.lines = logs.Log // stderr is a stream of JSON
+	}
+	if err := serveWith(ctx, env, path, c, rules, logs); err != nil {
+		return env.logged(err)
+	}
+	return nil
+}
 
+// serveWith serves until ctx ends.
+func serveWith(ctx context.Context, env environment, path string, c *config.Config, rules *fleet.Rules, logs *service.Logs) error {
+	log := logs.Log
 	ctx, stop := interruptibleBy(ctx, func() {
 		env.say("stopping: current runs have %s to finish, others wait for the next start; a second Ctrl-C stops at once", c.Limits.ShutdownGrace())
 	})
@@ -131,6 +142,12 @@ func serve(ctx context.Context, env environment, path string) error {
 // printFindings prints findings of a configuration without source lines, because
 // these may have secrets.
 func printFindings(env environment, list diag.List) error {
+	if env.lines != nil {
+		for _, f := range list {
+			env.lines.Error("finding", "finding", f.String())
+		}
+		return errFindings
+	}
 	if err := diag.WriteText(env.Err, list, nil, report.UsesColor(env.Err)); err != nil {
 		return err
 	}

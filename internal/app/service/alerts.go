@@ -71,6 +71,7 @@ type faults struct {
 	backlogs *backlogs
 	losses   *losses
 	outcome  *atomic.Pointer[outcome] // of the last reload
+	status   func(ctx context.Context) (report.Status, error)
 
 	parked   []alerts.Condition
 	late     []backlog
@@ -79,7 +80,7 @@ type faults struct {
 }
 
 func (s *Service) faults() *faults {
-	return &faults{config: s.config, queue: s.queue, rules: s.rules, portals: s.portals, backlogs: s.backlogs, losses: s.downtime.losses, outcome: &s.outcome}
+	return &faults{config: s.config, queue: s.queue, rules: s.rules, portals: s.portals, backlogs: s.backlogs, losses: s.downtime.losses, outcome: &s.outcome, status: s.status}
 }
 
 // newKeeper returns what sends the alerts of a service; nil without receivers.
@@ -272,15 +273,7 @@ const mostWrong = 30
 
 // summary is the daily summary: how the portals are, and what is wrong.
 func (f *faults) summary(ctx context.Context, _ time.Time, wrong []alerts.Condition) (alerts.Condition, error) {
-	c := f.config.Load()
-	var names []string
-	for _, p := range c.Portals {
-		names = append(names, p.Name)
-	}
-	for _, b := range c.Broken {
-		names = append(names, b.Name)
-	}
-	status, err := report.ReadStatus(ctx, f.queue, names, true)
+	status, err := f.status(ctx)
 	if err != nil {
 		return alerts.Condition{}, err
 	}

@@ -60,6 +60,7 @@ func newAlertWorld(t *testing.T) *alertWorld {
 	c := &settings{}
 	c.Store(&config.Config{Portals: []config.Portal{{Name: "acme"}}, Console: config.Console{Listen: "127.0.0.1:1", URL: "https://ops.example"}})
 	w.faults = &faults{config: c, queue: w.queue, backlogs: &backlogs{config: c, queue: w.queue, log: log}, losses: &losses{}, outcome: &atomic.Pointer[outcome]{}}
+	w.faults.status = (&Service{config: c, queue: w.queue}).status
 	w.keeper = &alerts.Keeper{
 		DB: w.queue.Database(), Shared: w.faults.shared, Log: log,
 		Receivers: Receivers([]config.AlertReceiver{{Name: "hook", Webhook: bitrix.Secret(server.URL), Now: true}}),

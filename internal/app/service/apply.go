@@ -59,6 +59,9 @@ func (s *Service) apply(c *config.Config, confirmed bool, a *outcome) (applied, 
 	logNotes(s.log, ch.was, ch.now)
 	s.config.Store(ch.now)
 	ch.replace()
+	for _, name := range ch.removed {
+		s.metrics.forget(name)
+	}
 	s.queue.SetPortals(portalNames(ch.now))
 	s.rulesLoaded(before, now, a)
 	return true, now.Changing

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/app/logfile"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/shadow"
@@ -99,6 +100,16 @@ func seconds(name, help string, buckets []float64) prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
 }
 
+// forget ends the series of a removed portal, but not that of its hold.
+func (m *metrics) forget(portal string) {
+	labels := prometheus.Labels{"portal": portal}
+	for _, v := range []interface {
+		DeletePartialMatch(prometheus.Labels) int
+	}{m.events, m.unproven, m.storing, m.attempts, m.restSeconds, m.ticks, m.comparisons} {
+		v.DeletePartialMatch(labels)
+	}
+}
+
 // event counts a request that ingest has answered. Strangers must not change the
 // counters of events, because alerts use them.
 func (m *metrics) event(r ingest.Result) {
@@ -129,12 +140,14 @@ type gauges struct {
 	backlogs *backlogs
 	conns    *ingest.Conns
 	portals  *portals
+	status   func(ctx context.Context) (report.Status, error)
 	log      *slog.Logger
 }
 
 var (
 	runsDesc    = prometheus.NewDesc("b24rules_runs", "Unfinished and parked runs, by state.", []string{"portal", "state"}, nil)
 	overdueDesc = prometheus.NewDesc("b24rules_oldest_due_seconds", "Seconds since the longest overdue run became due.", []string{"portal"}, nil)
+	stateDesc   = prometheus.NewDesc("b24rules_portal_state", "1 for the state in which a portal is, in the words of b24rules status and of the console.", []string{"portal", "state"}, nil)
 	shadowDesc  = prometheus.NewDesc("b24rules_portal_shadow", "1 for a portal in shadow mode, whose rules write nothing.", []string{"portal"}, nil)
 	storedDesc  = prometheus.NewDesc("b24rules_database_up", "1 when the database answers.", nil, nil)
 
@@ -159,7 +172,7 @@ func restCounter(what, help string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{runsDesc, overdueDesc, storedDesc, openDesc, closedDesc, refusedDesc, waitingDesc, shadowDesc} {
+	for _, d := range []*prometheus.Desc{runsDesc, overdueDesc, storedDesc, openDesc, closedDesc, refusedDesc, waitingDesc, shadowDesc, stateDesc} {
 		ch <- d
 	}
 	for _, d := range restDesc {
@@ -189,6 +202,13 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 			gauge(runsDesc, float64(n), b.portal, string(state))
 		}
 		gauge(overdueDesc, b.overdue.Seconds(), b.portal)
+	}
+	status, err := g.status(ctx)
+	if err != nil && up == 1 {
+		g.log.Warn("metrics: cannot read how the portals are", slog.Any("error", err))
+	}
+	for _, p := range status.Portals {
+		gauge(stateDesc, 1, p.Portal, string(p.Condition))
 	}
 	conns := g.conns.Stats()
 	gauge(openDesc, float64(conns.Open))

@@ -170,9 +170,10 @@ func (o *offlinePoller) keep(ctx context.Context, b bitrix.OfflineBatch) error {
 	var wg sync.WaitGroup
 	for i, e := range b.Events {
 		wg.Go(func() {
+			started := time.Now()
 			errs[i] = o.push(ctx, o.portal.Name, e.Event)
+			ingest.LogEvent(ctx, o.log, o.portal.Name, e.Event, time.Since(started), errs[i])
 			if ingest.IsInvalid(errs[i]) { // it stays invalid
-				o.log.WarnContext(ctx, "invalid offline event, skipping it", slog.String("portal", o.portal.Name), slog.Any("error", errs[i]))
 				errs[i] = nil
 			}
 		})

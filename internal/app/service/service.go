@@ -22,6 +22,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/dump"
 	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/hold"
@@ -149,7 +150,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s.clock = &clockWatch{queue: s.queue, ticks: s.ticks, looks: s.looks, log: o.Log}
 	s.runner = s.newRunner()
 	s.backlogs = &backlogs{config: current, queue: s.queue, portals: all, log: o.Log}
-	s.metrics.registry.MustRegister(gauges{backlogs: s.backlogs, conns: s.conns, portals: all, log: o.Log})
+	s.metrics.registry.MustRegister(gauges{backlogs: s.backlogs, conns: s.conns, portals: all, status: s.status, log: o.Log})
 	return s, nil
 }
 
@@ -206,6 +207,23 @@ func (s *Service) Broken() []config.BrokenPortal {
 		broken = slices.Concat(broken, o.older)
 	}
 	return broken
+}
+
+// status is how the portals are.
+func (s *Service) status(ctx context.Context) (report.Status, error) {
+	c := s.config.Load()
+	var names []string
+	for _, p := range c.Portals {
+		names = append(names, p.Name)
+	}
+	for _, b := range c.Broken {
+		names = append(names, b.Name)
+	}
+	status, err := report.ReadStatus(ctx, s.queue, names, true)
+	for _, b := range s.Broken() {
+		status.Outdated(b.Name, b.Reason())
+	}
+	return status, err
 }
 
 // Generation are the rules that run.

@@ -39,6 +39,7 @@ type worker struct {
 // work executes a run with the current rule.
 func (w *worker) work(ctx context.Context, r *queue.Run) error {
 	started := time.Now()
+	r.Describe("", costs(0, 0, 0, false)...)
 	p := w.portals.get(r.Portal)
 	if p == nil {
 		r.SetCause(cause.Cause{Kind: cause.Gone}.String())
@@ -94,17 +95,17 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 	if err == nil {
 		w.metrics.delaySeconds.Observe(time.Since(r.First).Seconds())
 	}
-	// The queue logs the text of a failure; this line has the costs of each attempt.
-	line := "run"
-	if p.Shadow() {
-		line = "run in shadow mode"
-	}
-	w.log.LogAttrs(ctx, slog.LevelInfo, line,
-		slog.String("portal", r.Portal), slog.String("rule", r.Rule), slog.String("entity", r.Entity),
-		slog.String("outcome", outcome), slog.Int("calls", trace.Calls), slog.Int("writes", trace.Writes),
-		slog.Duration("took", took.Round(time.Microsecond)),
-		slog.Int64("run", r.ID), slog.Int("attempt", r.Number()), slog.Int("events", r.Count))
+	r.Describe(outcome, costs(trace.Calls, trace.Writes, took, p.Shadow())...)
 	return err
+}
+
+// costs is what the line of an attempt in the log says about its costs.
+func costs(calls, writes int, took time.Duration, isShadow bool) []slog.Attr {
+	attrs := []slog.Attr{slog.Int("calls", calls), slog.Int("writes", writes), slog.Duration("took", took.Round(time.Microsecond))}
+	if isShadow {
+		attrs = append(attrs, slog.Bool("shadow", true))
+	}
+	return attrs
 }
 
 // stopped returns what the queue receives instead of a failure because of which the

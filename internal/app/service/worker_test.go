@@ -88,7 +88,7 @@ func (b *bench) run(state queue.State) queue.Info {
 	go func() { ended <- b.queue.Work(ctx, b.worker.work) }()
 	switch state {
 	case queue.Waiting:
-		b.log.Wait(b.t, from, "run postponed")
+		b.log.Wait(b.t, from, "msg=run ", "outcome=postponed")
 	default:
 		if err := b.queue.WaitIdle(ctx); err != nil {
 			b.t.Fatalf("%v\n%s", err, b.log)
