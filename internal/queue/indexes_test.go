@@ -2,6 +2,7 @@ package queue
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -63,9 +64,8 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 	}
 }
 
-// The pages of the console read windows of ids, or an index, and never all runs or events.
-func TestPagesUseIndexes(t *testing.T) {
-	q := openTest(t)
+// pageStatements are the statements of the pages of the console that read runs or events.
+func pageStatements() map[string]string {
 	conditions := func(f Filter) string {
 		where, args := f.conditions()
 		n := len(args)
@@ -80,7 +80,7 @@ func TestPagesUseIndexes(t *testing.T) {
 		where, _ := f.conditions()
 		return countCauses + where + groupCauses
 	}
-	for name, text := range map[string]string{
+	return map[string]string{
 		"runs":                     conditions(Filter{Before: 9}),
 		"runs of a portal":         conditions(Filter{Before: 9, Portal: "p"}),
 		"runs of some portals":     conditions(Filter{Before: 9, Portals: []string{"p", "q"}}),
@@ -102,7 +102,26 @@ func TestPagesUseIndexes(t *testing.T) {
 		"the newest events":        lastEvents + "(VALUES (CAST($1 AS TEXT))) AS p",
 		"the time of an event":     eventTime,
 		"the time of a run":        runTime,
-	} {
+	}
+}
+
+var argument = regexp.MustCompile(`\$\d+`)
+
+// Explained are the statements of pages with values for their arguments, to explain their plans.
+func Explained() map[string]string {
+	all := pageStatements()
+	for name, text := range all {
+		text = argument.ReplaceAllString(text, "'1'")
+		all[name] = "EXPLAIN " + strings.ReplaceAll(text, "r.state IN ('1')", "r.state IN ('parked')") // a state with an index
+	}
+	return all
+}
+
+// The pages of the console read windows of ids, or an index, and never all runs or events. On
+// PostgreSQL, TestPagesUseIndexesOfPostgres does the same.
+func TestPagesUseIndexes(t *testing.T) {
+	q := openTest(t)
+	for name, text := range pageStatements() {
 		var plan []string
 		args := make([]any, 12)
 		for i := range args {
