@@ -144,6 +144,10 @@ bench-burst: ## measure a burst of events, compare it with one commit per event,
 bench-ticks: ## measure what people lose who write into a list while the engine updates it, and write docs/performance.md
 	go run ./internal/bench -ticks
 
+.PHONY: bench-pages
+bench-pages: ## measure the pages of the console over 1,000,000 runs of 500 portals, and write docs/performance.md
+	go run ./internal/bench -pages
+
 .PHONY: bench-formulas
 bench-formulas: ## compare formulas with plain floats and cel-go
 	cd internal/bench/formulas && go test -run '^TestContests$$' -count=1 . && go test -run '^$$' -bench . -benchtime 500ms .

@@ -38,6 +38,9 @@ func run() (err error) {
 	burst := flag.Bool("burst", false, "measure a burst of events instead, compared with a handler that commits each event")
 	tick := flag.Bool("ticks", false, "measure instead what people lose who write into a list while the engine updates it")
 	plain := flag.String("plain", "", "run that handler with its database in `FILE`")
+	page := flag.Bool("pages", false, "measure instead the pages of the console over 500 portals and -runs runs")
+	runs := flag.Int("runs", 1_000_000, "store `N` runs for -pages")
+	keep := flag.String("keep", "", "keep the SQLite database of -pages in `FILE`")
 	flag.Parse()
 	if *plain != "" {
 		return servePlain(*plain)
@@ -60,6 +63,9 @@ func run() (err error) {
 	chosen, err := choose(b.cases(), *names)
 	if err != nil {
 		return err
+	}
+	if *page {
+		return pages(ctx, b, *runs, *keep, *out)
 	}
 	if err := b.build(ctx); err != nil {
 		return err

@@ -174,20 +174,45 @@ type Attempt struct {
 // the last is stored.
 func (q History) Attempts(ctx context.Context, run int64) ([]Attempt, error) {
 	return store.All(ctx, q.db.read, fmt.Sprint("attempts of run ", run), func(row store.Row) (Attempt, error) {
-		var (
-			a                 Attempt
-			record            string
-			started, finished int64
-		)
-		err := row.Scan(&a.Number, &a.Outcome, &a.Error, &record, &started, &finished)
-		if record != "" {
-			a.Record = json.RawMessage(record)
-		}
-		a.Started, a.Finished = fromMicros(started), fromMicros(finished)
+		_, a, err := scanAttempt(row)
 		return a, err
-	}, `
-SELECT number, outcome, error, record, started_at, finished_at
-FROM b24_attempt WHERE run_id = $1 ORDER BY id`, run)
+	}, selectAttempt+` WHERE run_id = $1 ORDER BY id`, run)
+}
+
+const selectAttempt = `SELECT run_id, number, outcome, error, record, started_at, finished_at FROM b24_attempt`
+
+func scanAttempt(row store.Row) (run int64, a Attempt, err error) {
+	var record string
+	var started, finished int64
+	err = row.Scan(&run, &a.Number, &a.Outcome, &a.Error, &record, &started, &finished)
+	if record != "" {
+		a.Record = json.RawMessage(record)
+	}
+	a.Started, a.Finished = fromMicros(started), fromMicros(finished)
+	return run, a, err
+}
+
+// attemptsAtOnce is how many runs one statement of LastAttempts reads.
+const attemptsAtOnce = 500
+
+// LastAttempts returns the last attempt of each of some runs. A run without attempts is missing.
+func (q History) LastAttempts(ctx context.Context, runs []int64) (map[int64]Attempt, error) {
+	out := map[int64]Attempt{}
+	for part := range slices.Chunk(runs, attemptsAtOnce) {
+		args, places := make([]any, len(part)), make([]string, len(part))
+		for i, id := range part {
+			args[i], places[i] = id, fmt.Sprintf("$%d", i+1)
+		}
+		_, err := store.All(ctx, q.db.read, "read the last attempts", func(row store.Row) (struct{}, error) {
+			run, a, err := scanAttempt(row)
+			out[run] = a
+			return struct{}{}, err
+		}, selectAttempt+` WHERE id IN (SELECT MAX(id) FROM b24_attempt WHERE run_id IN (`+strings.Join(places, ", ")+`) GROUP BY run_id)`, args...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 const selectEvent = `SELECT e.id, e.portal, e.code, e.data, e.routes, e.sent_at, e.received_at, e.missing, e.why FROM b24_event e`

@@ -104,21 +104,15 @@ func (l *runsList) run(ctx context.Context, env environment, path string) error 
 		if err != nil {
 			return err
 		}
-		f.Before, f.Limit = l.before, l.limit+1
-		runs, err := q.Runs(ctx, f)
+		f.Before, f.Limit = l.before, l.limit
+		found, err := q.FindRuns(ctx, f, 0)
 		if err != nil {
 			return err
 		}
-		next := int64(0)
-		if len(runs) > l.limit {
-			runs = runs[:l.limit]
-			next = runs[l.limit-1].ID
-		}
-		listed := make([]report.Listed, len(runs))
-		for i, r := range runs {
-			if listed[i], err = report.List(ctx, q, r); err != nil {
-				return err
-			}
+		next := found.Next
+		listed, err := report.List(ctx, q, found.List)
+		if err != nil {
+			return err
 		}
 		if l.format == "json" {
 			return report.WriteList(env.Out, l.format, listed, next, known(c))

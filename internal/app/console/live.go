@@ -14,7 +14,7 @@ const (
 	// looks less often, because each of them then reads itself again.
 	pulseEvery = time.Second
 	// pagesPerPulse is for how many open pages pulseEvery holds.
-	pagesPerPulse = 10
+	pagesPerPulse = 5
 	// mostStreams bounds the open pages; others are not live.
 	mostStreams = 100
 	// aliveEvery keeps proxies from closing a quiet stream.

@@ -158,13 +158,13 @@ type runRow struct {
 // runRows reads what a list shows of runs.
 func (c *Console) runRows(q *request, runs []queue.Info) ([]runRow, error) {
 	known := c.knownPortals()
-	out := make([]runRow, 0, len(runs))
-	for _, r := range runs {
-		one, err := report.List(q.Context(), c.Queue, r)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, q.runRow(&one, known))
+	listed, err := report.List(q.Context(), c.Queue, runs)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]runRow, len(listed))
+	for i := range listed {
+		out[i] = q.runRow(&listed[i], known)
 	}
 	return out, nil
 }
@@ -316,14 +316,12 @@ func (c *Console) runs(q *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	listed := make([]report.Listed, 0, len(found.List))
-	for _, r := range found.List {
-		one, err := report.List(q.Context(), c.Queue, r)
-		if err != nil {
-			return nil, err
-		}
-		listed = append(listed, one)
-		v.Rows = append(v.Rows, q.runRow(&one, known))
+	listed, err := report.List(q.Context(), c.Queue, found.List)
+	if err != nil {
+		return nil, err
+	}
+	for i := range listed {
+		v.Rows = append(v.Rows, q.runRow(&listed[i], known))
 	}
 	v.Rows = q.days(v.Rows)
 	v.IsSearched, v.Back = found.Searched, found.Back.In(zone)

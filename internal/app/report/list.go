@@ -19,21 +19,30 @@ type Listed struct {
 	Record *history.Record // nil without one
 }
 
-// List reads the record of the last attempt of a run.
-func List(ctx context.Context, q *queue.Queue, r queue.Info) (Listed, error) {
-	out := Listed{Info: r}
-	if r.Number() == 0 && r.Error == "" && r.State != queue.Succeeded {
-		return out, nil
+// List reads the records of the last attempts of runs.
+func List(ctx context.Context, q *queue.Queue, runs []queue.Info) ([]Listed, error) {
+	var ids []int64
+	for _, r := range runs {
+		if r.Number() > 0 || r.Error != "" || r.State == queue.Succeeded {
+			ids = append(ids, r.ID)
+		}
 	}
-	attempts, err := q.Attempts(ctx, r.ID)
-	if err != nil || len(attempts) == 0 {
-		return out, err
+	last, err := q.LastAttempts(ctx, ids)
+	if err != nil {
+		return nil, err
 	}
-	last := attempts[len(attempts)-1]
-	out.Took = last.Finished.Sub(last.Started)
-	if last.Record != nil {
-		// The run is listed even if its record cannot be read.
-		out.Record, _ = history.ReadRecord(last.Record)
+	out := make([]Listed, len(runs))
+	for i, r := range runs {
+		out[i].Info = r
+		a, ok := last[r.ID]
+		if !ok {
+			continue
+		}
+		out[i].Took = a.Finished.Sub(a.Started)
+		if a.Record != nil {
+			// The run is listed even if its record cannot be read.
+			out[i].Record, _ = history.ReadRecord(a.Record)
+		}
 	}
 	return out, nil
 }
