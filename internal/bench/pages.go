@@ -66,6 +66,10 @@ func pages(ctx context.Context, b *bench, runs int, keep, file string) (err erro
 			return fmt.Errorf("%s: %w", one.name, err)
 		}
 		results[one.name] = r
+		for i, path := range r.paths {
+			b.say("%s: first %.0f ms, then %.0f ms: %s", one.name, ms(r.first[i]), ms(r.median[i]), path)
+		}
+		b.say("%s: %d open pages take %.1f %% of a core; the load is %s", one.name, livePages, r.live, load())
 	}
 	var out strings.Builder
 	fmt.Fprintf(&out, "Measured %s, %s, %d cores with a load of %s from this and other work: %d runs, %d events and as many attempts of %d portals. The first answer after the start, and the median of %d further ones, in ms.\n\n"+

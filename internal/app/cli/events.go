@@ -29,7 +29,7 @@ stored.`,
 
 var eventsListCmd = &command{
 	name:  "events list",
-	args:  "[--config FILE] [--portal NAME] [--code CODE] [--no-rule] [--rule ID] [--entity ENTITY] [--from TIME] [--until TIME] [--limit N] [--before EVENT] [--format text|json]",
+	args:  "[--config FILE] [--portal NAME] [--code CODE] [--no-rule] [--any-rule] [--rule ID] [--entity ENTITY] [--from TIME] [--until TIME] [--limit N] [--before EVENT] [--format text|json]",
 	short: "list events, the latest first",
 	long: `List prints events, the latest first: the time, the portal, the code, the number of
 rules that matched, and the data.
@@ -46,6 +46,7 @@ with "events" and "next", the number for --before that returns the next page.`,
 		l.historyFilter.flags(fs, "events", "that arrived")
 		fs.StringVar(&l.filter.Code, "code", "", "only events with the `CODE`, such as ONCRMDEALUPDATE")
 		fs.BoolVar(&l.filter.NoRule, "no-rule", false, "only events that no rule matched")
+		fs.BoolVar(&l.filter.AnyRule, "any-rule", false, "only events that a rule matched")
 		fs.IntVar(&l.filter.Limit, "limit", 50, "print at most `N` events")
 		fs.Int64Var(&l.filter.Before, "before", 0, "only events before the number `EVENT`: the next page")
 		fs.StringVar(&l.format, "format", "text", "print as `FORMAT`: text or json")
@@ -79,6 +80,9 @@ func (l *eventsList) run(ctx context.Context, env environment, path string) erro
 	}
 	if f.NoRule && (f.Rule != "" || f.Entity != "") {
 		return usagef("an event that no rule matched has no run: remove --no-rule, or --rule and --entity")
+	}
+	if f.NoRule && f.AnyRule {
+		return usagef("no event is selected by both --no-rule and --any-rule: remove one")
 	}
 	return withHistory(ctx, env, path, func(c *config.Config, q *queue.Queue) error {
 		if f.Portals, err = historyPortals(c, l.portal); err != nil {

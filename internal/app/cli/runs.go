@@ -82,18 +82,20 @@ func withHistory(ctx context.Context, env environment, path string, do func(c *c
 type runFilter struct {
 	historyFilter
 	state, cause string
+	text         string // in errors and entities
 }
 
 func (f *runFilter) flags(fs *flag.FlagSet) {
 	f.historyFilter.flags(fs, "runs", "whose first event arrived")
 	fs.StringVar(&f.state, "state", "", "only runs in one of the `STATES`, such as parked or waiting,running")
 	fs.StringVar(&f.cause, "cause", "", "only runs that failed because of `CAUSE`, a word from runs list --by cause")
+	fs.StringVar(&f.text, "text", "", "only runs with `TEXT` in their error or entity")
 }
 
-// text names the selected runs for people.
-func (f *runFilter) text() string {
+// said names the selected runs for people.
+func (f *runFilter) said() string {
 	var words []string
-	for _, w := range [][2]string{{"portal", f.portal}, {"rule", f.rule}, {"entity", f.entity}, {"state", f.state}, {"cause", f.cause}, {"from", cmp.Or(f.from, f.since)}, {"until", cmp.Or(f.until, f.to)}} {
+	for _, w := range [][2]string{{"portal", f.portal}, {"rule", f.rule}, {"entity", f.entity}, {"state", f.state}, {"cause", f.cause}, {"text", f.text}, {"from", cmp.Or(f.from, f.since)}, {"until", cmp.Or(f.until, f.to)}} {
 		if w[1] != "" {
 			words = append(words, w[0]+" "+w[1])
 		}
@@ -106,7 +108,7 @@ func (f *runFilter) empty() bool { return *f == runFilter{} }
 // filter converts the flags. It refuses names that neither the configuration nor the
 // history has.
 func (f *runFilter) filter(ctx context.Context, env environment, c *config.Config, q *queue.Queue) (queue.Filter, error) {
-	out := queue.Filter{Rule: f.rule}
+	out := queue.Filter{Rule: f.rule, Text: f.text}
 	var err error
 	if out.Portals, err = historyPortals(c, f.portal); err != nil {
 		return out, err

@@ -11,7 +11,7 @@ import (
 
 var runsListCmd = &command{
 	name:  "runs list",
-	args:  "[--config FILE] [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--cause CAUSE] [--from TIME] [--until TIME] [--by cause] [--limit N] [--before RUN] [--format text|json]",
+	args:  "[--config FILE] [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--cause CAUSE] [--text TEXT] [--from TIME] [--until TIME] [--by cause] [--limit N] [--before RUN] [--format text|json]",
 	short: "list runs, the latest first",
 	long: `List prints runs, the latest first: the state, the rule, the entity, the number of
 attempts, and the result or the error.

@@ -14,7 +14,7 @@ import (
 
 var runsReplayCmd = &command{
 	name:  "runs replay",
-	args:  "[--config FILE] RUN... | [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--cause CAUSE] [--from TIME] [--until TIME] --yes",
+	args:  "[--config FILE] RUN... | [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--cause CAUSE] [--text TEXT] [--from TIME] [--until TIME] --yes",
 	short: "run parked or discarded runs again",
 	long: `Replay queues parked or discarded runs again. They start from the beginning, with
 the current rule and the current entity, as soon as serve is running. If flags
@@ -34,7 +34,7 @@ comment, are recorded and not repeated.`,
 
 var runsDiscardCmd = &command{
 	name:  "runs discard",
-	args:  "[--config FILE] RUN... | [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--cause CAUSE] [--from TIME] [--until TIME] --yes",
+	args:  "[--config FILE] RUN... | [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--cause CAUSE] [--text TEXT] [--from TIME] [--until TIME] --yes",
 	short: "discard runs",
 	long: `Discard gives up runs that are parked or have not started. If flags select the
 runs, discard takes the parked ones, or those with the given --state. Discarded
@@ -161,7 +161,7 @@ func (r *repair) chosen(ctx context.Context, env environment, c *config.Config, 
 		}
 		return usagef("this would %s %s: check them with 'b24rules runs list' and the same flags, then add --yes", r.verb, report.Plural(n, "run", "runs"))
 	}
-	e := audit.Entry{Action: audit.Action(r.done), Target: r.filter.text()}
+	e := audit.Entry{Action: audit.Action(r.done), Target: r.filter.said()}
 	if len(f.Portals) == 1 {
 		e.Portal = f.Portals[0]
 	}

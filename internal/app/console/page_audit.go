@@ -35,6 +35,11 @@ func (c *Console) auditLog(q *request) (*page, error) {
 		v.Actions = append(v.Actions, option{string(a), q.t("did." + string(a) + ".word"), v.What == string(a)})
 	}
 	p := &page{template: "audit", section: "audit", title: q.t("audit.heading"), command: "b24rules audit"}
+	for _, flag := range [][2]string{{"who", v.Who}, {"what", v.What}, {"portal", v.Portal}} {
+		if flag[1] != "" {
+			p.command += " --" + flag[0] + " " + quoted(flag[1])
+		}
+	}
 	if v.What != "" && !slices.Contains(audit.Actions(), audit.Action(v.What)) {
 		v.Wrong["what"] = q.t("filter.what", v.What)
 	}

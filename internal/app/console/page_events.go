@@ -116,6 +116,9 @@ func eventArgs(f filters) string {
 	if f.Met == "none" {
 		out += " --no-rule"
 	}
+	if f.Met == "any" {
+		out += " --any-rule"
+	}
 	return out
 }
 

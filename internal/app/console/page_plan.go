@@ -146,6 +146,10 @@ func (c *Console) planned(p *page, v planPage) {
 
 // makePlan reads the portal. What prevents it is shown on the page.
 func (c *Console) makePlan(q *request, v *planPage, entity engine.Entity) error {
+	if q.user.NoRecords { // a plan shows values of records
+		v.Cannot = q.t("plan.records")
+		return nil
+	}
 	if c.Plan == nil {
 		v.Cannot = q.t("plan.elsewhere")
 		return nil

@@ -176,10 +176,10 @@ func (c *Console) portals(q *request) (*page, error) {
 		}
 		v.Rows = append(v.Rows, q.portalRow(p, known))
 	}
-	bad := len(s.Portals) - counts[report.PortalFine] - counts[report.PortalPaused]
-	v.Heading = q.t("portals.heading", number(q.lang, bad), q.n("ofPortals", len(s.Portals)))
+	bad := len(s.Portals) - counts[report.PortalFine] - counts[report.PortalPaused] - counts[report.PortalRemoved]
+	v.Heading = q.t("portals.heading", number(q.lang, bad), q.n("ofPortals", len(s.Portals)-counts[report.PortalRemoved]))
 	if bad == 0 {
-		v.Heading = q.t("portals.fine", q.n("portals", len(s.Portals)))
+		v.Heading = q.t("portals.fine", q.n("portals", len(s.Portals)-counts[report.PortalRemoved]))
 	}
 	v.Sub = strings.Join([]string{q.n("deadLetters", v.Parked), q.n("waiting", waiting)}, "; ")
 	return &page{template: "portals", section: "portals", title: v.Heading, data: v, json: jsonOf(shown), command: "b24rules status --all"}, nil
@@ -250,7 +250,7 @@ func (c *Console) portal(q *request) (*page, error) {
 	}
 	known := c.knownPortals()
 	zone, _ := known.Zone(name)
-	v := portalPage{Row: q.portalRow(s.Portals[0], known), Time: q.now.In(zone), Zone: zoneName(q.now.In(zone)), Did: q.did()}
+	v := portalPage{Row: q.portalRow(s.Portals[0], known), Time: q.now.In(zone), Zone: report.ZoneName(q.now.In(zone)), Did: q.did()}
 	v.Paused = v.Row.State == report.StatePaused
 	v.Held = !v.Paused && v.Row.State != report.StateOK && v.Row.State != report.StateOutdated
 	v.Heading = q.t("portal.heading."+v.Row.Class, name, v.Row.Word)

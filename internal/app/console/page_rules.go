@@ -89,11 +89,12 @@ func (c *Console) sets(q *request) ([]setRow, error) {
 		if !slices.Contains(row.Portals, l.Portal) {
 			row.Portals = append(row.Portals, l.Portal)
 		}
-		if l.Refused != "" && row.Refused == "" {
+		switch { // the worst state of its portals
+		case l.Refused == "":
+		case l.Version == "" && row.State != "broken":
+			row.State, row.Refused = "broken", l.Refused
+		case row.Refused == "":
 			row.State, row.Refused = "outdated", l.Refused
-			if l.Version == "" {
-				row.State = "broken"
-			}
 		}
 	}
 	if gen != nil {

@@ -334,7 +334,7 @@ func (c *Console) addCause(q *request, v *runPage, r *report.Run, known report.K
 	if l.State == queue.Parked {
 		v.Others--
 	}
-	v.Help = cause.Parse(l.Cause).Advice(cause.Where{Portal: l.Portal, Config: known.Portals[l.Portal].Place, Rule: r.Listed.Place()})
+	v.Help = q.advice(cause.Parse(l.Cause), cause.Where{Portal: l.Portal, Config: known.Portals[l.Portal].Place, Rule: r.Listed.Place()})
 	return nil
 }
 

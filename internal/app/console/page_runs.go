@@ -128,7 +128,7 @@ func (c *Console) runFilter(q *request, f filters) (queue.Filter, error) {
 // args are the flags of the command that selects the same runs.
 func (f filters) args() string {
 	var b strings.Builder
-	for _, p := range [][2]string{{"portal", f.Portal}, {"rule", f.Rule}, {"entity", f.Entity}, {"state", f.State}, {"from", f.From}, {"until", f.To}, {"cause", f.Cause}} {
+	for _, p := range [][2]string{{"portal", f.Portal}, {"rule", f.Rule}, {"entity", f.Entity}, {"state", f.State}, {"from", f.From}, {"until", f.To}, {"text", f.Q}, {"cause", f.Cause}} {
 		if p[1] != "" {
 			b.WriteString(" --" + p[0] + " " + quoted(p[1]))
 		}
@@ -409,7 +409,7 @@ func (c *Console) causeRows(q *request, f queue.Filter) ([]causeRow, error) {
 	out := make([]causeRow, len(all))
 	for i, one := range all {
 		zone, _ := known.Zone(one.Portals...)
-		row := causeRow{Cause: one, Heading: q.causeTitle(one.Parsed()), Help: one.Advice, Detail: causeDetail(one.Parsed())}
+		row := causeRow{Cause: one, Heading: q.causeTitle(one.Parsed()), Help: q.advice(one.Parsed(), one.Where(known)), Detail: causeDetail(one.Parsed())}
 		if one.First != nil {
 			row.FirstAt = one.First.In(zone)
 		}

@@ -356,6 +356,7 @@ var texts = map[string][2]string{
 	"plan.help":      {"A plan reads the portal and writes nothing.", "План читает портал и ничего не пишет."},
 	"plan.read":      {"Read from the portal just now. Nothing was written.", "Прочитано с портала только что. Ничего не записано."},
 	"plan.role":      {"Only an operator can plan, because a plan reads the portal.", "План доступен только оператору: он читает портал."},
+	"plan.records":   {"You do not see the data of records, and a plan shows it.", "Вам не видны данные записей, а план их показывает."},
 	"plan.elsewhere": {"This process works no portals.", "Этот процесс не работает с порталами."},
 	"plan.busy":      {"Your other plan is not finished. Wait for it.", "Ваш другой план ещё не готов. Подождите."},
 	"plan.failed":    {"The plan failed: %s", "План не удался: %s"},

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -129,7 +130,7 @@ func (c *Console) render(q *request, p *page, status int) {
 	}
 	zone := cmp.Or(p.zone, time.Local)
 	f.Now = q.now.In(zone)
-	f.Zone = zoneName(f.Now)
+	f.Zone = report.ZoneName(f.Now)
 	v := q.URL.Query()
 	v.Set("lang", f.Other)
 	f.OtherURL = q.URL.EscapedPath() + "?" + v.Encode()
@@ -148,15 +149,6 @@ func (c *Console) render(q *request, p *page, status int) {
 	if q.Method != http.MethodHead {
 		_, _ = q.w.Write(out.Bytes())
 	}
-}
-
-// zoneName names the zone of a time.
-func zoneName(at time.Time) string {
-	if name := at.Location().String(); name != "Local" {
-		return name
-	}
-	name, _ := at.Zone()
-	return name
 }
 
 // backlogs counts the unfinished runs that the user sees, once for each request.

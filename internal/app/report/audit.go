@@ -21,7 +21,7 @@ func WriteAudit(w io.Writer, format string, list []audit.Entry, next int64, know
 	}
 	zone, _ := known.Zone()
 	s := newSheet(w, zone)
-	s.WriteString(s.in(dim, "times: "+zoneName(s.now)) + "\n")
+	s.WriteString(s.in(dim, "times: "+ZoneName(s.now)) + "\n")
 	t := table{
 		rows: [][]string{{"WHEN", "WHO", "FROM", "DID", "PORTAL", "TO WHAT", "RUNS", "RESULT"}}, same: 4, cut: []int{5, 1},
 		whole: func(row int) bool { return row > 0 },

@@ -35,6 +35,15 @@ type Cause struct {
 // Parsed is the cause with its parts.
 func (c Cause) Parsed() cause.Cause { return cause.Parse(c.stored) }
 
+// Where says which files and portals an advice names.
+func (c Cause) Where(known Known) cause.Where {
+	file := c.Parsed().File
+	if len(c.Portals) == 1 {
+		return known.where(c.Portals[0], file)
+	}
+	return known.where(strings.Join(c.Portals, ", "), file)
+}
+
 // Stored is the cause as a filter of runs takes it.
 func (c Cause) Stored() string { return c.stored }
 
@@ -77,11 +86,7 @@ func causes(counts []queue.CauseCount, known Known) []Cause {
 	for _, c := range byID {
 		slices.Sort(c.Portals)
 		slices.Sort(c.Rules)
-		parsed := cause.Parse(c.stored)
-		c.Advice = parsed.Advice(known.where(strings.Join(c.Portals, ", "), parsed.File))
-		if len(c.Portals) == 1 {
-			c.Advice = parsed.Advice(known.where(c.Portals[0], parsed.File))
-		}
+		c.Advice = c.Parsed().Advice(c.Where(known))
 		out = append(out, *c)
 	}
 	slices.SortFunc(out, func(a, b Cause) int {
@@ -129,7 +134,7 @@ func WriteCauses(w io.Writer, format string, causes []Cause, known Known) error 
 	if !same { // the time of a cause is the last of several portals
 		s.now = s.now.UTC()
 	}
-	s.WriteString(s.in(dim, "times: "+zoneName(s.now)) + "\n")
+	s.WriteString(s.in(dim, "times: "+ZoneName(s.now)) + "\n")
 	t := table{rows: [][]string{{"CAUSE", "RUNS", "NEWEST", "LAST", "PORTALS", "RULES", "WHAT"}}, same: 4, cut: []int{4, 5}}
 	for _, c := range causes {
 		last := "-"

@@ -108,7 +108,7 @@ func WriteEvent(w io.Writer, format string, e Event, known Known) error {
 	}
 	s := newSheet(w, known.zone(e.Portal))
 	fmt.Fprintf(s, "%s  %s of portal %s\n", s.in(bold, fmt.Sprintf("event %d", e.ID)), s.in(bold, OneLine(e.Code)), OneLine(e.Portal))
-	fmt.Fprintf(s, "  times     in %s\n", zoneName(s.now))
+	fmt.Fprintf(s, "  times     in %s\n", ZoneName(s.now))
 	fmt.Fprintf(s, "  received  %s\n", s.dateTime(e.Received))
 	if !e.Sent.IsZero() {
 		fmt.Fprintf(s, "  sent      %s, by the clock of the portal\n", s.dateTime(e.Sent))

@@ -71,9 +71,9 @@ func inZone(t time.Time, zone *time.Location) time.Time {
 	return t.In(zone)
 }
 
-// zoneName names the zone of a time: Europe/Moscow, or UTC+3 if the zone is that of this
+// ZoneName names the zone of a time: Europe/Moscow, or UTC+3 if the zone is that of this
 // machine.
-func zoneName(t time.Time) string {
+func ZoneName(t time.Time) string {
 	if name := t.Location().String(); name != "Local" {
 		return name
 	}

@@ -55,7 +55,7 @@ func (t *runWriter) run(st *Run) {
 		t.headLine("mode", "shadow: the portal received no write of this run")
 	}
 	t.headLine("events", t.eventsText(st))
-	t.headLine("times", "in "+zoneName(t.now))
+	t.headLine("times", "in "+ZoneName(t.now))
 	t.headLine("attempts", t.attemptsText(r))
 	t.headLine("", t.timesText(r))
 	for i, a := range st.Acts {

@@ -90,7 +90,7 @@ func (s *sheet) timesOf(known Known, portals []string) func(portal string, at ti
 	zone, same := known.Zone(portals...)
 	s.now = s.now.In(zone)
 	if same {
-		s.WriteString(s.in(dim, "times: "+zoneName(s.now)) + "\n")
+		s.WriteString(s.in(dim, "times: "+ZoneName(s.now)) + "\n")
 		return func(_ string, at time.Time) string { return s.dateTime(at) }
 	}
 	s.WriteString(s.in(dim, "times: of each portal") + "\n")
