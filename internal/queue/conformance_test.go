@@ -97,6 +97,9 @@ func TestSQLite(t *testing.T) {
 }
 
 func TestPostgreSQL(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a minute, and TestSQLite runs the same code")
+	}
 	newPostgres(t)
 	for _, tt := range conformance {
 		t.Run(tt.name, tt.test)

@@ -147,12 +147,16 @@ var brokenFiles = []struct{ text, reason string }{
 }
 
 // TestFleet: of 200 portals 20 are broken in ten ways. The other 180 run, and status names the
-// 20. Then portal 201 comes, a portal gets errors and is repaired, and one goes and comes back, and no
+// 20. Then a new one comes, a portal gets errors and is repaired, and one goes and comes back, and no
 // event is lost.
 func TestFleet(t *testing.T) {
 	t.Parallel()
+	sound := 180
+	if testing.Short() {
+		sound = 30
+	}
 	files := map[string]string{}
-	for i := range 180 {
+	for i := range sound {
 		files[fmt.Sprintf("p%03d.yaml", i)] = "tags: [sound]\n"
 	}
 	for i := range 20 {
@@ -166,18 +170,18 @@ func TestFleet(t *testing.T) {
 			t.Errorf("status names portal %s: %s", name, reason)
 		}
 	}
-	for i := range 180 {
+	for i := range sound {
 		if status := f.send(fmt.Sprintf("p%03d", i)); status != http.StatusOK {
 			t.Errorf("portal p%03d answers with %d", i, status)
 		}
 	}
-	f.Until("180 portals run", func() bool { return f.States()[queue.Succeeded] == 180 })
+	f.Until("the others run", func() bool { return f.States()[queue.Succeeded] == sound })
 
 	began := time.Now()
 	testkit.WriteFile(t, f.path("new.yaml"), "tags: [new]\n")
-	f.Until("portal 201 is there", func() bool { return f.send("new") == http.StatusOK })
-	t.Logf("portal 201 is live after %s", time.Since(began).Round(10*time.Millisecond))
-	f.Until("portal 201 runs", func() bool { return f.succeeded("new") > 0 })
+	f.Until("a new portal is there", func() bool { return f.send("new") == http.StatusOK })
+	t.Logf("a new portal is live after %s", time.Since(began).Round(10*time.Millisecond))
+	f.Until("a new portal runs", func() bool { return f.succeeded("new") > 0 })
 
 	// An error keeps what runs, and is named.
 	testkit.WriteFile(t, f.path("p007.yaml"), "use: {nots: on}\n")
@@ -206,13 +210,13 @@ func TestFleet(t *testing.T) {
 	f.Until("only the 20 are named", func() bool { return len(f.attention()) == 20 })
 
 	// Many portals do not go at once.
-	for i := range 100 {
+	for i := range sound / 2 {
 		if err := os.Remove(f.path(fmt.Sprintf("p%03d.yaml", i))); err != nil {
 			t.Fatal(err)
 		}
 	}
 	f.Until("the removal is refused", func() bool { return f.Logged("removes many portals") > 0 })
-	if status := f.send("p050"); status != http.StatusOK {
-		t.Errorf("portal p050 answers with %d", status)
+	if status := f.send("p010"); status != http.StatusOK {
+		t.Errorf("portal p010 answers with %d", status)
 	}
 }
