@@ -228,6 +228,13 @@ func (c *stepCompiler) stepNames(s *engine.Step, m yamlfile.Mapping, types *engi
 		return
 	}
 	name := c.text(e.Value, "id")
+	if s.Action.Result == nil && s.Remembers { // the id names what the step remembers
+		if c.newName(e.Value, name) {
+			s.ID, s.Label, s.IDNode = name, name, e.Value
+			k.later[name] = "names what its step remembers, and the step has no result"
+		}
+		return
+	}
 	if s.Action.Result == nil {
 		c.Errorf(e.Key, "no-result", "%s has no result, so its step cannot have an id", s.Action.Name).Hint = "remove id"
 		return

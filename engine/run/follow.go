@@ -118,17 +118,18 @@ func (m *remembered) due(ctx context.Context, s *engine.Step, sc engine.Scope) (
 		return "", "", s.At.Errorf("at takes a time, but the formula gives %s", engine.KindOf(v))
 	}
 	at = t.UTC().Format(time.RFC3339Nano)
-	before, _, err := m.lookUp(ctx, keyAt, s)
+	before, known, err := m.lookUp(ctx, keyAt, s)
 	switch {
 	case err != nil:
 		return "", "", err
 	case before == at:
 		return "the step has run for the time " + t.Format(time.RFC3339), at, nil
 	case m.now.Before(t):
-		if t = t.Add(time.Microsecond - 1).Truncate(time.Microsecond); m.wake.IsZero() || t.Before(m.wake) {
-			m.wake = t
-		}
+		m.wakeAt(t)
 		return "the time " + t.Format(time.RFC3339) + " has not come", at, nil
+	case m.look && known && !m.now.After(t.Add(s.Late)): // the rule has run for another time, and has changed
+		m.wakeAt(m.now.Add(time.Millisecond))
+		return "the time " + t.Format(time.RFC3339) + " has passed, and the next run is for it", at, nil
 	case m.look:
 		m.set(keyAt+s.Key, at)
 		return "the time " + t.Format(time.RFC3339) + " had passed before the rule's first look", at, nil
@@ -136,4 +137,11 @@ func (m *remembered) due(ctx context.Context, s *engine.Step, sc engine.Scope) (
 		return fmt.Sprintf("the time %s passed more than %s ago", t.Format(time.RFC3339), s.Late), at, nil
 	}
 	return "", at, nil
+}
+
+// wakeAt plans the next run for a time, unless it is earlier.
+func (m *remembered) wakeAt(t time.Time) {
+	if t = t.Add(time.Microsecond - 1).Truncate(time.Microsecond); m.wake.IsZero() || t.Before(m.wake) {
+		m.wake = t
+	}
 }

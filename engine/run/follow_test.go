@@ -15,20 +15,37 @@ import (
 )
 
 // The traps of rules that remember, start and sleep. For each one its cure was taken out
-// once, and the test failed:
+// once, and the test failed (in internal/queue on SQLite, which stopped at the first failure):
 //
 //   - a ring of starts writes nothing: a start counts as a write (TestACycleOfStartsIsCut)
 //   - each rule about the portal has another entity (TestStarts)
 //   - a first look starts nothing (TestLook)
 //   - the memory of a step has its id or text as key (TestMemoryOfAMovedStep), and the key of
 //     the previous version is read and moved (TestMemoryOfThePreviousVersion)
+//   - an entity that is named no more is started once more, a deleted one starts all of them
+//     (TestStarts)
+//   - a condition that a run does not reach counts as false, and a run that repairs remembers it
+//     (TestEntered)
+//   - a look takes nothing from a live run (TestALookTakesNothingFromALiveRun), runs no step with
+//     once, and takes times that have passed for done (TestLook)
+//   - late ends; the earliest time counts; a time is rounded up to what the database stores;
+//     another offset is the same time; a run that finds its entity gone plans nothing (TestAt)
+//   - before and starts have at most 16 KiB (TestBefore, TestStartsThatFail), once of rows, too, and
+//     it forgets rows that have gone (TestOnceOfRows); a value of another type is none (TestBefore)
 //
 // In internal/queue:
 //
 //   - the start by a backfill makes no waiting backfill live (StartsOfABackfill)
 //   - an event takes back the opening time of a sleeper, or the ceiling never holds; a
-//     backfill brings a sleeper forward; a sleeper keeps its event (Sleepers)
-//   - sleepers have their own state (AClockThatWasSetBack)
+//     backfill brings a sleeper forward; a sleeper keeps its event; it takes nothing from an event
+//     that came during the run; repeated by a person, it has not waited for its time (Sleepers)
+//   - sleepers have their own state (AClockThatWasSetBack), and know that their entity does not exist
+//     (ASleeperOfADeletedEntity)
+//   - the times of a run that a fast clock has stored are taken back (AnEventOfAFastClock)
+//   - the due time of a backfill that an event joins (LiveRunsGoBeforeBackfill)
+//   - a failed run starts and plans nothing (AFailedRunStartsNothing, which does not end)
+//   - the end of a run changes the started entities in the order of their keys, with its own in
+//     its place (TestOrderOfStarts)
 
 type startArgs struct {
 	Rule string `yaml:"rule" doc:"rule"`
@@ -311,6 +328,20 @@ func TestLook(t *testing.T) {
 	}
 	d.change = func(r *run.Run) { r.Now = time.Date(2026, 5, 2, 10, 30, 0, 0, time.UTC) }
 	if saved, err := d.run(data); err != nil || saved != "once before" {
+		t.Errorf("the run after the look saved %q, %v", saved, err)
+	}
+
+	// The rule has changed, and its step has run for another time: the next run is for the time
+	// that has passed, as for one that slept.
+	now := time.Date(2026, 5, 2, 11, 0, 0, 0, time.UTC)
+	look := func(r *run.Run) { r.DryRun, r.Look, r.Now = &dryrun.Run{}, true, now }
+	d.change = look
+	data["end"] = "2026-05-02T10:59:00Z"
+	if saved, err := d.run(data); err != nil || saved != "before" || d.wake.Sub(now) > time.Second || d.wake.IsZero() {
+		t.Errorf("the look of the changed rule saved %q, %v, and its next run is at %v", saved, err, d.wake)
+	}
+	d.change = func(r *run.Run) { r.Now = now.Add(time.Second) }
+	if saved, err := d.run(data); err != nil || saved != "reminded before" {
 		t.Errorf("the run after the look saved %q, %v", saved, err)
 	}
 

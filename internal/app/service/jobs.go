@@ -27,7 +27,7 @@ func (s *Service) newRunner() *jobs.Runner {
 	r.Handle(catchup.KindLook, syncs.kind())
 	r.Handle(catchup.KindTicked, syncs.kind())
 	r.Handle(kindTick, jobs.Kind{May: s.ticks.may(syncs), Work: s.ticks.work})
-	r.Handle(kindReplan, jobs.Kind{May: syncs.may, Work: func(ctx context.Context, j *jobs.Claimed) error { return replan(ctx, s.queue, j) }})
+	r.Handle(kindReplan, jobs.Kind{May: syncs.may, Work: s.looks.wake})
 	r.Handle(kindRetention, jobs.Kind{Work: func(ctx context.Context, _ *jobs.Claimed) error {
 		if err := s.queue.Retain(ctx); err != nil {
 			return err

@@ -68,32 +68,67 @@ func (l *looks) known(ctx context.Context) (map[string]string, error) {
 	return known, nil
 }
 
-func (l *looks) addOne(ctx context.Context, portal string, r *engine.Rule, inputs map[string]any, notes map[string]string) (err error) {
-	shape := shapeOf(r)
+func (l *looks) addOne(ctx context.Context, portal string, r *engine.Rule, inputs map[string]any, notes map[string]string) error {
 	types, _, _ := ScopeOf(r)
-	if shape == "" || len(types) == 0 || r.Derived() {
-		return nil
-	}
 	name := notePrefix + portal + "." + r.ID
-	now := shape + " " + digestOf(r, inputs)
 	note, known := notes[name]
+	shape := shapeOf(r)
+	if shape == "" || len(types) == 0 || r.Derived() {
+		if !known {
+			return nil
+		}
+		if err := l.replan(ctx, portal, r, false); err != nil { // it may have planned times before
+			return err
+		}
+		return l.queue.DeleteNote(ctx, name)
+	}
+	times := timesOf(r, inputs)
+	now := shape + " " + digestOf(r, inputs) + " " + times
 	if note == now {
 		return nil
 	}
-	before, _, _ := strings.Cut(note, " ")
+	looks := !l.config.Load().NoLooks
+	before := strings.Fields(note + " - - -")
+	var err error
 	switch {
-	case before != shape && !l.config.Load().NoLooks:
+	case before[0] != shape && looks:
 		if err = l.start(ctx, portal, r, types); err != nil {
 			return err
 		}
-		l.log.Info("a rule that remembers is new: it looks at its entities once, behind all events", "portal", portal, "rule", r.ID)
-	case known && r.Sleeps():
-		err = jobs.New(l.queue.Database()).Replace(ctx, jobs.Job{Portal: portal, Kind: kindReplan, Key: r.ID})
+		text := "a rule that remembers is new: it looks at its entities once, behind all events"
+		if known {
+			text = "a rule remembers something else now: it looks at its entities once, behind all events"
+		}
+		l.log.Info(text, "portal", portal, "rule", r.ID)
+		if known && r.Sleeps() {
+			l.log.Warn("steps with at and without an id that have changed do not run for times that have passed, because the rule cannot know whether they ran for them", "portal", portal, "rule", r.ID)
+		}
+	case known:
+		err = l.replan(ctx, portal, r, looks && r.Sleeps() && before[2] != times)
 	}
 	if err != nil {
 		return err
 	}
 	return l.queue.SetNote(ctx, name, now)
+}
+
+// replan stores the job that wakes the sleeping runs of a rule that has changed. With look, a
+// look follows: entities without a sleeping run may have a time now, too.
+func (l *looks) replan(ctx context.Context, portal string, r *engine.Rule, look bool) error {
+	table := jobs.New(l.queue.Database())
+	open, err := table.List(ctx, jobs.Filter{Portal: portal, Kind: kindReplan, Key: r.ID, Open: true})
+	if err != nil {
+		return err
+	}
+	for _, j := range open { // the look of an earlier change is still owed
+		var before replanned
+		look = look || json.Unmarshal(j.Place, &before) == nil && before.Look
+	}
+	place, err := json.Marshal(replanned{Look: look})
+	if err != nil {
+		return err
+	}
+	return table.Replace(ctx, jobs.Job{Portal: portal, Kind: kindReplan, Key: r.ID, Place: place})
 }
 
 // again looks once more at the entities of rules that plan times, after the clock was set
@@ -160,23 +195,73 @@ func shortSum(text string) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// replan wakes the sleeping runs of a rule that has changed, page by page: it may mean
-// other times now.
-func replan(ctx context.Context, q *queue.Queue, j *jobs.Claimed) error {
-	after := ""
+// timesOf changes when the steps with at of a rule may have other times: it is a digest of their
+// formulas, of the steps before them and of the inputs.
+func timesOf(r *engine.Rule, inputs map[string]any) string {
+	var parts, since []string
+	for _, s := range engine.Flatten(r.Steps) {
+		add := func(v *engine.Value) {
+			if v != nil && v.Node != nil {
+				since = append(since, v.Node.Value)
+			}
+		}
+		for _, v := range []*engine.Value{s.When, s.At, s.ForEach} {
+			add(v)
+		}
+		if s.At == nil || s.Action.Spread { // the text of a reminder decides no time
+			s.EachValue(add)
+		}
+		if s.At != nil {
+			parts, since = append(parts, since...), nil
+		}
+	}
+	b, err := json.Marshal(inputs) // secrets marshal as hidden: they plan no times
+	if err != nil {
+		b = fmt.Append(nil, inputs)
+	}
+	return shortSum(strings.Join(parts, "\n") + "\n" + string(b))
+}
+
+// replanned is the place of a job that wakes sleeping runs.
+type replanned struct {
+	After string `json:"after"`          // the last entity that was woken
+	Look  bool   `json:"look,omitempty"` // a look follows
+}
+
+// wake wakes the sleeping runs of a rule that has changed, page by page: it may mean
+// other times now. It gives up those of a rule that waits for no time any more.
+func (l *looks) wake(ctx context.Context, j *jobs.Claimed) error {
+	var place replanned
 	if len(j.Place) > 0 {
-		if err := json.Unmarshal(j.Place, &after); err != nil {
+		if err := json.Unmarshal(j.Place, &place); err != nil {
 			return jobs.Fail(fmt.Errorf("cannot read the place of the job: %w", err))
 		}
 	}
+	r, _, ok := l.rules.Current().Rule(j.Key, j.Portal)
+	if ok && !r.Sleeps() {
+		n, err := l.queue.DiscardAll(ctx, queue.Filter{Portal: j.Portal, Rule: j.Key, States: []queue.State{queue.Asleep}}, "")
+		if n > 0 {
+			l.log.Warn("gave up the sleeping runs of a rule that waits for no time any more", "portal", j.Portal, "rule", j.Key, "runs", n)
+		}
+		return err
+	}
 	for {
-		last, err := q.WakeSleepers(ctx, j.Portal, j.Key, after)
-		if err != nil || last == "" {
+		last, err := l.queue.WakeSleepers(ctx, j.Portal, j.Key, place.After)
+		if err != nil {
 			return err
 		}
-		after = last
-		if err := j.Progress(ctx, after); err != nil {
+		if last == "" {
+			break
+		}
+		place.After = last
+		if err := j.Progress(ctx, place); err != nil {
 			return err
 		}
 	}
+	types, _, _ := ScopeOf(r)
+	if !ok || !place.Look || len(types) == 0 {
+		return nil
+	}
+	l.log.Info("the times of a rule have changed: it looks at its entities once more, behind all events", "portal", j.Portal, "rule", j.Key)
+	return l.start(ctx, j.Portal, r, types)
 }

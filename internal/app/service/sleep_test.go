@@ -1,11 +1,16 @@
 package service_test
 
 import (
+	"path/filepath"
+	"slices"
 	"testing"
 	"testing/fstest"
 	"time"
 
 	"github.com/b24rules/b24rules/internal/app/apptest"
+	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/jobs"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // TestSleepers: a step with at runs at its time, once, also if the engine was stopped
@@ -46,5 +51,94 @@ rules:
 	h.Wait()
 	if n := len(h.Portal.Notifications()); n != 1 {
 		t.Errorf("%d notifications, want 1", n)
+	}
+}
+
+// TestSleepersOfARule: sleeping runs of a rule that has changed plan again, also a step that
+// has run for another time, and those of a rule that waits for nothing any more, or that was
+// removed, are discarded in the end. They neither wait for ever nor become parked.
+func TestSleepersOfARule(t *testing.T) {
+	t.Parallel()
+	files := newRuleFiles(t)
+	var h *harness
+	// rule changes the rule after all that an earlier change has started.
+	rule := func(option string) {
+		if h != nil {
+			h.Until("the looks are over", func() bool {
+				all, err := jobs.New(h.Service.Queue().Database()).List(h.Context(), jobs.Filter{Open: true, Portal: demo.PortalName})
+				return err == nil && !slices.ContainsFunc(all, func(j jobs.Job) bool { return j.Kind == "look" || j.Kind == "replan" })
+			})
+			h.Wait()
+			defer h.Service.Reload()
+		}
+		files.put("remind.yaml", &fstest.MapFile{ModTime: time.Now(), Data: []byte(`version: 1
+rules:
+  remind:
+    on: [ONCRMDEALADD, ONCRMDEALUPDATE]
+    debounce: 30ms
+    steps:
+      - id: deal
+        fetch_item: {owner: deal, id: =event.id}
+      - ` + option + `
+        notify: {to: 1, message: "deal {{ event.id }} is due"}
+`)})
+	}
+	at := func(formula string) string { return "id: due\n        at: =" + formula }
+	rule(at("addDays(date(deal.title), 2)"))
+	h = newHarness(t, apptest.Options{Rules: files, Inputs: demo.ShippedInputs(), Findings: true})
+	runs := func(state queue.State) int {
+		all, err := h.Service.Queue().Runs(h.Context(), queue.Filter{Rule: "remind", States: []queue.State{state}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	sent := func(n int) func() bool { return func() bool { return len(h.Portal.Notifications()) == n } }
+	h.Rest("crm.deal.add", map[string]any{"fields": map[string]any{"TITLE": time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)}}, new(int))
+	h.Until("the run sleeps", func() bool { return runs(queue.Asleep) == 1 })
+	if !sent(0)() {
+		t.Fatal("a notification before the time")
+	}
+
+	rule(at("date(deal.title)"))
+	h.Until("a time that has passed by the change is kept", sent(1))
+	h.Until("nothing sleeps", func() bool { return runs(queue.Asleep) == 0 })
+
+	rule(at("addHours(date(deal.title), 0.5)"))
+	h.Until("another time that has passed is kept, though nothing slept", sent(2))
+
+	rule(at("addDays(date(deal.title), 3)"))
+	h.Until("a later time is planned, though nothing slept", func() bool { return runs(queue.Asleep) == 1 })
+
+	rule("at: =date(deal.title)")
+	h.Until("a step without an id looks, and sends nothing for a time that has passed", func() bool {
+		return runs(queue.Asleep) == 0 && h.Logged("steps with at and without an id") == 1
+	})
+	h.Wait()
+	if !sent(2)() {
+		t.Errorf("%d notifications, want 2", len(h.Portal.Notifications()))
+	}
+
+	rule(at("addDays(date(deal.title), 3)"))
+	h.Until("the run sleeps again", func() bool { return runs(queue.Asleep) == 1 })
+	rule("once: =deal.title")
+	h.Until("it is given up, because the rule waits for nothing", func() bool { return runs(queue.Discarded) == 1 && runs(queue.Asleep) == 0 })
+
+	rule(at("addDays(date(deal.title), 4)"))
+	h.Until("it sleeps once more", func() bool { return runs(queue.Asleep) == 1 })
+	files.remove("remind.yaml")
+	h.Service.Reload()
+	h.Until("the rule is held", func() bool { return len(h.holds()) > 0 })
+	db, err := openRaw(filepath.Join(h.Options.Dir, "b24rules.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.Exec(`UPDATE b24_hold SET since = since - $1`, (8 * 24 * time.Hour).Microseconds()); err != nil {
+		t.Fatal(err)
+	}
+	h.Until("the run of the removed rule is given up", func() bool { h.Service.Reload(); return runs(queue.Discarded) == 2 })
+	if n := runs(queue.Asleep) + runs(queue.Parked); n != 0 {
+		t.Errorf("%d runs are asleep or parked", n)
 	}
 }
