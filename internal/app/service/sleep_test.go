@@ -112,18 +112,7 @@ rules:
 	rule(at("addDays(date(deal.title), 3)"))
 	h.Until("a later time is planned, though nothing slept", func() bool { return runs(queue.Asleep) == 1 })
 
-	rule("at: =date(deal.title)")
-	h.Until("a step without an id looks, and sends nothing for a time that has passed", func() bool {
-		return runs(queue.Asleep) == 0 && h.Logged("steps with at and without an id") == 1
-	})
-	h.Wait()
-	if !sent(2)() {
-		t.Errorf("%d notifications, want 2", len(h.Portal.Notifications()))
-	}
-
-	rule(at("addDays(date(deal.title), 3)"))
-	h.Until("the run sleeps again", func() bool { return runs(queue.Asleep) == 1 })
-	rule("once: =deal.title")
+	rule("id: due\n        once: =deal.title")
 	h.Until("it is given up, because the rule waits for nothing", func() bool { return runs(queue.Discarded) == 1 && runs(queue.Asleep) == 0 })
 	if n := runs(queue.Parked); n != 0 {
 		t.Errorf("%d runs are parked", n)
