@@ -263,10 +263,6 @@ func (m *remembered) plan(gone bool) {
 	}
 }
 
-// forgetAttempt drops what the steps for an existing entity have noted, because the entity
-// does not exist any more. The runs that they start still follow.
-func (m *remembered) forgetAttempt() { m.toStore, m.wake = nil, time.Time{} }
-
 // commitGone empties the memory of an entity that does not exist. What its deleted steps
 // remember stays, because late events start them again.
 func (m *remembered) commitGone(ctx context.Context) error {

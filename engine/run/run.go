@@ -212,7 +212,8 @@ func (x *execution) do(ctx context.Context) (history.Outcome, error) {
 		}
 	}
 	outcome := history.Gone
-	x.remembered.forgetAttempt()
+	// What the steps for an existing entity have noted is dropped. The runs that they start still follow.
+	x.remembered.toStore, x.remembered.wake = nil, time.Time{}
 	if len(x.rule.Deleted) > 0 {
 		x.deleted = true
 		if outcome, err = outcomeOf(history.Removed, x.steps(ctx, x.rule.Deleted, sc)); err != nil {

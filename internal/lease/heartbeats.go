@@ -42,6 +42,15 @@ const ClaimsRuns = ", claims runs"
 // all its leases. Its versions before had one in the row of each lease.
 const oneHeartbeat = ", one heartbeat"
 
+// Ends is what a process that ends writes as the portals that it can work, as JSON: it keeps
+// its heartbeat for the runs that end, and takes no portal.
+const Ends = "null"
+
+// Name returns the process of an info, as Process names it.
+func Name(info string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(info, ClaimsRuns), oneHeartbeat)
+}
+
 // leaseSums tell whether a row of b24_lease has changed.
 type leaseSums struct{ rows, tokens, heartbeats int64 }
 
@@ -92,11 +101,10 @@ func (h *Holder) renew(ctx context.Context, leaving bool) error {
 	return nil
 }
 
-// canWork returns the portals that this process can work as JSON, "" for all. A process
-// that ends keeps its heartbeat for the runs that end, and can take no portal.
+// canWork returns the portals that this process can work as JSON, "" for all.
 func (h *Holder) canWork(leaving bool) (string, error) {
 	if leaving {
-		return "[]", nil
+		return Ends, nil
 	}
 	configured := h.o.Portals()
 	if configured == nil {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/b24rules/b24rules/internal/lease"
@@ -57,20 +56,20 @@ func (db *sqliteDB) processes(ctx context.Context, read store.Reader) ([]Process
 	}, `SELECT value FROM b24_note WHERE name = $1`, holderNote)
 }
 
-// processes returns those whose heartbeats are stored.
+// processes returns those whose heartbeats are stored and that do not end.
 func (db *postgresDB) processes(ctx context.Context, read store.Reader) ([]Process, error) {
 	return store.All(ctx, read, "", func(row store.Row) (p Process, err error) {
 		var portals string
 		if err := row.Scan(&p.Name, &portals); err != nil {
 			return p, err
 		}
-		p.Name = strings.TrimSuffix(p.Name, lease.ClaimsRuns)
+		p.Name = lease.Name(p.Name)
 		if portals == "" { // it works all
 			return p, nil
 		}
 		err = json.Unmarshal([]byte(portals), &p.Portals)
 		return p, err
-	}, `SELECT info, portals FROM b24_worker ORDER BY info`)
+	}, `SELECT info, portals FROM b24_worker WHERE portals <> $1 ORDER BY info`, lease.Ends)
 }
 
 // served tries to read the lock, which an exclusive transaction does not let others do.
