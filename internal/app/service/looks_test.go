@@ -101,7 +101,7 @@ rules:
 	})
 	h.waitLook()
 	h.Wait()
-	if h.Logged("run in shadow mode") == 0 {
+	if h.Logged("shadow=true") == 0 {
 		t.Error("no run has looked at the deal")
 	}
 	all, err := shadow.Read(h.Context(), h.Service.Queue().Database(), demo.PortalName, 10)
