@@ -11,6 +11,9 @@ import (
 // TestHostileParameters: no method breaks on values that it cannot expect, and
 // none of them is an error of the portal's own.
 func TestHostileParameters(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it sends thousands of requests, one after another")
+	}
 	t.Parallel()
 	names := []string{
 		"id", "entityTypeId", "fields", "field", "filter", "order", "select", "data", "items", "rows", "params", "moduleId", "start",
