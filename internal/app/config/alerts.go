@@ -97,18 +97,13 @@ type emailFile struct {
 
 // emailBlock is email with its place.
 type emailBlock struct {
-	pos diag.Pos
-	bad bool // it is no mapping
+	block
 	emailFile
 }
 
 // UnmarshalNode implements yamlfile.NodeUnmarshaler.
 func (e *emailBlock) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
-	e.pos = f.Pos(n)
-	if e.bad = yamlfile.Resolve(n).Kind != yaml.MappingNode; e.bad {
-		return wrongType(e.pos, "want a mapping such as email: {to: [ops@example.com], from: b24rules@example.com, server: smtp://localhost:25}")
-	}
-	return yamlfile.Decode(f, n, &e.emailFile)
+	return e.decode(f, n, &e.emailFile, "email: {to: [ops@example.com], from: b24rules@example.com, server: smtp://localhost:25}")
 }
 
 // NodeSchema implements yamlfile.NodeSchema.
@@ -123,18 +118,13 @@ type telegramFile struct {
 
 // telegramBlock is telegram with its place.
 type telegramBlock struct {
-	pos diag.Pos
-	bad bool // it is no mapping
+	block
 	telegramFile
 }
 
 // UnmarshalNode implements yamlfile.NodeUnmarshaler.
 func (t *telegramBlock) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
-	t.pos = f.Pos(n)
-	if t.bad = yamlfile.Resolve(n).Kind != yaml.MappingNode; t.bad {
-		return wrongType(t.pos, "want a mapping such as telegram: {chat: -100123, token_file: telegram-token}")
-	}
-	return yamlfile.Decode(f, n, &t.telegramFile)
+	return t.decode(f, n, &t.telegramFile, "telegram: {chat: -100123, token_file: telegram-token}")
 }
 
 // NodeSchema implements yamlfile.NodeSchema.

@@ -57,23 +57,18 @@ type proxyFile struct {
 
 // consoleBlock is console with its place. false switches it off.
 type consoleBlock struct {
-	pos diag.Pos
-	bad bool
+	block
 	off bool
 	consoleFile
 }
 
 // UnmarshalNode implements yamlfile.NodeUnmarshaler.
 func (c *consoleBlock) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
-	c.pos = f.Pos(n)
 	if r := yamlfile.Resolve(n); r.Kind == yaml.ScalarNode && r.Value == "false" {
-		c.off = true
+		c.pos, c.off = f.Pos(n), true
 		return nil
 	}
-	if c.bad = yamlfile.Resolve(n).Kind != yaml.MappingNode; c.bad {
-		return wrongType(c.pos, "want a mapping such as console: {listen: 127.0.0.1:8402}")
-	}
-	return yamlfile.Decode(f, n, &c.consoleFile)
+	return c.decode(f, n, &c.consoleFile, "console: {listen: 127.0.0.1:8402}")
 }
 
 // NodeSchema implements yamlfile.NodeSchema.
@@ -83,18 +78,13 @@ func (c *consoleBlock) NodeSchema() yamlfile.Schema {
 
 // proxyBlock is proxy with its place.
 type proxyBlock struct {
-	pos diag.Pos
-	bad bool
+	block
 	proxyFile
 }
 
 // UnmarshalNode implements yamlfile.NodeUnmarshaler.
 func (p *proxyBlock) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
-	p.pos = f.Pos(n)
-	if p.bad = yamlfile.Resolve(n).Kind != yaml.MappingNode; p.bad {
-		return wrongType(p.pos, "want a mapping such as proxy: {from: [10.0.0.2], roles: {ops: operator}}")
-	}
-	return yamlfile.Decode(f, n, &p.proxyFile)
+	return p.decode(f, n, &p.proxyFile, "proxy: {from: [10.0.0.2], roles: {ops: operator}}")
 }
 
 // NodeSchema implements yamlfile.NodeSchema.
@@ -122,7 +112,7 @@ func (p *proxyRoles) NodeSchema() yamlfile.Schema {
 // console reads the console.
 func (r *reader) console(in consoleBlock, portals []Portal) Console {
 	var out Console
-	if in.off || in.bad || in.pos.Line == 0 {
+	if in.off || in.bad || !in.set() {
 		return out
 	}
 	if !in.Listen.set() {
@@ -217,7 +207,7 @@ func (r *reader) consoleHash(owner string, pos diag.Pos, key string, file scalar
 }
 
 func (r *reader) consoleProxy(in proxyBlock) *access.Proxy {
-	if in.pos.Line == 0 || in.bad {
+	if !in.set() || in.bad {
 		return nil
 	}
 	out := &access.Proxy{User: "X-Forwarded-User", Groups: in.Groups.text, Roles: map[string]access.Role{}}

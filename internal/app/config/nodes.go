@@ -59,22 +59,33 @@ func (s *scalars) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	return list
 }
 
+// block says where a mapping of keys stands. The zero value means that the file does not
+// have it.
+type block struct {
+	pos diag.Pos
+	bad bool // it is no mapping, and that is reported
+}
+
+func (b block) set() bool { return b.pos.Line > 0 }
+
+// decode reads the keys of the mapping. example is one, for the finding about what is none.
+func (b *block) decode(f *yamlfile.File, n *yaml.Node, keys any, example string) diag.List {
+	b.pos = f.Pos(n)
+	if b.bad = yamlfile.Resolve(n).Kind != yaml.MappingNode; b.bad {
+		return wrongType(b.pos, "want a mapping such as "+example)
+	}
+	return yamlfile.Decode(f, n, keys)
+}
+
 // oauthBlock is a portal's oauth with its place.
 type oauthBlock struct {
-	pos diag.Pos
-	bad bool // it is no mapping
+	block
 	oauthFile
 }
 
-func (o oauthBlock) set() bool { return o.pos.Line > 0 }
-
 // UnmarshalNode implements yamlfile.NodeUnmarshaler.
 func (o *oauthBlock) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
-	o.pos = f.Pos(n)
-	if o.bad = yamlfile.Resolve(n).Kind != yaml.MappingNode; o.bad {
-		return wrongType(o.pos, "want a mapping such as oauth: {portal: …, client_id: …, client_secret_file: …}")
-	}
-	return yamlfile.Decode(f, n, &o.oauthFile)
+	return o.decode(f, n, &o.oauthFile, "oauth: {portal: …, client_id: …, client_secret_file: …}")
 }
 
 // catchUpBlock is catch_up: off, on, or its limits.
