@@ -64,22 +64,15 @@ const (
 // ends.
 func (b *backlogs) watch(ctx context.Context) {
 	logged := map[string]time.Time{} // portals that are behind, and when that was last logged
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
+	repeat(ctx, lookEvery, func(ctx context.Context) {
 		all, err := b.read(ctx)
 		if err != nil {
-			continue // the process that works the portal logs it
+			return // the process that works the portal logs it
 		}
 		for _, one := range all {
 			b.logBacklog(logged, one)
 		}
-	}
+	})
 }
 
 // logBacklog logs a backlog at once and then every ten minutes.

@@ -42,20 +42,6 @@ func (f *refusals) count(r ingest.Result) {
 	f.counts[key] = refused.Count{Portal: r.Portal, Kind: r.Kind, Requests: f.counts[key].Requests + 1, Last: time.Now(), Asked: r.Asked}
 }
 
-// run stores the counts until ctx ends.
-func (f *refusals) run(ctx context.Context) {
-	tick := time.NewTicker(storeRefusals)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			f.flush(ctx)
-		}
-	}
-}
-
 // flush stores the counts. If the database does not take them, they are lost: they are only a
 // hint.
 func (f *refusals) flush(ctx context.Context) {

@@ -317,8 +317,8 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 	if keeper := s.newKeeper(); keeper != nil {
 		wg.Go(func() { keeper.Run(working) })
 	}
-	wg.Go(func() { s.intake.unstored.run(working) })
-	wg.Go(func() { s.intake.refusals.run(working) })
+	wg.Go(func() { repeat(working, storeAgain, s.intake.unstored.flush) })
+	wg.Go(func() { repeat(working, storeRefusals, s.intake.refusals.flush) })
 	wg.Go(func() { s.keepHolds(working) })
 	wg.Go(func() { s.keeper.run(working) })
 	wg.Go(func() { s.answerReloads(working) })
@@ -420,4 +420,18 @@ func (p *permits) get(portal string) error {
 		return nil
 	}
 	return p.queue.Holds(portal)
+}
+
+// repeat calls do at each interval until ctx ends.
+func repeat(ctx context.Context, interval time.Duration, do func(ctx context.Context)) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			do(ctx)
+		}
+	}
 }

@@ -44,20 +44,6 @@ func (u *unstored) keep(e queue.Event) {
 	}
 }
 
-// run stores what is kept until ctx ends.
-func (u *unstored) run(ctx context.Context) {
-	tick := time.NewTicker(storeAgain)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			u.flush(ctx)
-		}
-	}
-}
-
 // flush stores what is kept, the oldest first, until that fails.
 func (u *unstored) flush(ctx context.Context) {
 	u.flushing.Lock()
