@@ -82,8 +82,9 @@ func (l *looks) addOne(ctx context.Context, portal string, r *engine.Rule, input
 		}
 		return l.queue.DeleteNote(ctx, name)
 	}
-	times := timesOf(r, inputs)
-	now := shape + " " + digestOf(r, inputs) + " " + times
+	given := textOf(inputs)
+	digest, times := shortSum(r.Set.Version+"\n"+given), shortSum(timesOf(r)+"\n"+given)
+	now := shape + " " + digest + " " + times
 	if note == now {
 		return nil
 	}
@@ -103,7 +104,7 @@ func (l *looks) addOne(ctx context.Context, portal string, r *engine.Rule, input
 		if known && r.Sleeps() {
 			l.log.Warn("steps with at and without an id that have changed do not run for times that have passed, because the rule cannot know whether they ran for them", "portal", portal, "rule", r.ID)
 		}
-	case known:
+	case known && before[1] != digest:
 		err = l.replan(ctx, portal, r, looks && r.Sleeps() && before[2] != times)
 	}
 	if err != nil {
@@ -181,13 +182,14 @@ func shapeOf(r *engine.Rule) string {
 	return shortSum(strings.Join(parts, "\n"))
 }
 
-// digestOf changes when the rule may plan other times.
-func digestOf(r *engine.Rule, inputs map[string]any) string {
-	b, err := json.Marshal(inputs) // secrets marshal as hidden: they plan no times
+// textOf is a text that changes with the inputs of a rule. Secrets are hidden in it: they plan
+// no times.
+func textOf(inputs map[string]any) string {
+	b, err := json.Marshal(inputs)
 	if err != nil {
-		b = fmt.Append(nil, inputs)
+		return fmt.Sprint(inputs)
 	}
-	return shortSum(r.Set.Version + "\n" + string(b))
+	return string(b)
 }
 
 func shortSum(text string) string {
@@ -195,9 +197,9 @@ func shortSum(text string) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// timesOf changes when the steps with at of a rule may have other times: it is a digest of their
-// formulas, of the steps before them and of the inputs.
-func timesOf(r *engine.Rule, inputs map[string]any) string {
+// timesOf changes when the steps with at of a rule may have other times: it is their formulas and
+// the steps before them.
+func timesOf(r *engine.Rule) string {
 	var parts, since []string
 	for _, s := range engine.Flatten(r.Steps) {
 		add := func(v *engine.Value) {
@@ -215,11 +217,7 @@ func timesOf(r *engine.Rule, inputs map[string]any) string {
 			parts, since = append(parts, since...), nil
 		}
 	}
-	b, err := json.Marshal(inputs) // secrets marshal as hidden: they plan no times
-	if err != nil {
-		b = fmt.Append(nil, inputs)
-	}
-	return shortSum(strings.Join(parts, "\n") + "\n" + string(b))
+	return strings.Join(parts, "\n")
 }
 
 // replanned is the place of a job that wakes sleeping runs.
@@ -258,8 +256,11 @@ func (l *looks) wake(ctx context.Context, j *jobs.Claimed) error {
 			return err
 		}
 	}
+	if !ok || !place.Look {
+		return nil
+	}
 	types, _, _ := ScopeOf(r)
-	if !ok || !place.Look || len(types) == 0 {
+	if len(types) == 0 {
 		return nil
 	}
 	l.log.Info("the times of a rule have changed: it looks at its entities once more, behind all events", "portal", j.Portal, "rule", j.Key)

@@ -124,3 +124,17 @@ func (h *harness) waitLook() {
 	h.T.Helper()
 	h.Until("the first look is over", h.looked)
 }
+
+// TestTimesOfARemovedRule: a rule may be gone when the job comes that plans its times again.
+func TestTimesOfARemovedRule(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, apptest.Options{})
+	table := jobs.New(h.Service.Queue().Database())
+	if err := table.Add(h.Context(), jobs.Job{Portal: demo.PortalName, Kind: "replan", Key: "gone", Place: []byte(`{"look": true}`)}); err != nil {
+		t.Fatal(err)
+	}
+	h.Until("the job is over", func() bool {
+		all, err := table.List(h.Context(), jobs.Filter{Kind: "replan", Key: "gone"})
+		return err == nil && len(all) == 1 && all[0].State == jobs.Done
+	})
+}
