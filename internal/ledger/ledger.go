@@ -294,7 +294,7 @@ func (l *Ledger) written(ctx context.Context, m Mark, text string, args ...any) 
 // Recorded returns which records of a place the ledger has, under any mark.
 func (l *Ledger) Recorded(ctx context.Context, portal, place string, ids []int) (map[int]bool, error) {
 	out := map[int]bool{}
-	for some := range slices.Chunk(slices.Clone(ids), maxRows) {
+	for some := range slices.Chunk(ids, maxRows) {
 		args := []any{portal, place}
 		var list strings.Builder
 		for i, id := range some {
