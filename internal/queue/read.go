@@ -199,15 +199,15 @@ const attemptsAtOnce = 500
 func (q History) LastAttempts(ctx context.Context, runs []int64) (map[int64]Attempt, error) {
 	out := map[int64]Attempt{}
 	for part := range slices.Chunk(runs, attemptsAtOnce) {
-		args, places := make([]any, len(part)), make([]string, len(part))
+		args := make([]any, len(part))
 		for i, id := range part {
-			args[i], places[i] = id, fmt.Sprintf("$%d", i+1)
+			args[i] = id
 		}
 		_, err := store.All(ctx, q.db.read, "read the last attempts", func(row store.Row) (struct{}, error) {
 			run, a, err := scanAttempt(row)
 			out[run] = a
 			return struct{}{}, err
-		}, selectAttempt+` WHERE id IN (SELECT MAX(id) FROM b24_attempt WHERE run_id IN (`+strings.Join(places, ", ")+`) GROUP BY run_id)`, args...)
+		}, selectAttempt+` WHERE id IN (SELECT MAX(id) FROM b24_attempt WHERE run_id IN (`+store.Placeholders(1, len(part))+`) GROUP BY run_id)`, args...)
 		if err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -45,6 +46,15 @@ type Rows interface {
 
 // A Row is like sql.Row: without a row, Scan returns sql.ErrNoRows.
 type Row interface{ Scan(to ...any) error }
+
+// Placeholders returns the places of n arguments of IN, such as "$3, $4" for first 3.
+func Placeholders(first, n int) string {
+	places := make([]string, n)
+	for i := range places {
+		places[i] = fmt.Sprintf("$%d", first+i)
+	}
+	return strings.Join(places, ", ")
+}
 
 // All returns all rows of a query, each read by scan. what names them in errors, such as
 // "read jobs"; "" leaves the errors unchanged.
