@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -44,13 +43,7 @@ func databases(t *testing.T) map[string]store.DB {
 func queues(t *testing.T) map[string]*queue.Queue {
 	t.Helper()
 	out := map[string]*queue.Queue{}
-	dsns := map[string]string{"sqlite": "sqlite:" + filepath.Join(t.TempDir(), "q.db")}
-	if _, dsn, err := postgres.Create(t.Context(), ""); err == nil {
-		dsns["postgres"] = dsn
-	} else if !pgtemp.Missing(err) {
-		t.Fatal(err)
-	}
-	for name, dsn := range dsns {
+	for name, dsn := range postgres.Each(t) {
 		q, err := queue.Open(t.Context(), dsn, queue.Options{Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)

@@ -4,14 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/ledger"
-	"github.com/b24rules/b24rules/internal/pgtemp"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/store"
 )
@@ -23,13 +21,7 @@ func BenchmarkWriters(b *testing.B) {
 	if n, err := strconv.Atoi(os.Getenv("B24_MADE_ROWS")); err == nil {
 		rows = n
 	}
-	dsns := map[string]string{"SQLite": "sqlite:" + filepath.Join(b.TempDir(), "queue.db")}
-	if _, dsn, err := postgres.Create(b.Context(), ""); err == nil {
-		dsns["PostgreSQL"] = dsn
-	} else if !pgtemp.Missing(err) {
-		b.Fatal(err)
-	}
-	for name, dsn := range dsns {
+	for name, dsn := range postgres.Each(b) {
 		q, err := queue.Open(b.Context(), dsn, queue.Options{})
 		if err != nil {
 			b.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -42,14 +41,8 @@ func databases(t *testing.T) map[string]store.DB {
 // queues opens an empty database of each kind.
 func queues(t *testing.T) map[string]*queue.Queue {
 	t.Helper()
-	dsns := map[string]string{"SQLite": "sqlite:" + filepath.Join(t.TempDir(), "queue.db")}
-	if _, dsn, err := postgres.Create(t.Context(), ""); err == nil {
-		dsns["PostgreSQL"] = dsn
-	} else if !pgtemp.Missing(err) {
-		t.Fatal(err)
-	}
 	out := map[string]*queue.Queue{}
-	for name, dsn := range dsns {
+	for name, dsn := range postgres.Each(t) {
 		q, err := queue.Open(t.Context(), dsn, queue.Options{})
 		if err != nil {
 			t.Fatal(err)

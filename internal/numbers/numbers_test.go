@@ -2,7 +2,6 @@ package numbers_test
 
 import (
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -24,17 +23,8 @@ func TestMain(m *testing.M) {
 // TestNumbers checks both databases: two processes give 50 entities the numbers 1 to 50,
 // an entity keeps its number, and series, portals and at_least are independent.
 func TestNumbers(t *testing.T) {
-	for _, name := range []string{"SQLite", "PostgreSQL"} {
+	for name, dsn := range postgres.Each(t) {
 		t.Run(name, func(t *testing.T) {
-			dsn := "sqlite:" + filepath.Join(t.TempDir(), "queue.db")
-			if name == "PostgreSQL" {
-				var err error
-				if _, dsn, err = postgres.Create(t.Context(), ""); pgtemp.Missing(err) {
-					t.Skip(err)
-				} else if err != nil {
-					t.Fatal(err)
-				}
-			}
 			var of []numbers.Numbers
 			for range 2 {
 				q, err := queue.Open(t.Context(), dsn, queue.Options{})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -59,6 +60,31 @@ func (p *Pool) Create(ctx context.Context, template string) (name, dsn string, e
 	p.made = append(p.made, name)
 	dsn, err = withDatabase(p.base, name)
 	return name, dsn, err
+}
+
+// TB is the part of testing.TB that Each uses.
+type TB interface {
+	Helper()
+	Context() context.Context
+	TempDir() string
+	Log(args ...any)
+	Fatal(args ...any)
+}
+
+// Each returns the URL of an empty database of each kind, by the names SQLite and PostgreSQL.
+// Where PostgreSQL is not installed, it is missing, and the test's log says so; see Missing.
+func (p *Pool) Each(t TB) map[string]string {
+	t.Helper()
+	dsns := map[string]string{"SQLite": "sqlite:" + filepath.Join(t.TempDir(), "queue.db")}
+	switch _, dsn, err := p.Create(t.Context(), ""); {
+	case err == nil:
+		dsns["PostgreSQL"] = dsn
+	case Missing(err):
+		t.Log(err)
+	default:
+		t.Fatal(err)
+	}
+	return dsns
 }
 
 // Drop removes a database and ends its connections.

@@ -2,7 +2,6 @@ package refused_test
 
 import (
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -24,18 +23,9 @@ func TestMain(m *testing.M) {
 // TestCounts checks both databases: counts of an hour add up, other portals and kinds are
 // independent, and old counts are removed.
 func TestCounts(t *testing.T) {
-	for _, name := range []string{"SQLite", "PostgreSQL"} {
+	for name, dsn := range postgres.Each(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			dsn := "sqlite:" + filepath.Join(t.TempDir(), "queue.db")
-			if name == "PostgreSQL" {
-				var err error
-				if _, dsn, err = postgres.Create(t.Context(), ""); pgtemp.Missing(err) {
-					t.Skip(err)
-				} else if err != nil {
-					t.Fatal(err)
-				}
-			}
 			q, err := queue.Open(t.Context(), dsn, queue.Options{})
 			if err != nil {
 				t.Fatal(err)
