@@ -139,7 +139,11 @@ func (k *killSources) round(t *testing.T, n int) {
 	t.Helper()
 	serve := testkit.StartProcess(t, []string{"TEST_TOKEN=" + k.Options.Emulator.ApplicationToken}, "serve", "--config", k.file)
 	serve.Log.Wait(t, 0, "events at")
-	k.due = append(k.due, time.Now().Truncate(time.Second))
+	due := time.Now().Truncate(time.Second)
+	if len(k.due) > 0 && !due.After(k.due[len(k.due)-1]) { // two ticks of one second are one
+		due = k.due[len(k.due)-1].Add(time.Second)
+	}
+	k.due = append(k.due, due)
 	q, err := queue.Open(k.Context(), "sqlite:"+filepath.Join(filepath.Dir(k.file), "b24rules.db"), queue.Options{})
 	if err != nil {
 		t.Fatal(err)
