@@ -64,11 +64,21 @@ SELECT id, portal, rule, from_at, to_at, why, note, held, next_at FROM b24_windo
 WHERE ($1 = '' OR portal = $1) AND ($2 OR rule = $3) ORDER BY portal, rule, from_at, id`
 )
 
-// Open stores a window and a job for it. Windows that overlap become one.
-func (s *Windows) Open(ctx context.Context, w Window) error {
-	err := s.db.Write(ctx, func(ctx context.Context, t store.Tx) error { return s.openIn(ctx, t, w) })
+// Open stores windows and the jobs for them, all or none. Windows that overlap become one.
+func (s *Windows) Open(ctx context.Context, windows ...Window) error {
+	if len(windows) == 0 {
+		return nil
+	}
+	err := s.db.Write(ctx, func(ctx context.Context, t store.Tx) error {
+		for _, w := range windows {
+			if err := s.openIn(ctx, t, w); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if err != nil {
-		return fmt.Errorf("open a window of portal %s: %w", w.Portal, err)
+		return fmt.Errorf("open the windows of %d portals: %w", len(windows), err)
 	}
 	return nil
 }
@@ -117,21 +127,21 @@ func catchUp(portal, rule string, ordered bool) (jobs.Job, error) {
 	return Job{Portal: portal, Rule: rule, Downtime: &Downtime{}, Ordered: ordered, Started: time.Now()}.row()
 }
 
-// Resume stores the missing jobs for windows of a portal that are due. A catch-up that
+// Resume stores the missing jobs for windows of some portals that are due. A catch-up that
 // ends while a window is opened leaves none.
-func (s *Windows) Resume(ctx context.Context, portal string) error {
-	all, err := s.List(ctx, portal)
+func (s *Windows) Resume(ctx context.Context, portals []string) error {
+	all, err := s.List(ctx, "")
 	if err != nil {
 		return err
 	}
 	now := time.Now()
 	for _, w := range all {
-		if !w.due(now) {
+		if !w.due(now) || !slices.Contains(portals, w.Portal) {
 			continue
 		}
 		err := s.db.Write(ctx, func(ctx context.Context, t store.Tx) error { return s.addJob(ctx, t, w.Portal, w.Rule) })
 		if err != nil {
-			return fmt.Errorf("resume the catch-up of portal %s: %w", portal, err)
+			return fmt.Errorf("resume the catch-up of portal %s: %w", w.Portal, err)
 		}
 	}
 	return nil

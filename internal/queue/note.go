@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/b24rules/b24rules/internal/store"
@@ -18,9 +19,10 @@ type Note struct {
 	Set   time.Time // by SetNote, to now
 }
 
-const setNote = `
-INSERT INTO b24_note (name, value, set_at) VALUES ($1, $2, $3)
-ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at`
+const (
+	replaceNote = `ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at`
+	setNote     = `INSERT INTO b24_note (name, value, set_at) VALUES ($1, $2, $3) ` + replaceNote
+)
 
 // SetNote stores a note, or replaces the one of that name.
 func (q NoteTable) SetNote(ctx context.Context, name, value string) error {
@@ -32,6 +34,26 @@ func (q NoteTable) SetNote(ctx context.Context, name, value string) error {
 	})
 	if err != nil {
 		return fmt.Errorf("note %s: %w", name, err)
+	}
+	return nil
+}
+
+// SetNotes stores notes that have the same value, in one statement.
+func (q NoteTable) SetNotes(ctx context.Context, names []string, value string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	args, rows := []any{value, micros(clock())}, make([]string, len(names))
+	for i, name := range names {
+		args, rows[i] = append(args, name), fmt.Sprintf("($%d, $1, $2)", i+3)
+	}
+	text := "INSERT INTO b24_note (name, value, set_at) VALUES " + strings.Join(rows, ", ") + " " + replaceNote
+	err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.Exec(ctx, text, args...)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("notes of %d names: %w", len(names), err)
 	}
 	return nil
 }

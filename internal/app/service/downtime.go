@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/b24rules/b24rules/engine"
@@ -26,8 +25,6 @@ const (
 	longestGap = 3 * heartbeatEvery
 	// unknownDowntime is what a downtime counts as in which the clock was set back.
 	unknownDowntime = 24 * time.Hour
-	// heartbeatsAtOnce is how many portals' heartbeats share a commit.
-	heartbeatsAtOnce = 100
 	// eventNotStored is why a window is opened after a lost event.
 	eventNotStored = "an event could not be stored"
 )
@@ -63,24 +60,18 @@ func (d *downtime) watch(ctx context.Context) {
 // heartbeats stores a heartbeat for each portal whose events are lost while no
 // process receives them. The portal keeps offline events.
 func (d *downtime) heartbeats(ctx context.Context) {
-	if d.config.Load().CatchUp.Off {
+	config := d.config.Load()
+	if config.CatchUp.Off {
 		return
 	}
-	var all sync.WaitGroup
-	defer all.Wait()
-	room := make(chan struct{}, heartbeatsAtOnce)
-	for _, c := range d.config.Load().Portals {
-		p := d.portals.get(c.Name)
-		if c.Offline || p == nil {
-			continue
+	var online []*Portal
+	for _, c := range config.Portals {
+		if p := d.portals.get(c.Name); p != nil && !c.Offline {
+			online = append(online, p)
 		}
-		room <- struct{}{}
-		all.Go(func() {
-			defer func() { <-room }()
-			if err := d.heartbeat(ctx, p); err != nil && !errors.Is(err, context.Canceled) {
-				d.log.Error("cannot store heartbeat", "portal", c.Name, "error", err)
-			}
-		})
+	}
+	if err := d.heartbeat(ctx, online...); err != nil && !errors.Is(err, context.Canceled) {
+		d.log.Error("cannot store heartbeats", "error", err)
 	}
 }
 
@@ -95,23 +86,56 @@ func (d *downtime) begin(ctx context.Context, portal string) {
 	}
 }
 
-// heartbeat stores a heartbeat. It first stores the job for a downtime since the
-// last heartbeat, so a crash or a failing database cannot lose the job.
-func (d *downtime) heartbeat(ctx context.Context, p *Portal) (err error) {
-	afterLoss := !p.complete.Swap(true)
-	defer func() {
-		if afterLoss && err != nil {
-			p.complete.Store(false)
-		}
-	}()
-	last, known, err := d.queue.Note(ctx, HeartbeatNote(p.Name))
+// heartbeat stores heartbeats of portals. It first stores the jobs for downtimes since
+// the last ones, so a crash or a failing database cannot lose a job.
+func (d *downtime) heartbeat(ctx context.Context, portals ...*Portal) error {
+	notes, err := d.queue.Notes(ctx, HeartbeatNote(""))
 	if err != nil {
 		return err
 	}
+	last := map[string]time.Time{}
+	for _, n := range notes {
+		last[n.Name] = n.Set
+	}
 	now := time.Now().Round(0) // the monotonic clock stands still in a suspended computer
-	gap := now.Sub(last.Set)
+	var names, alive []string
+	var windows []catchup.Window
+	var incomplete []*Portal
+	for _, p := range portals {
+		lost := !p.complete.Swap(true)
+		if lost {
+			incomplete = append(incomplete, p)
+		}
+		if w, ok := d.unheard(p, last[HeartbeatNote(p.Name)], now, lost); ok {
+			windows = append(windows, w)
+		}
+		names, alive = append(names, p.Name), append(alive, HeartbeatNote(p.Name))
+	}
+	err = d.windows().Open(ctx, windows...)
+	if err == nil {
+		err = d.queue.SetNotes(ctx, alive, "")
+	}
+	if err != nil {
+		for _, p := range incomplete {
+			p.complete.Store(false)
+		}
+		return err
+	}
+	for _, p := range portals {
+		p.started.Store(true)
+	}
+	for _, w := range windows {
+		d.log.Info("events may have been missed", slog.String("portal", w.Portal), slog.Time("since", w.From), slog.Duration("away", w.To.Sub(w.From).Round(time.Second)))
+	}
+	return d.windows().Resume(ctx, names)
+}
+
+// unheard returns the time in which events of a portal may have been missed since its last
+// heartbeat, which is zero if there was none.
+func (d *downtime) unheard(p *Portal, last, now time.Time, afterLoss bool) (catchup.Window, bool) {
+	gap := now.Sub(last)
 	switch {
-	case !known:
+	case last.IsZero():
 		d.log.Info("first start with this portal, run sync to process the existing entities", "portal", p.Name)
 	case afterLoss || gap > longestGap:
 		from := now.Add(-max(gap, 0)) // clocks of two processes differ
@@ -122,16 +146,9 @@ func (d *downtime) heartbeat(ctx context.Context, p *Portal) (err error) {
 		if gap <= longestGap && p.started.Load() {
 			why = eventNotStored
 		}
-		if err := d.windows().Open(ctx, catchup.Window{Portal: p.Name, From: from, To: now, Why: why}); err != nil {
-			return err
-		}
-		d.log.Info("events may have been missed", slog.String("portal", p.Name), slog.Time("since", from), slog.Duration("away", gap.Round(time.Second)))
+		return catchup.Window{Portal: p.Name, From: from, To: now, Why: why}, true
 	}
-	p.started.Store(true)
-	if err := d.windows().Resume(ctx, p.Name); err != nil {
-		return err
-	}
-	return d.queue.SetNote(ctx, HeartbeatNote(p.Name), "")
+	return catchup.Window{}, false
 }
 
 // windows are the times that are not caught up yet.
