@@ -23,7 +23,7 @@ A copy is yours: change its texts and its conditions as you like.
 b24rules catalogue list lead                # those with a word in their name or title; --lang ru prints titles in Russian
 b24rules catalogue show won-invoice         # what it does, its inputs, the permissions of the webhook, and what it costs
 b24rules catalogue add won-invoice          # copies it and its tests to rules/
-b24rules catalogue add --portal main won-task   # also asks the portal main of b24rules.yaml for the inputs
+b24rules catalogue add --portal main --input observers=12 large-deal-observers   # the portal main of b24rules.yaml answers for the other inputs
 b24rules test rules/won-invoice.yaml
 ` + "```" + `
 

@@ -1,7 +1,8 @@
-// Package refused counts the requests that were refused because nothing proved them.
+// Package refused counts refused requests: those that reached the program and that nothing
+// proved, and those of the program that a portal refused because of its rate limit.
 //
-// Any stranger can send such requests, so they are counted and never stored: a row for
-// each portal, kind and hour.
+// Any stranger can send requests without a proof, so they are counted and never stored: a
+// row for each portal, kind and hour.
 package refused
 
 import (
@@ -14,14 +15,19 @@ import (
 // Kept is how long counts are kept.
 const Kept = 7 * 24 * time.Hour
 
+// KindRate are the requests of the program that the portal's rate limit refused. The other
+// kinds are those of package ingest.
+const KindRate = "rate"
+
 // Count is how many requests of one kind were refused.
 type Count struct {
 	// Portal is the portal's name, "" if the address named no portal of the configuration.
 	Portal string
-	// Kind is event, hook or robot.
+	// Kind is event, hook, robot or KindRate.
 	Kind     string
 	Requests int
-	// Last is when the last one came, and Asked the name of the portal in its address.
+	// Last is when the last one was counted, and Asked the name of the portal in its address,
+	// "" for KindRate.
 	Last  time.Time
 	Asked string
 }

@@ -24,8 +24,8 @@ var applyCmd = &command{
 	args:  "[--config FILE] [--portal NAME] [--waves TAG,TAG] [--bake TIME] [--halt N] [--yes]",
 	short: "let new versions of rule sets run, wave by wave",
 	long: `With reload: manual in the configuration, serve does not run new versions of rule
-sets at once. Apply lists the portals whose rule sets on disk are other ones than those
-that run. With --yes serve runs them.
+sets at once. Apply lists the portals that run other versions than those on disk. With
+--yes serve runs the versions on disk.
 
 Apply brings the new versions to the portals of the first wave, and watches them for the
 time of --bake. If more than --halt of their runs are parked in that time, or if a rule
@@ -33,8 +33,8 @@ or its portal is held, apply ends, and the portals of later waves keep their ver
 The same is true if serve refuses a version, or if you interrupt apply. To continue,
 repeat the command: what runs already is not applied again.
 
-Apply does not go back. Put the old files back, and apply them to the portals of
-the wave; a sync of the rule repairs what the wrong version has written.
+Apply has no command for the way back. Put the old files back, and apply them to the
+portals of the wave. Then a sync of the rule repairs what the wrong version has written.
 
 Exit codes: 0 what is on disk runs, 1 a wave has ended apply, --yes is missing, or
 something on disk has errors, 2 usage error, 3 apply could not run.`,

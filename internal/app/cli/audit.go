@@ -15,9 +15,9 @@ var auditCmd = &command{
 	name:  "audit",
 	args:  "[--config FILE] [--who NAME] [--what ACTION] [--portal NAME] [--limit N] [--before ENTRY] [--format text|json]",
 	short: "show what people and programs did",
-	long: `Audit shows who replayed, discarded, paused, resumed, ran, planned, applied,
-pruned, released, reloaded or acknowledged something, and who signed in to the console, the latest first. Entries are
-kept for 400 days.
+	long: `Audit shows who replayed, discarded, paused, resumed, ran, planned, applied, pruned,
+released, reloaded or acknowledged something, and who signed in to the console, the
+latest first. Entries are kept for 400 days.
 
 --format json prints one object with "entries" and "next", the number for --before that
 returns the next page.`,

@@ -26,7 +26,7 @@ import (
 var catalogueCmd = &command{
 	name:  "catalogue",
 	args:  "COMMAND",
-	short: "rule sets that are ready to use",
+	short: "list and copy rule sets that are ready to use",
 	long: `The catalogue has rule sets for what people often ask for. Each does one thing, has
 inputs for what differs between portals, and has tests. Add copies one into your
 folder: it is yours then, and you may change it.`,

@@ -121,8 +121,31 @@ type command struct {
 
 type runFunc func(ctx context.Context, env environment, args []string) error
 
-// commands are all commands, in the order of the help text.
-var commands = []*command{initCmd, catalogueCmd, serveCmd, validateCmd, fmtCmd, explainCmd, testCmd, planCmd, runCmd, runsCmd, eventsCmd, shadowCmd, statusCmd, auditCmd, reloadCmd, doctorCmd, alertsCmd, consoleCmd, syncCmd, catchupCmd, driftCmd, whyCmd, releaseCmd, adoptCmd, pruneCmd, applyCmd, backupCmd, restoreCmd, unbindCmd, emulatorCmd, demoCmd, schemaCmd, completionCmd, versionCmd}
+// group are commands under one title of the help text.
+type group struct {
+	title    string
+	commands []*command
+}
+
+// groups are all commands, in the order of the help text. The first five are those that
+// everybody needs.
+var groups = []group{
+	{"Every day", []*command{validateCmd, testCmd, planCmd, serveCmd, statusCmd}},
+	{"Getting started", []*command{initCmd, doctorCmd, catalogueCmd, emulatorCmd, demoCmd}},
+	{"Writing rules", []*command{explainCmd, fmtCmd, schemaCmd}},
+	{"Running rules", []*command{runCmd, syncCmd, driftCmd, shadowCmd}},
+	{"Looking back", []*command{runsCmd, eventsCmd, whyCmd, auditCmd}},
+	{"Changing rules that have made records", []*command{applyCmd, adoptCmd, releaseCmd, pruneCmd}},
+	{"Operating", []*command{reloadCmd, catchupCmd, alertsCmd, consoleCmd, backupCmd, restoreCmd, unbindCmd, completionCmd, versionCmd}},
+}
+
+// commands are all commands.
+var commands = func() (all []*command) {
+	for _, g := range groups {
+		all = append(all, g.commands...)
+	}
+	return all
+}()
 
 // errFindings ends a command that has printed findings.
 var errFindings = errors.New("findings")

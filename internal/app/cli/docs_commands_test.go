@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/internal/app/testkit"
@@ -83,6 +84,39 @@ func TestManualCommands(t *testing.T) {
 			t.Errorf("no page shows b24rules %s", c.name)
 		}
 	}
+}
+
+// TestHelpTexts: the help fits a terminal, and each command is in one group.
+func TestHelpTexts(t *testing.T) {
+	const width = 90
+	seen := map[string]bool{}
+	var check func(all []*command)
+	check = func(all []*command) {
+		for _, c := range all {
+			if seen[c.name] {
+				t.Errorf("%s is in two groups", c.name)
+			}
+			seen[c.name] = true
+			for line := range strings.Lines(c.long) {
+				if n := utf8.RuneCountInString(strings.TrimRight(line, "\n")); n > width {
+					t.Errorf("help %s has a line of %d characters: %s", c.name, n, line)
+				}
+			}
+			if c.short == "" || strings.HasSuffix(c.short, ".") || strings.ToLower(c.short[:1]) != c.short[:1] {
+				t.Errorf("help %s: %q is not a phrase without a full stop", c.name, c.short)
+			}
+			fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
+			c.setup(fs)
+			fs.VisitAll(func(f *flag.Flag) {
+				isSpelling := slices.Contains([]string{"since", "to"}, f.Name) && strings.Contains(c.args, "--until") // of --from and --until
+				if f.Usage == "" || !isSpelling && !strings.Contains(c.args, dashes(f.Name)+f.Name) {
+					t.Errorf("help %s: the usage line lacks %s%s, or the flag has no text", c.name, dashes(f.Name), f.Name)
+				}
+			})
+			check(c.subs)
+		}
+	}
+	check(commands)
 }
 
 var (

@@ -51,11 +51,27 @@ func blockFindings(t *testing.T, text string) (out []string) {
 	text = regexp.MustCompile(`(?m)^# yaml-language-server:.*\n`).ReplaceAllString(text, "")
 	first := strings.TrimLeft(text, " \n")
 	isRule := strings.HasPrefix(first, "- ") || strings.HasPrefix(first, "on:") || strings.Contains(text, "version: ")
+	if name, isPortal := strings.CutPrefix(first, "# portals/"); isPortal {
+		dir := t.TempDir()
+		name, _, _ = strings.Cut(name, "\n")
+		testkit.WriteFile(t, filepath.Join(dir, "portals", name), text)
+		testkit.WriteFile(t, filepath.Join(dir, "webhook"), "https://example.bitrix24.com/rest/1/code/\n")
+		path := filepath.Join(dir, "b24rules.yaml")
+		testkit.WriteFile(t, path, "listen: 127.0.0.1:8400\nrules: [rules]\nportals: portals\ndefaults: {webhook_file: webhook, application_token: t0k3n}\n")
+		_, list, err := config.Read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range list {
+			out = append(out, f.Error())
+		}
+		return out
+	}
 	if !isRule {
 		dir := t.TempDir()
 		testkit.WriteFile(t, filepath.Join(dir, "main-webhook"), "https://example.bitrix24.com/rest/1/code/\n")
-		if !strings.Contains(text, "portals:") {
-			text = "portals:\n  main: {webhook_file: main-webhook, application_token: t0k3n}\n" + text
+		if !strings.Contains("\n"+text, "\nportals:") {
+			text = "portals:\n  main: {webhook_file: main-webhook, application_token: t0k3n, tags: [canary]}\n" + text
 		}
 		if !strings.Contains("\n"+text, "\nrules:") {
 			text = "rules: [rules]\n" + text

@@ -18,19 +18,20 @@ var doctorCmd = &command{
 	short: "check that portals have what the rules need",
 	long: `Doctor asks each portal for what the rules of its configuration need: the address
 and its certificate, the credentials and their user, permissions, lists, types and
-fields, the filter that a catch-up uses, clocks, and whether events arrive, also those
-that serve has refused because of a wrong token. It changes nothing in the portal. It prints one line for each check, with what to do
-when a check fails.
+fields, the filter that a catch-up uses, clocks, whether events arrive, also those that
+serve has refused because of a wrong token, and whether the portal has refused requests
+because of its rate limit. It prints one line for each check, with what to do when a
+check fails. It changes nothing in the portal.
 
 Unknown means that a check could not be made. It is no success.
 
 With --probe, doctor asks one portal what no documentation decides: whether filters take
 lists of owners, what an update clears, which events follow which change, and more.
-This writes: it makes two or three deals and a list, and removes them, also after Ctrl-C. What a
-killed probe has left, the next one removes. Robots and rules of the portal see these
-deals. The report is a file without data of the portal, from which b24rules emulator
---like makes a portal that answers in the same way. Events are asked for only while
-serve receives those of the portal.
+This writes: it makes two or three deals and a list, and removes them, also after
+Ctrl-C. The next probe removes what a killed one has left. Robots and rules of the portal
+see these deals. The report is a file without data of the portal. With it, b24rules
+emulator --like is a portal that answers in the same way. The questions about events
+need a running serve that receives the events of the portal.
 
 Exit codes: 0 all checks passed, 1 a check failed, is unknown or has a warning, 2
 usage error, 3 doctor could not run.`,

@@ -38,7 +38,7 @@ compare everything, or could not run. It is never 0 for what drift has not seen.
 		configVar(fs, &d.config)
 		portalsVar(fs, &d.portal, "only the portal")
 		fs.StringVar(&d.rule, "rule", "", "only the rule `ID`")
-		fs.DurationVar(&d.confirm, "confirm", time.Minute, "look again at what differs after `TIME`; 0 does not")
+		fs.DurationVar(&d.confirm, "confirm", time.Minute, "compare what differs again after `TIME`; 0 means once only")
 		fs.StringVar(&d.format, "format", "text", "print as `FORMAT`: text or json")
 		return d.run
 	},

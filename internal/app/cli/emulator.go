@@ -31,8 +31,8 @@ OAuth and offline events. Its address in a browser shows a live page.
 By default the portal has a smart process for the totals of invoices and a list
 for shipments, as the shipped rule sets require, and no data. A --seed file
 replaces this with its own content, in the format of rule tests: portal, users,
-deals, invoices, items, elements. A --faults file lists errors to simulate. --like takes the report of b24rules doctor
---probe: the portal then answers as that portal did.
+deals, invoices, items, elements. A --faults file lists errors to simulate. --like takes
+the report of b24rules doctor --probe: the portal then answers as that portal did.
 
 The first line on stdout is the URL of the inbound webhook. The following lines
 are for people and contain a portals section for b24rules.yaml. Ctrl-C stops the

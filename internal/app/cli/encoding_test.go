@@ -17,9 +17,8 @@ import (
 	"github.com/b24rules/b24rules/internal/app/testkit"
 )
 
-// startPHP starts PHP's web server with a router and returns its URL. The router finds
-// the portal and env in its environment.
-func startPHP(t *testing.T, router, portal string, env ...string) string {
+// requirePHP returns the path of PHP. It skips the test where PHP is not installed; CI has it.
+func requirePHP(t *testing.T) string {
 	t.Helper()
 	program, err := exec.LookPath("php")
 	if err != nil {
@@ -28,6 +27,14 @@ func startPHP(t *testing.T, router, portal string, env ...string) string {
 		}
 		t.Skip("PHP is not installed (apt-get install php-cli php-curl)")
 	}
+	return program
+}
+
+// startPHP starts PHP's web server with a router and returns its URL. The router finds
+// the portal and env in its environment.
+func startPHP(t *testing.T, router, portal string, env ...string) string {
+	t.Helper()
+	program := requirePHP(t)
 	addr := testkit.FreeAddr(t)
 	log := testkit.NewLog()
 	cmd := exec.Command(program, "-d", "display_errors=stderr", "-S", addr, router)

@@ -33,8 +33,7 @@ Usage: b24rules COMMAND [FLAGS] [ARGUMENTS]
 
 `
 
-const overviewTail = `
-Run 'b24rules help COMMAND' for a description of a command and its flags.
+const overviewTail = `Run 'b24rules help COMMAND' for a description of a command and its flags.
 Exit codes: 0 success, 1 findings or failed runs, 2 usage error, 3 the command could
 not run.
 `
@@ -42,10 +41,13 @@ not run.
 func printOverview(w io.Writer) {
 	var b strings.Builder
 	b.WriteString(overviewHead)
-	for _, c := range commands {
-		fmt.Fprintf(&b, "  %-10s %s\n", c.name, c.short)
+	for _, g := range groups {
+		fmt.Fprintf(&b, "%s:\n", g.title)
+		for _, c := range g.commands {
+			fmt.Fprintf(&b, "  %-10s %s\n", c.name, c.short)
+		}
+		b.WriteString("\n")
 	}
-	fmt.Fprintf(&b, "  %-10s %s\n", "help", "describe a command")
 	b.WriteString(overviewTail)
 	_, _ = io.WriteString(w, b.String())
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/docs"
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/doctor"
 	"github.com/b24rules/b24rules/internal/app/setup"
@@ -26,11 +27,11 @@ import (
 
 var initCmd = &command{
 	name:  "init",
-	args:  "[--webhook URL] [--app URL --client-id ID --client-secret SECRET --public-url URL] [--rules SET] [--input NAME=VALUE] [--token TOKEN] [--portal NAME] [--listen ADDR] [--ci github|gitlab|none] [--lang en|ru] [--yes] [DIR]",
+	args:  "[--webhook URL] [--app URL --client-id ID --client-secret SECRET --public-url URL] [--rules SET] [--input NAME=VALUE] [--token TOKEN] [--portal NAME] [--https NAME | --listen ADDR] [--ci github|gitlab|none] [--lang en|ru] [--yes] [DIR]",
 	short: "make a configuration for a portal, with a rule set and its tests",
-	long: `Init asks for the URL of an inbound webhook and for a rule set of the catalogue. It asks the portal for
-everything else: lists and smart processes by their names, fields by their titles. Then
-it writes to DIR, by default the current folder:
+	long: `Init asks for the URL of an inbound webhook and for a rule set of the catalogue. It finds
+everything else in the portal: lists and smart processes by their names, fields by their
+titles. Then it writes to DIR, by default the current folder:
 
   b24rules.yaml            the configuration
   rules/                   the rule set, its tests, and the snapshot of the portal
@@ -44,6 +45,9 @@ client_secret of the application's form, and for the address under which the por
 reaches this machine. An application has no access before it is installed. So init asks
 the portal only if --webhook names an inbound webhook, too; init does not store that one.
 Without it, inputs are ids and names as the rules need them.
+
+With --https, serve obtains and renews a certificate for the name of this machine, and
+needs no reverse proxy. The name must lead to this machine, and port 443 must be open.
 
 It never replaces a file, and writes all files or none. Answers can be flags. With --yes
 it asks nothing: it takes what the portal has for the defaults of the inputs, and the
@@ -62,7 +66,8 @@ Exit codes: 0 success, 1 the portal lacks something that the rules need, 2 usage
 		fs.StringVar(&n.app.public, "public-url", "", "the address under which the portal reaches this machine, `URL`")
 		fs.StringVar(&n.token, "token", "", "the application `TOKEN` of the outbound webhook")
 		fs.StringVar(&n.portal, "portal", "main", "the `NAME` of the portal in the configuration")
-		fs.StringVar(&n.listen, "listen", "127.0.0.1:8400", "where serve listens for events: `ADDR`")
+		fs.StringVar(&n.listen, "listen", defaultListen, "where serve listens for events: `ADDR`; a reverse proxy forwards them")
+		fs.StringVar(&n.https, "https", "", "receive events at https://`NAME` without a reverse proxy, such as b24.example.com")
 		fs.StringVar(&n.set, "rules", "", "the rule `SET`: a name of b24rules catalogue list")
 		fs.StringVar(&n.ci, "ci", "github", "write a job for `NAME`: github, gitlab or none")
 		fs.StringVar(&n.lang, "lang", "en", "print the titles of rule sets in `LANG`: en or ru")
@@ -70,12 +75,15 @@ Exit codes: 0 success, 1 the portal lacks something that the rules need, 2 usage
 	},
 }
 
+// defaultListen is where serve listens without --listen.
+const defaultListen = "127.0.0.1:8400"
+
 // initialisation is one run of the command.
 type initialisation struct {
 	questions
-	webhook, token, portal, listen, set, ci, lang string
-	app                                           newApplication
-	found                                         rules.Set // the rule set
+	webhook, token, portal, listen, https, set, ci, lang string
+	app                                                  newApplication
+	found                                                rules.Set // the rule set
 }
 
 // newApplication is an application of the new configuration. Without portal there is none, and
@@ -104,6 +112,12 @@ func (n *initialisation) run(ctx context.Context, env environment, args []string
 	}
 	if n.app.portal == "" && cmp.Or(n.app.id, n.app.secret, n.app.public) != "" {
 		return usagef("--client-id, --client-secret and --public-url need --app, the address of the portal")
+	}
+	if n.https != "" && n.listen != defaultListen {
+		return usagef("--https and --listen cannot be combined: with --https serve listens on port 443")
+	}
+	if n.https != "" && n.app.portal != "" && n.app.public == "" {
+		n.app.public = "https://" + n.https
 	}
 	dir := "."
 	if len(args) > 0 {
@@ -148,7 +162,7 @@ func (n *initialisation) run(ctx context.Context, env environment, args []string
 	if err := setup.Write(dir, files); err != nil {
 		return config.Plain(err)
 	}
-	return n.report(dir, files)
+	return n.report(dir, files, inputs.Set)
 }
 
 // access asks how the portal is called.
@@ -309,12 +323,19 @@ const editorSettings = `{
 // configuration writes b24rules.yaml.
 func (n *initialisation) configuration(inputs *setup.Inputs) []byte {
 	var b bytes.Buffer
-	host, public := "https://your-host", ""
+	public, listen := "", n.listen
+	where := fmt.Sprintf("Events arrive here: a reverse proxy forwards %s.", n.handler())
+	if n.https != "" {
+		listen = "{https: " + n.https + "}"
+		where = fmt.Sprintf("Events arrive at %s. serve obtains the certificate.", n.handler())
+	}
 	access := fmt.Sprintf(`    webhook_file: secrets/%[1]s.webhook
     application_token_file: secrets/%[1]s.token
 `, n.portal)
 	if a := n.app; a.portal != "" {
-		host, public = a.public, "public_url: "+a.public+"\n"
+		if n.https == "" {
+			public = "public_url: " + a.public + "\n"
+		}
 		access = fmt.Sprintf(`    oauth:
       portal: %s
       client_id: %q
@@ -322,13 +343,13 @@ func (n *initialisation) configuration(inputs *setup.Inputs) []byte {
 `, a.portal, a.id, n.portal)
 	}
 	fmt.Fprintf(&b, `# yaml-language-server: $schema=schemas/config.schema.json
-# Events arrive here: a reverse proxy forwards %[3]s/hooks/%[1]s.
+# %[3]s
 listen: %[2]s
 %[4]sdatabase: sqlite:b24rules.db
 rules: [rules]
 portals:
   %[1]s:
-%[5]s`, n.portal, n.listen, host, public, access)
+%[5]s`, n.portal, listen, where, public, access)
 	if len(inputs.Set.Inputs) > 0 {
 		fmt.Fprintf(&b, "    inputs:\n      %s:\n", n.set)
 	}
@@ -350,16 +371,39 @@ func checkConfiguration(dir string, text []byte) error {
 	return nil
 }
 
+// handler is the address to which the portal sends its events.
+func (n *initialisation) handler() string {
+	host := cmp.Or(n.app.public, "https://your-host")
+	if n.https != "" {
+		host = "https://" + n.https
+	}
+	return host + "/hooks/" + n.portal
+}
+
+// eventCodes are the codes of the portal's events that the rules need, sorted and each once.
+func eventCodes(set *engine.RuleSet) (codes []string) {
+	for _, r := range set.Rules {
+		for _, t := range r.Triggers {
+			if !strings.HasPrefix(t.Code, engine.OwnCode) {
+				codes = append(codes, t.Code)
+			}
+		}
+	}
+	slices.Sort(codes)
+	return slices.Compact(codes)
+}
+
 // report lists what was written and names the next commands.
-func (n *initialisation) report(dir string, files []setup.File) error {
+func (n *initialisation) report(dir string, files []setup.File, set *engine.RuleSet) error {
 	for _, f := range files {
 		n.env.say("wrote %s", filepath.Join(dir, filepath.FromSlash(f.Path)))
 	}
 	if n.app.portal != "" {
-		n.env.say("next: enter %s/hooks/%s in the application's form, as the handler path and as the path for the initial installation (docs/portal.md)", n.app.public, n.portal)
+		n.env.say("next: enter %s in the application's form, as the handler path and as the path for the initial installation (docs/portal.md)", n.handler())
 		n.env.say("next: start serve, choose reinstall in the menu of the application, and wait until the log of serve shows application installed")
-	} else if n.token == "" {
-		n.env.say("next: make an outbound webhook for the events of the rules (docs/portal.md), and put its application token into %s", filepath.Join(dir, "secrets", n.portal+".token"))
+	} else if codes := eventCodes(set); n.token == "" && len(codes) > 0 {
+		n.env.say("next: make an outbound webhook for %s with the handler address %s (docs/portal.md), and put its application token into %s",
+			strings.Join(codes, ", "), n.handler(), filepath.Join(dir, "secrets", n.portal+".token"))
 	}
 	n.sayVariables()
 	at := filepath.Join(dir, config.DefaultFile)

@@ -178,9 +178,41 @@ func TestInitWithFlags(t *testing.T) {
 		}
 		wantEmpty(t, dir)
 	}
-	initCommand(t.Context(), t, exitFine, nil, append(flags, "--input", "product_property=goods", dir)...)
+	_, talk = initCommand(t.Context(), t, exitFine, nil, append(flags, "--input", "product_property=goods", dir)...)
+	if !strings.Contains(talk, "next: make an outbound webhook for ONCRMDEALADD, ONCRMDEALDELETE, ONCRMDEALUPDATE with the handler address https://your-host/hooks/main") {
+		t.Errorf("%s", talk)
+	}
 	if text := testkit.ReadFile(t, filepath.Join(dir, "secrets", "main.token")); !strings.HasPrefix(text, "to-be-replaced-") || len(text) < 30 {
 		t.Errorf("the token is %s", text)
+	}
+}
+
+// TestInitHTTPS writes a configuration that needs no reverse proxy.
+func TestInitHTTPS(t *testing.T) {
+	t.Parallel()
+	c := newCustomer(t)
+	dir := t.TempDir()
+	flags := []string{"init", "--yes", "--webhook", c.webhook, "--rules", "deal-title", "--ci", "none"}
+	for _, wrong := range [][]string{
+		{"is not a host name for which certificates are issued", "--https", "https://b24.example.com/"},
+		{"--https and --listen cannot be combined", "--https", "b24.example.com", "--listen", "127.0.0.1:9000"},
+	} {
+		args := append(append(slices.Clone(flags), wrong[1:]...), dir)
+		if _, talk := initCommand(t.Context(), t, exitUsage, nil, args...); !strings.Contains(talk, wrong[0]) {
+			t.Errorf("%v: %s", wrong, talk)
+		}
+		wantEmpty(t, dir)
+	}
+	_, talk := initCommand(t.Context(), t, exitFine, nil, append(flags, "--https", "b24.example.com", dir)...)
+	text := testkit.ReadFile(t, filepath.Join(dir, "b24rules.yaml"))
+	if !strings.Contains(text, "\nlisten: {https: b24.example.com}\n") || strings.Contains(text, "proxy") || !strings.Contains(talk, "the handler address https://b24.example.com/hooks/main") {
+		t.Errorf("%s%s", text, talk)
+	}
+	app := append([]string{"init", "--yes", "--ci", "none", "--https", "b24.example.com", "--client-id", "local.1", "--client-secret", "s3cr3t", "--rules", "deal-title"},
+		"--app", strings.TrimSuffix(c.webhook, c.portal.WebhookPath()), filepath.Join(dir, "app"))
+	_, talk = initCommand(t.Context(), t, exitFine, nil, app...)
+	if text := testkit.ReadFile(t, filepath.Join(dir, "app", "b24rules.yaml")); strings.Contains(text, "public_url") || !strings.Contains(talk, "enter https://b24.example.com/hooks/main in the application's form") {
+		t.Errorf("%s%s", text, talk)
 	}
 }
 

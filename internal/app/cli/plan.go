@@ -25,13 +25,13 @@ the rules of these files, with the inputs that the configuration has for them. S
 you can try a new rule on real data.
 
 A rule with start shows which runs would follow. With --follow plan also shows what
-these runs would change, and the runs that they start, at most 50. They read the
-portal as it is: they do not see the changes of the runs before them.
+these runs would change, and the runs that they start, at most 50. All of them read
+the current portal: they do not see the changes of the runs before them.
 
 A later step sees the items that an earlier step would add or change if it reads
-them by id, but not if it reads a list. The answer of a writing call is unknown,
-so it is nothing for later steps. Whether a once has been done already is read from
-the database.
+them by id, but not if it reads a list. The answer of a writing call is unknown, so later
+steps see nothing. Plan reads from the database whether a step with once has run
+already.
 
 Exit codes: 0 success, with or without changes, 1 a run would fail or a rule file
 has findings, 2 usage error, 3 plan could not run.`,

@@ -20,9 +20,9 @@ var pruneCmd = &command{
 	name:  "prune",
 	args:  "[--config FILE] --rule ID [--portal NAME] [--list-type TYPE] [--yes]",
 	short: "delete what a rule has made and no rule has any more",
-	long: `Prune reads the list elements that a rule has made, and lists how many of them are
-still there. With --yes it deletes them. It takes only what no rule that runs has: the
-elements of a removed rule, of its former list, or under its former id.
+	long: `Prune reads the list elements that a rule has made, and says how many of them still
+exist. With --yes it deletes them. It deletes only elements that no running rule has:
+those of a removed rule, of its former list, or under its former id.
 
 Nothing is deleted only because the database says that a rule has made it: the element
 must have a code that rules give to their elements. Elements whose code people have

@@ -22,9 +22,9 @@ var reloadCmd = &command{
 	args:  "[--config FILE] [--yes] [--format text|json]",
 	short: "make serve read the configuration and the rules again, and show the result",
 	long: `Reload asks each running serve of the database to read its configuration and its rule
-files again, and prints what has changed and what does not run. Serve does this by
-itself when files change; reload waits for the result, and works where serve cannot
-see changes.
+files again, and prints what has changed and what does not run. Serve does this
+automatically when files change. Reload waits for the result, and works where serve
+cannot see changes.
 
 If more than one portal and more than a tenth of them are missing in the new
 configuration, serve keeps the current one, because the file is more likely wrong.

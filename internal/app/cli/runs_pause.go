@@ -17,7 +17,7 @@ var runsPauseCmd = &command{
 	short: "stop starting runs of a portal or a rule",
 	long: `Pause stops the start of new runs of a portal, of a rule, or of a rule in one
 portal. Events are still received and stored, and the waiting runs start after
-resume. Current runs continue.
+resume. Runs that are in progress continue.
 
 Pause refuses a portal or a rule that the configuration does not have. --force
 pauses it anyway, for example a rule whose file does not exist yet.`,

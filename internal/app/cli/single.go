@@ -23,7 +23,7 @@ type single struct {
 
 func (s *single) flags(fs *flag.FlagSet) {
 	configVar(fs, &s.config)
-	fs.StringVar(&s.rule, "rule", "", "only the rule `ID`; without it all rules with events of such entities")
+	fs.StringVar(&s.rule, "rule", "", "only the rule `ID`; without it, all rules that subscribe to events of such entities")
 	portalsVar(fs, &s.portal, "not needed if there is only one: the portal")
 	fs.StringVar(&s.entity, "entity", "", "the `ENTITY`: deal:759, smart_invoice:7, item:31:7, or hook:NAME:KEY for the latest request of a hook")
 	fs.BoolVar(&s.deleted, "deleted", false, "run as after a delete event; the run still checks whether the entity exists")

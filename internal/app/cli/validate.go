@@ -25,12 +25,13 @@ import (
 
 var validateCmd = &command{
 	name:  "validate",
-	args:  "[--strict] [--schema FILE] [--config FILE] [--format text|json|github|gitlab|sarif] [PATH...]",
+	args:  "[--strict] [--schema FILE] [--config FILE] [--format text|json|github|gitlab|sarif] [--stdin-path NAME] [PATH...]",
 	short: "check rule files",
 	long: `Validate prints all findings in the named rule files, in the order of files and
 lines. It needs no portal, no network and no configuration. It searches folders
 and their subfolders for *.yaml and *.yml, except *_test.yaml and names that start
-with a dot. A subfolder with a file named .b24rulesignore is skipped. "-" reads a rule file from stdin.
+with a dot. It skips a subfolder with a file named .b24rulesignore. "-" reads a rule
+file from stdin.
 
 Several files are also checked together: rule ids and file names must be unique,
 rules must not start each other without end, and no two rules may write the same
@@ -39,7 +40,7 @@ data.
 If the folder of a rule file, or one of the two above it, has files of schema pull
 (NAME.portal.json), the file is also checked for these portals: custom fields, options,
 stages, properties, lists and types that a portal does not have are warnings. --config
-adds the inputs of the portals; secrets need not be there.
+adds the inputs of the portals; it reads no secrets.
 
 With --config and without PATH, validate checks the whole configuration, as serve
 would load it: the files of all portals, their inputs and instances, and in each portal

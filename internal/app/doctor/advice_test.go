@@ -335,3 +335,32 @@ func TestReachability(t *testing.T) {
 		p.Arrivals = func(context.Context) (doctor.Arrivals, error) { return doctor.Arrivals{}, context.DeadlineExceeded }
 	}), name, doctor.Unknown, "deadline exceeded")
 }
+
+// TestRate: what the rate limit has refused to serve counts too, unless the configuration
+// expects other programs, or it is very little.
+func TestRate(t *testing.T) {
+	t.Parallel()
+	h := apptest.New(t, apptest.Options{})
+	const name = "rate"
+	want(t, examine(h, nil), name, doctor.OK, "none of ")
+	if err := h.Portal.SetFaults(emulator.Fault{Method: "crm.item.productrow.list", Kind: emulator.FaultRefuse, Code: "QUERY_LIMIT_EXCEEDED", Count: 2}); err != nil {
+		t.Fatal(err)
+	}
+	h.AddDeal("Roof", demo.Row{Name: "Tiles", Price: "1", Quantity: "1"})
+	h.Wait()
+	h.Stop() // stores the count
+	h.Start()
+	want(t, examine(h, nil), name, doctor.OK, "was refused, and 2 requests of serve within two hours")
+	limited := func(n int, shared bool, err error) func(*doctor.Portal) {
+		return func(p *doctor.Portal) {
+			p.Shared = shared
+			p.Limited = func(context.Context) (doctor.Refused, error) {
+				return doctor.Refused{Requests: n, Last: time.Now().Add(-4 * time.Minute)}, err
+			}
+		}
+	}
+	want(t, examine(h, limited(11, false, nil)), name, doctor.Warning, "the rate limit has refused 11 requests of serve within two hours, the last 4m0s ago", "set shared: true")
+	want(t, examine(h, limited(11, true, nil)), name, doctor.OK, "and 11 requests of serve")
+	want(t, examine(h, limited(0, false, context.DeadlineExceeded)), name, doctor.Unknown, "deadline exceeded")
+	want(t, examine(h, func(p *doctor.Portal) { p.Limited = nil }), name, doctor.OK, "none of ")
+}

@@ -62,6 +62,11 @@ type Portal struct {
 	Latest func(ctx context.Context, code string) (time.Time, error)
 	// Arrivals returns what has reached the program. It is nil with Latest.
 	Arrivals func(ctx context.Context) (Arrivals, error)
+	// Limited returns how many requests of serve the portal's rate limit has refused in the
+	// last hour or two. It is nil with Latest.
+	Limited func(ctx context.Context) (Refused, error)
+	// Shared says that the configuration expects other programs to use the rate limit too.
+	Shared bool
 	// Now is the clock.
 	Now func() time.Time
 }
@@ -105,7 +110,7 @@ func Examine(ctx context.Context, p Portal) []Check {
 	x.timeFilter(ctx, "time filter")
 	x.events(ctx, "events")
 	x.reachability(ctx, "reachability")
-	x.rate("rate")
+	x.rate(ctx, "rate")
 	x.leftovers(ctx, "probe")
 	return x.checks
 }
@@ -159,6 +164,9 @@ const (
 	maxClockSkew = 30 * time.Second
 	// eventsExpected is how long a subscribed event may be absent.
 	eventsExpected = 30 * 24 * time.Hour
+	// usualRefusals of serve's requests have another reason than another program: a command
+	// such as plan that runs next to serve causes a few.
+	usualRefusals = 10
 )
 
 // clock compares our clock and time zone with the portal's. The portal's time is from
@@ -230,15 +238,31 @@ func (x *examination) leftovers(ctx context.Context, name string) {
 	x.add(name, Warning, "a probe was interrupted and has left "+strings.Join(left, ", "), "b24rules doctor --probe --portal "+x.Name+" removes it")
 }
 
-// rate reports refusals of this examination: a few requests are never over the limit,
-// unless somebody else uses it.
-func (x *examination) rate(name string) {
+// rate reports refusals of this examination and those that serve has counted: neither is
+// ever over the limit, unless another program uses it too.
+func (x *examination) rate(ctx context.Context, name string) {
+	const advice = "another program at this address uses the portal: set shared: true"
 	s := x.Client.Stats()
 	if s.Refused > 0 {
-		x.add(name, Warning, fmt.Sprintf("%d of %d requests were refused because of the rate limit", s.Refused, s.Requests), "another program at this address uses the portal: set shared: true")
+		x.add(name, Warning, fmt.Sprintf("%d of %d requests were refused because of the rate limit", s.Refused, s.Requests), advice)
 		return
 	}
-	x.add(name, OK, fmt.Sprintf("none of %d requests was refused", s.Requests), "")
+	text := fmt.Sprintf("none of %d requests was refused", s.Requests)
+	if x.Limited == nil {
+		x.add(name, OK, text, "")
+		return
+	}
+	serve, err := x.Limited(ctx)
+	switch {
+	case err != nil:
+		x.add(name, Unknown, err.Error(), "")
+	case serve.Requests > usualRefusals && !x.Shared:
+		x.add(name, Warning, fmt.Sprintf("the rate limit has refused %d requests of serve within two hours, the last %s", serve.Requests, ago(x.Now(), serve.Last)), advice)
+	case serve.Requests > 0:
+		x.add(name, OK, fmt.Sprintf("%s, and %s of serve within two hours", text, plural(serve.Requests, "request")), "")
+	default:
+		x.add(name, OK, text, "")
+	}
 }
 
 // Worst returns the state that describes all checks: Failed, then Unknown, then

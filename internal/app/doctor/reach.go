@@ -24,12 +24,12 @@ type Arrivals struct {
 	Wrong, Elsewhere Refused
 }
 
-// Refused is how many events were refused, when the last one came, and which portal its
-// address named.
+// Refused is how many requests were refused, when the last one was, and which portal the
+// address of an event named.
 type Refused struct {
-	Events int
-	Last   time.Time
-	Asked  string
+	Requests int
+	Last     time.Time
+	Asked    string
 }
 
 // reachability looks whether the portal reaches this program. Only the portal could prove
@@ -62,16 +62,16 @@ func (x *examination) reachability(ctx context.Context, name string) {
 	case err != nil:
 		x.add(name, Unknown, err.Error(), "")
 	case got.Wrong.Last.After(got.Last):
-		x.add(name, Warning, fmt.Sprintf("%s with a wrong application token since yesterday, the last %s", plural(got.Wrong.Events, "event"), ago(now, got.Wrong.Last)), tokenAdvice(x.Webhook))
+		x.add(name, Warning, fmt.Sprintf("%s with a wrong application token since yesterday, the last %s", plural(got.Wrong.Requests, "event"), ago(now, got.Wrong.Last)), tokenAdvice(x.Webhook))
 	case got.Last.IsZero() && !got.Elsewhere.Last.IsZero(), got.Elsewhere.Last.After(got.Last) && diag.Closest(got.Elsewhere.Asked, []string{x.Name}) != "":
-		x.add(name, Warning, fmt.Sprintf("%s for a portal that the configuration does not have, the last %s for /hooks/%s", plural(got.Elsewhere.Events, "event"), ago(now, got.Elsewhere.Last), got.Elsewhere.Asked),
+		x.add(name, Warning, fmt.Sprintf("%s for a portal that the configuration does not have, the last %s for /hooks/%s", plural(got.Elsewhere.Requests, "event"), ago(now, got.Elsewhere.Last), got.Elsewhere.Asked),
 			"the handler address in the portal must end with /hooks/"+x.Name)
 	case got.Last.IsZero():
 		x.add(name, Unknown, answers+"no event has arrived yet", "change an entity in the portal while serve runs")
 	default:
 		text := answers + "the last event arrived " + ago(now, got.Last)
-		if got.Wrong.Events > 0 {
-			text += fmt.Sprintf("; before it %s with a wrong application token", plural(got.Wrong.Events, "event"))
+		if got.Wrong.Requests > 0 {
+			text += fmt.Sprintf("; before it %s with a wrong application token", plural(got.Wrong.Requests, "event"))
 		}
 		x.add(name, OK, text, "")
 	}

@@ -21,13 +21,13 @@ func (s *Service) DoctorPortal(name string, now func() time.Time) doctor.Portal 
 	p := s.portals.get(name)
 	out := doctor.Portal{
 		Name: name, Client: p.Client, Webhook: p.app == nil, Zone: p.Zone, Now: now, Latest: s.latestEvent(name),
-		Arrivals: s.arrivals(name, now), Hook: s.config.Load().Hook(name),
+		Arrivals: s.arrivals(name, now), Limited: s.limited(name, now), Hook: s.config.Load().Hook(name),
 	}
 	for _, c := range s.config.Load().Portals {
 		if c.Name != name {
 			continue
 		}
-		out.URL, out.Insecure, out.Offline = c.Webhook.Reveal(), c.Insecure, c.Offline
+		out.URL, out.Insecure, out.Offline, out.Shared = c.Webhook.Reveal(), c.Insecure, c.Offline, c.Shared
 		if c.OAuth != nil {
 			out.URL = c.OAuth.Portal
 		}
@@ -73,6 +73,15 @@ func (s *Service) latestEvent(portal string) func(context.Context, string) (time
 	}
 }
 
+// limited returns how many requests of serve a portal has refused because of its rate limit
+// in the last hour or two.
+func (s *Service) limited(portal string, now func() time.Time) func(context.Context) (doctor.Refused, error) {
+	return func(ctx context.Context) (doctor.Refused, error) {
+		c, err := refused.New(s.queue.Database()).Since(ctx, portal, refused.KindRate, now().Add(-time.Hour))
+		return doctor.Refused{Requests: c.Requests, Last: c.Last}, err
+	}
+}
+
 // newestEvents is how many of the newest events are searched for one of the portal: the
 // program stores events too.
 const newestEvents = 100
@@ -97,7 +106,7 @@ func (s *Service) arrivals(portal string, now func() time.Time) func(context.Con
 			if err != nil {
 				return out, err
 			}
-			*to = doctor.Refused{Events: c.Requests, Last: c.Last, Asked: c.Asked}
+			*to = doctor.Refused{Requests: c.Requests, Last: c.Last, Asked: c.Asked}
 		}
 		return out, nil
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/refused"
 )
@@ -17,13 +18,17 @@ import (
 // more writes.
 const storeRefusals = 10 * time.Second
 
-// refusals counts the requests that were refused because nothing proved them, for doctor.
+// refusals counts refused requests for doctor: those that nothing proved, and those of this
+// process that a portal refused because of its rate limit.
 type refusals struct {
-	store *refused.Store
-	log   *slog.Logger
+	store   *refused.Store
+	portals *portals
+	log     *slog.Logger
 
 	mu     sync.Mutex
 	counts map[refusal]refused.Count
+	// limited is how many requests of a client are counted already.
+	limited map[*bitrix.Client]int64
 }
 
 type refusal struct{ portal, kind string }
@@ -42,12 +47,28 @@ func (f *refusals) count(r ingest.Result) {
 	f.counts[key] = refused.Count{Portal: r.Portal, Kind: r.Kind, Requests: f.counts[key].Requests + 1, Last: time.Now(), Asked: r.Asked}
 }
 
+// ours returns the requests of this process that portals have refused because of their rate
+// limit since the last call. The caller holds mu.
+func (f *refusals) ours(now time.Time) (counts []refused.Count) {
+	limited := map[*bitrix.Client]int64{}
+	for _, p := range f.portals.all() {
+		n := p.Client.Stats().Refused
+		if more := n - f.limited[p.Client]; more > 0 {
+			counts = append(counts, refused.Count{Portal: p.Name, Kind: refused.KindRate, Requests: int(more), Last: now})
+		}
+		limited[p.Client] = n
+	}
+	f.limited = limited // without the clients of portals that were removed or changed
+	return counts
+}
+
 // flush stores the counts. If the database does not take them, they are lost: they are only a
 // hint.
 func (f *refusals) flush(ctx context.Context) {
 	f.mu.Lock()
 	counts := slices.Collect(maps.Values(f.counts))
 	f.counts = nil
+	counts = append(counts, f.ours(time.Now())...)
 	f.mu.Unlock()
 	if len(counts) == 0 {
 		return

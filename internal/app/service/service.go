@@ -142,7 +142,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		s.holdPortal(ctx, p.Name, ingest.DigestOf(p.Token), hold.Broken, p.Reason())
 	}
 	s.intake = &intake{limits: c.Limits, rules: o.Rules, portals: all, queue: s.queue, downtime: s.downtime, metrics: s.metrics, dump: s.dump, log: o.Log}
-	s.intake.refusals = &refusals{store: refused.New(s.queue.Database()), log: o.Log}
+	s.intake.refusals = &refusals{store: refused.New(s.queue.Database()), portals: all, log: o.Log}
 	s.intake.unstored = &unstored{store: s.intake.storeAgain, log: o.Log}
 	s.worker = &worker{record: c.History.Record, redactor: c.Redactor, config: current, rules: o.Rules, portals: all, hold: s.queue.SetHold, metrics: s.metrics, database: s.queue.Database(), log: o.Log}
 	s.looks = &looks{config: current, queue: s.queue, rules: o.Rules, log: o.Log}
