@@ -1,5 +1,5 @@
-// Package refused counts refused requests: those that reached the program and that nothing
-// proved, and those of the program that a portal refused because of its rate limit.
+// Package refused counts refused requests. These are the requests that reached the program
+// without a proof, and its own requests that a portal refused because of the rate limit.
 //
 // Any stranger can send requests without a proof, so they are counted and never stored: a
 // row for each portal, kind and hour.

@@ -86,7 +86,7 @@ func (s shown) matches(output string) bool {
 	return regexp.MustCompile(`^` + pattern + `$`).MatchString(strings.TrimSpace(output))
 }
 
-// runsOn are commands that a reader starts in a terminal of their own.
+// runsOn are commands that a reader starts in another terminal.
 var runsOn = regexp.MustCompile(`^(?:bin/)?b24rules (?:emulator|serve)\b| php -S `)
 
 // reads are commands whose output changes while something happens in the background.
