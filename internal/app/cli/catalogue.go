@@ -213,7 +213,7 @@ func catalogueSet(args []string) (rules.Set, error) {
 		if near := diag.Closest(args[0], rules.Names()); near != "" {
 			text += fmt.Sprintf(" (did you mean %s?)", near)
 		}
-		return rules.Set{}, &usageError{text}
+		return rules.Set{}, &usageError{text: text}
 	}
 	return set, nil
 }

@@ -150,8 +150,12 @@ var commands = func() (all []*command) {
 // errFindings ends a command that has printed findings.
 var errFindings = errors.New("findings")
 
-// usageError is an error of the command line.
-type usageError struct{ text string }
+// usageError is an error of the command line. The usage line follows it, unless it is about
+// a value.
+type usageError struct {
+	text    string
+	isValue bool
+}
 
 func (e *usageError) Error() string { return e.text }
 
@@ -160,10 +164,10 @@ func usageOf(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &usageError{err.Error()}
+	return &usageError{text: err.Error()}
 }
 
-func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+func usagef(format string, args ...any) error { return &usageError{text: fmt.Sprintf(format, args...)} }
 
 // runCommand runs the command that args name and returns the exit code.
 func runCommand(ctx context.Context, args []string, env environment) int {
@@ -257,7 +261,9 @@ func exitCode(c *command, env environment, err error) int {
 		return exitFindings
 	case errors.As(err, &usage):
 		env.say("%s: %s", c.name, env.redactor.Text(usage.text))
-		env.say("usage: b24rules %s", strings.TrimSpace(c.name+" "+c.args))
+		if !usage.isValue {
+			env.say("usage: b24rules %s", strings.TrimSpace(c.name+" "+c.args))
+		}
 		return exitUsage
 	case errors.Is(err, errLogged):
 		return exitFailure
@@ -320,7 +326,7 @@ func flagError(fs *flag.FlagSet, err error) error {
 	if near := diag.Closest(name, names); near != "" {
 		text += fmt.Sprintf(" (did you mean --%s?)", near)
 	}
-	return &usageError{text}
+	return usagef("%s", text)
 }
 
 func find(name string) *command {
@@ -355,7 +361,7 @@ func oneOf(name, value string, words ...string) error {
 	if near := diag.Closest(value, words); near != "" {
 		text += fmt.Sprintf(" (did you mean %s?)", near)
 	}
-	return &usageError{text}
+	return usagef("%s", text)
 }
 
 // none returns an error if there are arguments.

@@ -27,8 +27,9 @@ type pageRun struct {
 	// elsewhere are the commands that cannot be run here, with the reason or with the test that
 	// runs them.
 	elsewhere map[string]string
-	// exact are the commands whose output is compared with the page.
-	exact []string
+	// exact are the commands whose output is compared with the page, alike those whose numbers
+	// and times may differ.
+	exact, alike []string
 }
 
 // blockShown are the blocks with commands.
@@ -92,6 +93,10 @@ func (p pageRun) follow(t *testing.T) {
 		for _, text := range p.exact {
 			exact = starts(c.command, text) || exact
 		}
+		alike := false
+		for _, text := range p.alike {
+			alike = starts(c.command, text) || alike
+		}
 		for text, all := range p.codes {
 			if starts(c.command, text) {
 				codes = all
@@ -107,13 +112,31 @@ func (p pageRun) follow(t *testing.T) {
 			r.follow(c)
 		} else if code, out := r.run(c); !slices.Contains(codes, code) {
 			t.Errorf("%s: exit code %d, want %v\n%s", c.command, code, codes, out)
+		} else if want := plain(r.replace(c.output)); alike && plain(out) != want {
+			t.Errorf("%s prints\n%s\nwant\n%s", c.command, plain(out), want)
 		}
 	}
-	for _, text := range slices.Concat(keysOf(p.elsewhere), keysOf(p.codes), p.exact) {
+	for _, text := range slices.Concat(keysOf(p.elsewhere), keysOf(p.codes), p.exact, p.alike) {
 		if !used[text] {
 			t.Errorf("%s has no command that starts with %q", p.page, text)
 		}
 	}
+}
+
+var (
+	numberShown = regexp.MustCompile(`\b[0-9a-f]{12}\b|[0-9]+(?:[.:-][0-9]+)*`)
+	zoneShown   = regexp.MustCompile(`times: .*`)
+	pluralShown = regexp.MustCompile(`\b(event|run)s\b`)
+)
+
+// plain returns an output without its numbers, times and widths of columns.
+func plain(output string) string {
+	output = zoneShown.ReplaceAllString(numberShown.ReplaceAllString(output, "N"), "times: ZONE")
+	lines := strings.Split(strings.TrimSpace(pluralShown.ReplaceAllString(output, "$1")), "\n")
+	for i, line := range lines {
+		lines[i] = strings.Join(strings.Fields(line), " ")
+	}
+	return strings.Join(lines, "\n")
 }
 
 func keysOf[T any](m map[string]T) (out []string) {
@@ -221,6 +244,8 @@ var pageRuns = []pageRun{
 		page: "docs/operating.md",
 		scene: func(r *reader) {
 			r.runningShop()
+			r.must("curl -s " + restShown + "crm.contact.add -d 'fields[NAME]=Eve'")
+			r.must("curl -s " + restShown + "crm.lead.add -d 'fields[TITLE]=Shed'")
 			// The numbers of the page, and its folder for backups.
 			r.also(" 41", " 1", " 812", " 1", "deal:759", "deal:1", "element:47:12", "element:47:1", "/var/backups/", r.home+"/")
 		},
@@ -229,6 +254,7 @@ var pageRuns = []pageRun{
 				r.end() // serve
 			}
 		},
+		alike: []string{"b24rules why", "b24rules events list", "b24rules backup"},
 		codes: map[string][]int{
 			"b24rules runs replay 41": {exitFailure}, "b24rules runs discard 41": {exitFailure}, // the run has succeeded
 		},

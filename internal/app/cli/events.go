@@ -141,7 +141,7 @@ func knownCode(ctx context.Context, q *queue.Queue, code string) error {
 	if near := diag.Closest(code, codes); near != "" {
 		text += fmt.Sprintf(" (did you mean %s?)", near)
 	}
-	return &usageError{text}
+	return &usageError{text: text}
 }
 
 // checkPage checks --limit and --before.

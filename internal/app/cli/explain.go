@@ -130,7 +130,7 @@ func (e *explanation) word(env environment, arg string) (bool, error) {
 	if near := diag.Closest(arg, words); near != "" {
 		text += fmt.Sprintf(" (did you mean %s?)", near)
 	}
-	return true, &usageError{text}
+	return true, &usageError{text: text}
 }
 
 // manual prints a section of the manual.

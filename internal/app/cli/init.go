@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -168,16 +169,11 @@ func (n *initialisation) run(ctx context.Context, env environment, args []string
 // access asks how the portal is called.
 func (n *initialisation) access(ctx context.Context) (err error) {
 	if n.app.portal == "" && n.webhook == "" {
-		answer, err := n.askFor(ctx, "", "URL of the inbound webhook, or address of the portal for an application:", "name it with --webhook URL, or --app URL for an application")
-		if err != nil {
+		if err := n.askAccess(ctx); err != nil {
 			return err
 		}
-		if u, err := url.Parse(answer); err == nil && u.Host != "" && strings.Trim(u.Path, "/") == "" {
-			n.app.portal = answer
-		} else {
-			n.webhook = answer
-		}
 	}
+	n.webhook = withoutMethod(n.webhook)
 	if n.app.portal == "" {
 		return nil
 	}
@@ -203,12 +199,46 @@ func (n *initialisation) access(ctx context.Context) (err error) {
 	return nil
 }
 
+// askAccess asks until the answer is the URL of a webhook or the address of a portal.
+func (n *initialisation) askAccess(ctx context.Context) error {
+	for {
+		answer, err := n.askFor(ctx, "", "URL of the inbound webhook, or address of the portal for an application:", "name it with --webhook URL, or --app URL for an application")
+		if err != nil {
+			return err
+		}
+		if u, err := url.Parse(answer); err == nil && u.Host != "" && strings.Trim(u.Path, "/") == "" {
+			n.app.portal = answer
+			return nil
+		}
+		client, err := bitrix.NewClient(bitrix.Config{Webhook: bitrix.Secret(withoutMethod(answer))})
+		if err == nil {
+			client.Close()
+			n.webhook = answer
+			return nil
+		}
+		n.env.say("%v", noWebhook(err))
+	}
+}
+
+// withMethod is the URL of a call, as the form of a webhook in the portal shows it.
+var withMethod = regexp.MustCompile(`^(https?://[^/]+/rest/[0-9]+/[A-Za-z0-9]+/)[A-Za-z.]+$`)
+
+// withoutMethod returns the URL of the webhook with which a call is made.
+func withoutMethod(webhook string) string {
+	return withMethod.ReplaceAllString(webhook, "$1")
+}
+
+// noWebhook says that a URL is none of an inbound webhook.
+func noWebhook(err error) error {
+	return &usageError{text: fmt.Sprintf("this is no URL of an inbound webhook: %v (the portal shows it in Developer resources > Incoming webhook)", err), isValue: true}
+}
+
 // connect checks that the webhook works, and reads what the portal has.
 func (n *initialisation) connect(ctx context.Context) (*bitrix.Client, *snapshot.Snapshot, error) {
 	n.env.redactor.Set("init", n.webhook, n.token)
 	client, err := bitrix.NewClient(bitrix.Config{Webhook: bitrix.Secret(n.webhook), Log: warnings(n.env)})
 	if err != nil {
-		return nil, nil, usagef("this is no URL of an inbound webhook: %v (the portal shows it in Developer resources > Incoming webhook)", err)
+		return nil, nil, noWebhook(err)
 	}
 	portal, err := n.read(ctx, client)
 	if err != nil {
@@ -226,7 +256,7 @@ func (n *initialisation) read(ctx context.Context, client *bitrix.Client) (*snap
 	}
 	for _, c := range doctor.Examine(ctx, doctor.Portal{Name: n.portal, Client: client, URL: n.webhook, Webhook: true, Now: time.Now}) {
 		if c.State == doctor.Failed && (c.Name == "address" || c.Name == "credentials") {
-			return nil, fmt.Errorf("portal %s: %s: %s", u.Host, c.Text, c.Advice)
+			return nil, fmt.Errorf("portal %s: %s: %s", u.Host, strings.TrimPrefix(c.Text, u.Host+": "), c.Advice)
 		}
 		if c.State == doctor.Warning && (c.Name == "user" || c.Name == "address") {
 			n.env.say("warning: %s (%s)", c.Text, c.Advice)

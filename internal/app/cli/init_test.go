@@ -86,10 +86,11 @@ func TestInit(t *testing.T) {
 		commands++
 		return initCommand(t.Context(), t, code, strings.NewReader(in), args...)
 	}
-	out, talk := run(exitFine, c.webhook+"\ndeal-shipment\ndeal-shipments\nLoadin\nloading\nDeal\nGoods\n",
+	// The form in the portal shows the URL with a method.
+	out, talk := run(exitFine, "acme\n"+c.webhook+"profile.json\ndeal-shipment\ndeal-shipments\nLoadin\nloading\nDeal\nGoods\n",
 		"init", "--listen", addr, "--token", token, dir)
 	for _, text := range []string{
-		`did you mean deal-shipments?`, "61 (Suppliers), 63 (Loading)", `portal has no "Loadin", did you mean 63 (Loading)?`, "product_property, the property for the product's id: OWNER (Deal), PROPERTY_302 (Goods), QTY (Quantity)",
+		"this is no URL of an inbound webhook: the webhook is no http(s) URL", `did you mean deal-shipments?`, "61 (Suppliers), 63 (Loading)", `portal has no "Loadin", did you mean 63 (Loading)?`, "product_property, the property for the product's id: OWNER (Deal), PROPERTY_302 (Goods), QTY (Quantity)",
 		"OWNER (Deal) is the value of deal_property already",
 	} {
 		if !strings.Contains(talk, text) {
@@ -122,6 +123,9 @@ func TestInit(t *testing.T) {
 		}
 	}
 	rules := filepath.Join(dir, "rules")
+	if text := testkit.ReadFile(t, filepath.Join(dir, "secrets", "main.webhook")); text != c.webhook+"\n" {
+		t.Errorf("the webhook is %s", text)
+	}
 	run(exitFine, "", "validate", "--strict", "--config", file, rules)
 	run(exitFine, "", "test", rules)
 	run(exitFine, "", "schema", "diff", "--config", file)
@@ -257,8 +261,8 @@ func TestInitRefuses(t *testing.T) {
 	} {
 		dir := filepath.Join(t.TempDir(), "x")
 		out, talk := initCommand(t.Context(), t, tt.code, strings.NewReader(tt.in), "init", "--webhook", tt.webhook, dir)
-		if !strings.Contains(out+talk, tt.want) {
-			t.Errorf("%s: %s%s, want %s", tt.name, out, talk, tt.want)
+		if !strings.Contains(out+talk, tt.want) || strings.Contains(talk, "usage: ") {
+			t.Errorf("%s: %s%s, want %s and no usage line", tt.name, out, talk, tt.want)
 		}
 		wantEmpty(t, filepath.Dir(dir))
 	}

@@ -68,7 +68,7 @@ func unknownPortal(text, word string, known []string) error {
 	if near := diag.Closest(word, known); near != "" {
 		text += fmt.Sprintf(" (did you mean %s?)", near)
 	}
-	return &usageError{text}
+	return &usageError{text: text}
 }
 
 // checkPortal refuses a value of --portal that selects a portal that the configuration does

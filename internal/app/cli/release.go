@@ -109,5 +109,5 @@ func (m *madeFlags) marks(ctx context.Context, c *config.Config, q *queue.Queue)
 	if near := diag.Closest(m.rule, names); near != "" && near != m.rule {
 		text += fmt.Sprintf(" (did you mean %s?)", near)
 	}
-	return nil, &usageError{text}
+	return nil, &usageError{text: text}
 }
