@@ -219,7 +219,7 @@ func (r *Run) change(w Write, before map[string]any) Change {
 		return c
 	}
 	c.Record, c.Title = w.record.String(), cmp.Or(titleOf(before), titleOf(fields))
-	if code, ok := w.Call.Params["ELEMENT_CODE"]; ok && !equal(before["CODE"], code) && c.Kind == ChangeUpdate {
+	if code, ok := w.Call.Params["ELEMENT_CODE"]; ok && !Equal(before["CODE"], code) && c.Kind == ChangeUpdate {
 		c.Fields = append(c.Fields, FieldChange{"CODE", before["CODE"], code})
 	}
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
@@ -227,7 +227,7 @@ func (r *Run) change(w Write, before map[string]any) Change {
 		if w.record.list {
 			f = r.property(w.record.of, f)
 		}
-		if c.Kind == ChangeAdd || !equal(f.Before, f.After) {
+		if c.Kind == ChangeAdd || !Equal(f.Before, f.After) {
 			c.Fields = append(c.Fields, f)
 		}
 	}

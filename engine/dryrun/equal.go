@@ -9,8 +9,8 @@ import (
 	"github.com/b24rules/b24rules/engine/num"
 )
 
-// equal compares values of a portal by their meaning.
-func equal(a, b any) bool {
+// Equal compares values of a portal by their meaning.
+func Equal(a, b any) bool {
 	x, y := plainText(a), plainText(b)
 	if x == y {
 		return true

@@ -58,10 +58,18 @@ func pages(ctx context.Context, b *bench, runs int, keep, file string) (err erro
 	if err != nil {
 		return err
 	}
+	if err := b.build(ctx); err != nil {
+		return err
+	}
 	results := map[string]*pageResult{}
+	now := time.Now()
+	questions := onCall(runs, now)
 	for _, one := range []struct{ name, dsn string }{{"SQLite", "sqlite:" + keep}, {"PostgreSQL", dsn}} {
 		b.say("%s: filling %d runs", one.name, runs)
-		r, err := pagesOf(ctx, b, one.dsn, runs)
+		r, err := pagesOf(ctx, b, one.dsn, runs, now, questions)
+		if err == nil {
+			r.commands, err = ask(ctx, b, one.dsn, questions)
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", one.name, err)
 		}
@@ -81,6 +89,11 @@ func pages(ctx context.Context, b *bench, runs int, keep, file string) (err erro
 	}
 	fmt.Fprintf(&out, "\n%d open pages of runs, with an event each second, take %.1f %% of a core on SQLite and %.1f %% on PostgreSQL, the browsers' part included (%s each).\n",
 		livePages, lite.live, pg.live, liveFor)
+	out.WriteString("\nThe questions of the person on call over this database. A command is a process that starts, reads the configuration of all portals and answers. The clicks are pages, the last one has the answer; their time is the sum of the medians.\n\n" +
+		"| question | command | SQLite | PostgreSQL | clicks | SQLite | PostgreSQL |\n|---|---|---:|---:|---:|---:|---:|\n")
+	for i, q := range questions {
+		fmt.Fprintf(&out, "| %s | `%s` | %.0f | %.0f | %d | %.0f | %.0f |\n", q.text, strings.Join(q.command, " "), ms(lite.commands[i]), ms(pg.commands[i]), len(q.clicks)-1, ms(lite.clicks[i]), ms(pg.clicks[i]))
+	}
 	b.say("%s", out.String())
 	if file == "" {
 		return nil
@@ -105,9 +118,11 @@ type pageResult struct {
 	paths         []string
 	first, median []time.Duration
 	live          float64 // in percent of a core
+	// commands and clicks are the times of the questions.
+	commands, clicks []time.Duration
 }
 
-func pagesOf(ctx context.Context, b *bench, dsn string, runs int) (r *pageResult, err error) {
+func pagesOf(ctx context.Context, b *bench, dsn string, runs int, now time.Time, questions []question) (r *pageResult, err error) {
 	log := slog.New(slog.DiscardHandler)
 	q, err := queue.Open(ctx, dsn, queue.Options{Log: log})
 	if err != nil {
@@ -115,7 +130,7 @@ func pagesOf(ctx context.Context, b *bench, dsn string, runs int) (r *pageResult
 	}
 	defer func() { err = errors.Join(err, q.Close()) }()
 	started := time.Now()
-	if err := fill(ctx, q.Database(), runs, started); err != nil {
+	if err := fill(ctx, q.Database(), runs, now); err != nil {
 		return nil, err
 	}
 	b.say("filled in %s", time.Since(started).Round(time.Second))
@@ -136,18 +151,25 @@ func pagesOf(ctx context.Context, b *bench, dsn string, runs int) (r *pageResult
 	defer stop()
 	r = &pageResult{paths: pagePaths(runs)}
 	for _, path := range r.paths {
-		var took []time.Duration
-		for range pageTries {
-			at := time.Now()
-			if err := get(ctx, server.URL+path); err != nil {
+		first, median, _, err := timesOf(ctx, server.URL+path)
+		if err != nil {
+			return nil, err
+		}
+		r.first, r.median = append(r.first, first), append(r.median, median)
+	}
+	for _, q := range questions {
+		var sum time.Duration
+		for i, path := range q.clicks {
+			_, median, body, err := timesOf(ctx, server.URL+path)
+			if err == nil && i == len(q.clicks)-1 && !strings.Contains(body, q.page) {
+				err = fmt.Errorf("%s: %s has no %q", q.text, path, q.page)
+			}
+			if err != nil {
 				return nil, err
 			}
-			took = append(took, time.Since(at))
+			sum += median
 		}
-		r.first = append(r.first, took[0])
-		rest := took[1:]
-		slices.Sort(rest)
-		r.median = append(r.median, rest[len(rest)/2])
+		r.clicks = append(r.clicks, sum)
 	}
 	r.live, err = live(ctx, q, server.URL)
 	return r, err
@@ -162,27 +184,43 @@ func pagePaths(runs int) []string {
 	return []string{
 		"/portals", "/portals/portal-7", "/runs", "/runs?portal=portal-7", "/runs?rule=rule-3", "/runs?portal=portal-7&rule=rule-7", "/runs?entity=deal:123", "/runs?portal=portal-7&entity=deal:7",
 		"/runs?state=parked", "/runs?state=parked&portal=portal-7", "/runs?state=parked&group=cause", "/runs?state=parked&cause=" + cause.ID(pageCauses()[0]),
-		"/runs?from=" + long.Format("2006-01-02T15:04") + "&to=" + long.Add(time.Hour).Format("2006-01-02T15:04"), "/runs?q=nothing+has+this+text",
+		"/runs?from=" + long.Format("2006-01-02T15:04") + "&to=" + long.Add(time.Hour).Format("2006-01-02T15:04"), "/runs?q=nothing+has+this+text", "/runs?outcome=wrote", "/runs?outcome=gone",
 		fmt.Sprintf("/runs/%d", parked), "/runs/replay?cause=" + cause.ID(pageCauses()[0]),
 		"/events", "/events?portal=portal-7", "/events?rule=none", "/events/11", "/why?portal=portal-7&of=deal:7", "/rules", "/audit",
 	}
 }
 
-func get(ctx context.Context, address string) error {
+// timesOf reads a page pageTries times: how long the first answer takes, the median of the others, and
+// what the page is.
+func timesOf(ctx context.Context, address string) (first, median time.Duration, body string, err error) {
+	var took []time.Duration
+	for range pageTries {
+		at := time.Now()
+		if body, err = get(ctx, address); err != nil {
+			return 0, 0, "", err
+		}
+		took = append(took, time.Since(at))
+	}
+	rest := took[1:]
+	slices.Sort(rest)
+	return took[0], rest[len(rest)/2], body, nil
+}
+
+func get(ctx context.Context, address string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return err
+		return "", err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("GET %s: status %d: %.300s", address, resp.StatusCode, body)
 	}
-	return err
+	return string(body), err
 }
 
 // live opens pages that read themselves again, and returns the CPU time that they take, in percent
@@ -280,6 +318,9 @@ func cpuOf(do func() error) (float64, error) {
 	return 100 * float64(used()-before) / float64(time.Since(at)), err
 }
 
+// madeRecords is how many records rules have made.
+const madeRecords = 200_000
+
 // parkedEach is the distance of parked runs: 2,967 of 1,000,000.
 const parkedEach = 337
 
@@ -318,11 +359,15 @@ func fill(ctx context.Context, db store.DB, runs int, now time.Time) error {
 		rows int
 		text string
 	}{
+		{pagePortals, `INSERT INTO b24_mark (portal, rule, step, kind, place, identity, owner, scope, key, fields, file, first_version, last_version) SELECT ` + portal("i") + `, 'total', 'write', 'elements', 'list:47', 'a',
+			'', '', '', '["NAME","SUM"]', 'r.yaml:7:9', 'a', 'a' FROM n`},
+		{madeRecords, `INSERT INTO b24_made (mark, thing, entity, run, at) SELECT 1 + i % ` + fmt.Sprint(pagePortals) + `, 1 + i / ` + fmt.Sprint(pagePortals) + `, 0, i, ` + fmt.Sprint(now.Unix()) + ` FROM n`},
 		{events, `INSERT INTO b24_event (portal, code, data, routes, sent_at, received_at, why) SELECT ` + portal("i") + `, 'ONCRMDEALUPDATE', '{"FIELDS":{"ID":"' || (i % 5000) || '"}}',
 			CASE WHEN i % 11 = 0 THEN 0 ELSE 1 END, ` + at("i") + `, ` + at("i") + `, CASE WHEN i % 11 = 0 THEN '[{"rule":"total","why":"it has other events"}]' ELSE '' END FROM n`},
-		{runs, `INSERT INTO b24_run (portal, rule, entity, state, added, deleted, count, attempt, max_attempts, event_id, first_at, opened_at, due_at, started_at, finished_at, error, cause)
+		{runs, `INSERT INTO b24_run (portal, rule, entity, state, added, deleted, count, attempt, max_attempts, event_id, first_at, opened_at, due_at, started_at, finished_at, error, cause, outcome, writes)
 			SELECT ` + portal(event) + `, 'rule-' || (i % 20), 'deal:' || (` + event + ` % 5000), ` + state + `, false, false, 1, 1, 20, ` + event + `, ` + at(event) + `, ` + at(event) + `, ` + at(event) + `, ` + at(event) + `,
-			` + at(event) + ` + 300000, CASE WHEN ` + isParked + ` THEN ` + failure + ` ELSE '' END, CASE WHEN ` + isParked + ` THEN ` + why + ` ELSE '' END FROM n`},
+			` + at(event) + ` + 300000, CASE WHEN ` + isParked + ` THEN ` + failure + ` ELSE '' END, CASE WHEN ` + isParked + ` THEN ` + why + ` ELSE '' END,
+			CASE WHEN ` + state + ` = 'succeeded' THEN 'done' ELSE '' END, CASE WHEN ` + state + ` = 'succeeded' THEN i % 2 ELSE 0 END FROM n`},
 		{runs, `INSERT INTO b24_run_event (run_id, event_id) SELECT i, ` + event + ` FROM n`},
 		{runs, `INSERT INTO b24_attempt (run_id, number, outcome, error, record, started_at, finished_at) SELECT i, 1, CASE WHEN ` + isParked + ` THEN 'parked' ELSE 'succeeded' END,
 			CASE WHEN ` + isParked + ` THEN ` + failure + ` ELSE '' END, '{"rule":"total","outcome":"done","calls":2,"writes":1}', ` + at(event) + `, ` + at(event) + ` + 300000 FROM n`},

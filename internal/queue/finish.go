@@ -190,7 +190,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7)`
 
 	// leaveRun ends our claim. requeue sets the next state of a run that waits again.
 	leaveRun = `
-UPDATE b24_run SET claim = 0, state = $3, finished_at = $4, error = $5, cause = $6
+UPDATE b24_run SET claim = 0, state = $3, finished_at = $4, error = $5, cause = $6, outcome = $7, writes = $8
 WHERE id = $1 AND claim = $2 AND state = 'running'`
 
 	clearDone = `DELETE FROM b24_done WHERE run_id = $1`
@@ -209,13 +209,15 @@ func (q finisher) leave(ctx context.Context, t *tx, r *Run, v verdict) error {
 	case OutcomeFailed, OutcomePostponed, OutcomeInterrupted:
 		finished = 0
 	}
-	cause := ""
-	if v.outcome != OutcomeSucceeded {
-		r.mu.Lock()
-		cause = r.cause
-		r.mu.Unlock()
+	r.mu.Lock()
+	cause, outcome, writes := r.cause, r.outcome, r.writes
+	r.mu.Unlock()
+	if v.outcome == OutcomeSucceeded {
+		cause = ""
+	} else {
+		outcome, writes = "", 0
 	}
-	n, err := t.Exec(ctx, leaveRun, r.ID, r.claim, string(state), finished, v.text, cause)
+	n, err := t.Exec(ctx, leaveRun, r.ID, r.claim, string(state), finished, v.text, cause, outcome, writes)
 	if err == nil && n == 0 {
 		err = errNotOurs
 	}

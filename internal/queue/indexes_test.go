@@ -42,7 +42,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"the next run of a rule that sleeps", selectNextBackfill, "b24_run_due (portal=? AND priority=? AND due_at>?)"},
 		{"causes of parked runs", countCauses + parked + groupCauses, "b24_run_state (state=?)"},
 	} {
-		rows, err := q.db.read.Query(t.Context(), "EXPLAIN QUERY PLAN "+tt.text, "", "", "", "", "", "")
+		rows, err := q.db.read.Query(t.Context(), "EXPLAIN QUERY PLAN "+tt.text, "", "", "", "", "", "", "", "")
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
@@ -90,6 +90,7 @@ func pageStatements() map[string]string {
 		"parked runs":              conditions(Filter{Before: 9, States: []State{Parked}}),
 		"parked runs of a cause":   conditions(Filter{Before: 9, States: []State{Parked}, Cause: "c"}),
 		"runs with a text":         conditions(Filter{Before: 9, Text: "x"}),
+		"runs by what they did":    conditions(Filter{Before: 9, Did: []Did{Wrote, Nothing, Retrying, "skipped"}}),
 		"events":                   events(EventFilter{Before: 9}),
 		"events of a portal":       events(EventFilter{Before: 9, Portal: "p"}),
 		"events of some portals":   events(EventFilter{Before: 9, Portals: []string{"p", "q"}}),

@@ -21,6 +21,7 @@ type Filter struct {
 	Portals              []string  // only runs of these; nil means all
 	Text                 string    // only runs with this text in the error or the entity
 	States               []State   // Blocked selects waiting runs with that reason
+	Did                  []Did     // only runs that did one of these
 	Cause                string    // of the last failure
 	Event                int64     // only runs that this event has joined
 	From, To             time.Time // only runs whose first event was received at From or later, and before To
@@ -88,6 +89,13 @@ func (f Filter) conditions() (where string, args []any) {
 	}
 	if !f.To.IsZero() {
 		all = append(all, "r.first_at < "+place(micros(f.To)))
+	}
+	if len(f.Did) > 0 {
+		any := make([]string, len(f.Did))
+		for i, d := range f.Did {
+			any[i] = d.condition(place)
+		}
+		all = append(all, "("+strings.Join(any, " OR ")+")")
 	}
 	if len(f.States) > 0 {
 		var states []string

@@ -83,7 +83,8 @@ type Run struct {
 	atEnd  []func(ctx context.Context, t store.Tx) error
 	cause  string
 
-	outcome string // of a success, for the log
+	outcome string // of a success
+	writes  int
 	logged  []slog.Attr
 }
 
@@ -144,11 +145,12 @@ func (r *Run) Record(v json.RawMessage) {
 	r.record = append(json.RawMessage(nil), v...)
 }
 
-// Describe adds to the line that the log has of this attempt. outcome is what a success did.
-func (r *Run) Describe(outcome string, attrs ...slog.Attr) {
+// Describe says what this attempt did if it succeeds, for Filter.Did, and adds to the line that the
+// log has of it.
+func (r *Run) Describe(outcome string, writes int, attrs ...slog.Attr) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.outcome, r.logged = outcome, attrs
+	r.outcome, r.writes, r.logged = outcome, writes, attrs
 }
 
 // AtEnd adds a write to the transaction that stores the result of this attempt, whatever

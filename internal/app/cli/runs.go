@@ -81,13 +81,14 @@ func withHistory(ctx context.Context, env environment, path string, do func(c *c
 // runFilter are the flags that select runs.
 type runFilter struct {
 	historyFilter
-	state, cause string
-	text         string // in errors and entities
+	state, outcome, cause string
+	text                  string // in errors and entities
 }
 
 func (f *runFilter) flags(fs *flag.FlagSet) {
 	f.historyFilter.flags(fs, "runs", "whose first event arrived")
 	fs.StringVar(&f.state, "state", "", "only runs in one of the `STATES`, such as parked or waiting,running")
+	fs.StringVar(&f.outcome, "outcome", "", "only runs that did one of the `OUTCOMES`, such as wrote or skipped,nothing")
 	fs.StringVar(&f.cause, "cause", "", "only runs that failed because of `CAUSE`, a word from runs list --by cause")
 	fs.StringVar(&f.text, "text", "", "only runs with `TEXT` in their error or entity")
 }
@@ -95,7 +96,7 @@ func (f *runFilter) flags(fs *flag.FlagSet) {
 // said names the selected runs for people.
 func (f *runFilter) said() string {
 	var words []string
-	for _, w := range [][2]string{{"portal", f.portal}, {"rule", f.rule}, {"entity", f.entity}, {"state", f.state}, {"cause", f.cause}, {"text", f.text}, {"from", cmp.Or(f.from, f.since)}, {"until", cmp.Or(f.until, f.to)}} {
+	for _, w := range [][2]string{{"portal", f.portal}, {"rule", f.rule}, {"entity", f.entity}, {"state", f.state}, {"outcome", f.outcome}, {"cause", f.cause}, {"text", f.text}, {"from", cmp.Or(f.from, f.since)}, {"until", cmp.Or(f.until, f.to)}} {
 		if w[1] != "" {
 			words = append(words, w[0]+" "+w[1])
 		}
@@ -117,6 +118,9 @@ func (f *runFilter) filter(ctx context.Context, env environment, c *config.Confi
 		return out, err
 	}
 	if out.States, err = report.ParseStates("--state", f.state); err != nil {
+		return out, usageOfFilter(err)
+	}
+	if out.Did, err = report.ParseOutcomes("--outcome", f.outcome); err != nil {
 		return out, usageOfFilter(err)
 	}
 	if out.From, out.To, err = f.times(c, time.Now()); err != nil {

@@ -11,7 +11,7 @@ import (
 
 var runsListCmd = &command{
 	name:  "runs list",
-	args:  "[--config FILE] [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--cause CAUSE] [--text TEXT] [--from TIME] [--until TIME] [--by cause] [--limit N] [--before RUN] [--format text|json]",
+	args:  "[--config FILE] [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--outcome OUTCOMES] [--cause CAUSE] [--text TEXT] [--from TIME] [--until TIME] [--by cause] [--limit N] [--before RUN] [--format text|json]",
 	short: "list runs, the latest first",
 	long: `List prints runs, the latest first: the state, the rule, the entity, the number of
 attempts, and the result or the error.
@@ -19,6 +19,11 @@ attempts, and the result or the error.
 States: waiting (until its time, or blocked by another run of its entity), asleep
 (until a time of its rule), running, succeeded, parked (failed permanently),
 discarded. --state blocked selects the blocked ones among the waiting runs.
+
+Outcomes: wrote (it wrote something), nothing (there was nothing to write), done (its
+steps ran), skipped (its condition was false), stopped (by a stop step), deleted (its
+steps for a deleted entity ran), gone (the entity does not exist), retrying (it failed
+and is tried again). An older version of the program stored no outcome.
 
 --by cause counts the runs by what made them fail, with what helps: the parked runs,
 or those with the given --state. --cause selects the runs of one cause.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -373,6 +374,9 @@ func TestRunsFilters(t *testing.T) {
 		{[]string{"--until", "1h"}, func(listedRun) bool { return false }},
 		{[]string{"--to", "2020-01-01 15:00"}, func(listedRun) bool { return false }},
 		{[]string{"--from", today, "--until", today}, func(listedRun) bool { return true }},
+		{[]string{"--outcome", "wrote"}, func(r listedRun) bool { return r.Writes > 0 }},
+		{[]string{"--outcome", "nothing"}, func(r listedRun) bool { return r.Outcome == "done" && r.Writes == 0 }},
+		{[]string{"--outcome", "skipped,gone"}, func(r listedRun) bool { return r.Outcome == "skipped" || r.Outcome == "gone" }},
 	} {
 		var want, got []int64
 		for _, r := range all {
@@ -426,12 +430,48 @@ func TestRunsFilters(t *testing.T) {
 		{[]string{"--portal", "an old one"}, `--portal "an old one" is not in the configuration, and the history has nothing of it`},
 		{[]string{"--rule", "deal-shipment"}, `no portal has a rule "deal-shipment" (did you mean deal-shipments?), and the history has no run of it`},
 		{[]string{"--cause", "12345678"}, `--cause "12345678": no run has failed because of it`},
+		{[]string{"--outcome", "wroet"}, `--outcome "wroet": want wrote, nothing, done, skipped, stopped, deleted, gone or retrying (did you mean wrote?)`},
+		{[]string{"--outcome", "parked"}, "parked is a state"},
 		{[]string{"--by", "rule"}, `--by "rule": want cause`},
 		{[]string{"--by", "cause", "--limit", "5"}, "remove --limit and --before"},
 	} {
 		if _, talk := c.run(exitUsage, append([]string{"runs", "list"}, tt.flags...)...); !strings.Contains(talk, tt.want) {
 			t.Errorf("%v: %s", tt.flags, talk)
 		}
+	}
+}
+
+// TestStatusOfRules: a rule file that serve has not read yet, and one with an error, do not run as on
+// disk, and status says in which lines they differ.
+func TestStatusOfRules(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h := newHarness(t, apptest.Options{Dir: dir}) // its rules have a short debounce
+	c := newCLI(h, dir)
+	out, _ := c.run(exitFindings, "status", "--rules")
+	for _, want := range []string{"2 of 2 rule sets do not run as on disk", "deal-shipments  behind", "deal-shipments.yaml: live (-) against disk (+)", "|     debounce: 30ms"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	file := filepath.Join(dir, "rules", "deal-shipments.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, append(text, "nonsense: 1\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, _ = c.run(exitFindings, "status", "--rules", "--format", "json")
+	var got report.Sets
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatal(err)
+	}
+	if s := got.Sets[0]; s.Name != "deal-shipments" || s.State != report.SetOutdated || s.Errors != 1 || !slices.ContainsFunc(s.Diff, func(l report.Line) bool { return l.Op == "+" && l.Text == "nonsense: 1" }) {
+		t.Errorf("%+v", s)
+	}
+	if len(got.Findings) != 1 || !strings.Contains(got.Findings[0].Message, "nonsense") {
+		t.Errorf("findings %+v", got.Findings)
 	}
 }
 

@@ -7,14 +7,16 @@ import (
 	"slices"
 
 	"github.com/b24rules/b24rules/internal/app/config"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/ledger"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/shadow"
 )
 
 var statusCmd = &command{
 	name:  "status",
-	args:  "[--config FILE] [--portal NAME] [--all] [--format text|json]",
+	args:  "[--config FILE] [--portal NAME] [--all] [--rules] [--format text|json]",
 	short: "show what waits and why",
 	long: `Status shows the portals that need attention: a portal that does not answer, refuses
 the credentials or has blocked REST, a rule that the portal refuses for every entity,
@@ -26,6 +28,10 @@ A portal's fault costs no attempts. Its events are still stored, its runs wait, 
 serve asks the portal from time to time. When the portal answers, the runs start.
 'b24rules runs resume --portal NAME' makes serve ask at once.
 
+--rules shows the rule sets instead: which version runs since when, and of those that
+do not run as they are on disk the findings, and the lines in which disk and live
+differ.
+
 Exit codes: 0 no portal needs attention, 1 some do, 2 usage error, 3 status could
 not read the database.`,
 	setup: func(fs *flag.FlagSet) runFunc {
@@ -33,6 +39,7 @@ not read the database.`,
 		portal := new(string)
 		portalsVar(fs, portal, "only the portal")
 		all := fs.Bool("all", false, "show all portals")
+		rules := fs.Bool("rules", false, "show the rule sets, live against disk")
 		format := fs.String("format", "text", "print as `FORMAT`: text or json")
 		return func(ctx context.Context, env environment, args []string) error {
 			if err := none(args); err != nil {
@@ -44,6 +51,9 @@ not read the database.`,
 			return withHistory(ctx, env, *path, func(c *config.Config, q *queue.Queue) error {
 				if err := checkPortal(c, *portal); err != nil {
 					return err
+				}
+				if *rules {
+					return statusOfRules(ctx, env, c, q, *portal, *format)
 				}
 				s, err := report.ReadStatus(ctx, q, portalNames(c, *portal), *portal == "")
 				if err != nil {
@@ -67,6 +77,37 @@ not read the database.`,
 			})
 		}
 	},
+}
+
+// statusOfRules prints the rule sets of a portal, "" means all portals.
+func statusOfRules(ctx context.Context, env environment, c *config.Config, q *queue.Queue, portal, format string) error {
+	rules, err := newRules(env, c)
+	if err != nil {
+		return err
+	}
+	stored := fleet.NewStore(q.Database())
+	if rules.Before, err = stored.Before(ctx); err != nil {
+		return err
+	}
+	rules.Ledger = ledger.New(q.Database())
+	if c.Manual {
+		rules.Applied = stored.Applied
+	}
+	_, gen, err := rules.Load()
+	if err != nil {
+		return err
+	}
+	sets, err := report.ReadSets(ctx, q.Database(), gen, func(name string) bool { return portal == "" || name == portal }, c.Redactor.Text)
+	if err != nil {
+		return err
+	}
+	if err := report.WriteSets(env.Out, format, sets); err != nil {
+		return err
+	}
+	if sets.Attention() > 0 {
+		return errFindings
+	}
+	return nil
 }
 
 // addShadows adds what the portals in shadow mode have shown.

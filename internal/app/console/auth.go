@@ -51,19 +51,25 @@ func (c *Console) identify(q *request) (ok bool, err error) {
 		return ok, nil
 	}
 	if q.user, ok = rules.FromProxy(q.Request); ok {
+		q.holder = "user " + q.user.Name
 		return true, nil
 	}
 	if rules.Open {
-		q.user = access.User{Name: "local", Role: access.Operator}
+		q.user, q.holder = access.User{Name: "local", Role: access.Operator}, "local"
 		return true, nil
 	}
 	cookie, err := q.Cookie(c.cookieName())
 	if err != nil {
 		return false, nil
 	}
+	q.holder = "session " + cookie.Value
 	name, ok, err := c.sessions.Who(q.Context(), cookie.Value, time.Now(), !q.isLive())
-	if err != nil || !ok {
+	if err != nil {
 		return false, err
+	}
+	if !ok {
+		c.seen.forget(q.holder)
+		return false, nil
 	}
 	q.user, ok = rules.User(name) // the configuration may have lost the user since
 	return ok, nil
@@ -204,6 +210,7 @@ func (c *Console) logout(q *request) (*page, error) {
 			return nil, err
 		}
 	}
+	c.seen.forget(q.holder)
 	c.setCookie(q.w, "", -1)
 	if err := c.note(q.Context(), q, audit.Entry{Action: audit.SignedOut}); err != nil {
 		return nil, err

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +23,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // patience is how long a test waits for the browser: what has not come by then will not come, on
@@ -326,4 +329,49 @@ func TestBrowserAccessibility(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestBrowserAccess: a viewer has no buttons, a form of another site is refused, and a form that was
+// sent after the session had ended is not lost.
+func TestBrowserAccess(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, users(t)...)
+	parked := w.fail("Roof")
+	b := w.browser()
+	page := fmt.Sprintf("/runs/%d", parked)
+	b.open(page)
+	b.signIn("guest", "correct horse")
+	b.do("a viewer", shows("stopped at step 3"), until("!document.querySelector('main form, main a[href^=\"/plan\"]')"),
+		run("document.querySelector('form[action=\"/logout\"] button').click()"), until("document.querySelector('[name=password]')"))
+	b.signIn("oncall", "correct horse")
+	b.do("an operator", shows("Portals"))
+
+	other := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
+		out.Header().Set("Content-Type", "text/html")
+		_, _ = fmt.Fprintf(out, `<form method="post" action="%s%s/replay"><button>a prize</button></form>`, w.url, page)
+	}))
+	t.Cleanup(other.Close)
+	if err := chromedp.Do(b.ctx, chromedp.Navigate(strings.Replace(other.URL, "127.0.0.1", "localhost", 1))); err != nil {
+		t.Fatal(err)
+	}
+	b.do("the form of another site", run("document.querySelector('button').click()"), shows("This form was sent from another site and was refused"))
+	if got := w.run(parked).State; got != queue.Parked {
+		t.Errorf("another site has replayed the run: %s", got)
+	}
+
+	portal := "/portals/" + demo.PortalName
+	b.open(portal)
+	b.do("a form", until("document.getElementById('live').textContent.startsWith('Live')"),
+		run("document.querySelector('details.ask').open = true; document.querySelector('[name=reason]').value = 'stocktaking'"))
+	err := w.h.Service.Queue().Database().Write(t.Context(), func(ctx context.Context, tx store.Tx) error {
+		_, err := tx.Exec(ctx, `DELETE FROM b24_session`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.do("the session ends while somebody fills it", run("document.querySelector('form[action$=\"/pause\"].stack button').click()"), shows("What you sent is kept."))
+	b.signIn("oncall", "correct horse")
+	b.do("then back, and nothing is lost", shows("Send it again?"), shows("stocktaking"), run("document.querySelector('form.stack button').click()"),
+		until("location.pathname === '"+portal+"'"), shows("oncall: stocktaking"))
 }

@@ -59,6 +59,7 @@ type Console struct {
 	live      *hub
 	views     *views
 	planning  planning
+	seen      seen
 	portalsOf atomic.Pointer[knownOf]
 }
 
@@ -174,6 +175,9 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect
 // maxForm bounds the body of a request.
 const maxForm = 64 << 10
 
+// readFor bounds how long a page reads the database. One that does not answer is away.
+const readFor = 15 * time.Second
+
 // secure adds the headers of all answers, and refuses names that a stranger's page could use to
 // reach a console on loopback.
 func (c *Console) secure(next http.Handler) http.Handler {
@@ -225,8 +229,10 @@ type request struct {
 	w    http.ResponseWriter
 	user access.User
 	via  string // for the audit
-	lang int
-	now  time.Time
+	// holder tells who sees the page from all others, "" for programs: see seen.
+	holder string
+	lang   int
+	now    time.Time
 	// open is what backlogs has read.
 	open []queue.Backlog
 }
@@ -258,6 +264,7 @@ type page struct {
 	// redirect, if not "", is where a form leads to.
 	redirect string
 	zone     *time.Location // of the times of the page; nil means that of the machine
+	isAway   bool           // the database cannot be read
 }
 
 // problem is an error with a page.
@@ -277,6 +284,11 @@ func (p *problem) Error() string { return fmt.Sprint(p.key, p.args) }
 // anonymous serves a page that needs no user.
 func (c *Console) anonymous(do handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost && r.URL.Path != "/live" && r.URL.Path != "/plan" {
+			ctx, cancel := context.WithTimeout(r.Context(), readFor)
+			defer cancel()
+			r = r.WithContext(ctx)
+		}
 		q := &request{Request: r, w: w, now: time.Now()}
 		q.lang = language(w, r)
 		p, err := do(q)
@@ -308,6 +320,13 @@ func (c *Console) known(one route) http.HandlerFunc {
 func (c *Console) answer(q *request, p *page, err error) {
 	if err != nil {
 		p = c.problemPage(q, err)
+		if p != nil && p.isAway {
+			q.w.Header().Set("Retry-After", "5")
+			q.w.Header().Set("X-Away", "database")
+			if c.showSeen(q) {
+				return
+			}
+		}
 	}
 	if p == nil {
 		return
@@ -355,7 +374,7 @@ func (c *Console) problemPage(q *request, err error) *page {
 	}
 	title := q.t(known.key, known.args...)
 	return &page{
-		template: "problem", title: title, status: known.status,
+		template: "problem", title: title, status: known.status, isAway: known.key == "problem.database",
 		data: map[string]any{"Title": title, "Status": known.status, "There": known.there, "Under": known.under, "Help": q.t(known.key + ".help")},
 		json: func(w io.Writer) error {
 			return report.WriteJSON(w, struct {

@@ -631,3 +631,60 @@ func TestLiveStream(t *testing.T) {
 		}
 	}
 }
+
+// TestRulesAgainstDisk: a rule file that is changed and has an error does not run. The page says
+// so, with the finding, its line, and the lines in which disk and live differ, as the command does.
+func TestRulesAgainstDisk(t *testing.T) {
+	t.Parallel()
+	files := fstest.MapFS{"share.yaml": {Data: []byte(testRules)}}
+	w := openWorld(t, apptest.Options{Rules: files, Inputs: map[string]map[string]string{}})
+	c := w.client()
+	c.want(c.get("/rules"), http.StatusOK, "1 rule set, live as on disk", "the same")
+	files["share.yaml"] = &fstest.MapFile{Data: []byte(strings.ReplaceAll(testRules, "=100 / deal.opportunity", "=100 / deal.oportunity "+script))}
+	w.h.Service.Reload()
+	page := c.get("/rules")
+	c.want(page, http.StatusOK, "1 of 1 rule set does not run as on disk", "broken on disk", "1 error", "share.yaml: disk against live", "part: =100 / deal.opportunity", "^</pre>")
+	if strings.Contains(page.body, script) || strings.Contains(page.body, "%!") {
+		t.Errorf("markup or a mistake in\n%s", page.body)
+	}
+	c.want(c.get("/rules/share"), http.StatusOK, "share.yaml:")
+	var got report.Sets
+	if err := json.Unmarshal([]byte(c.get("/rules", "Accept", "application/json").body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Sets) != 1 || got.Sets[0].State != report.SetOutdated || len(got.Sets[0].Diff) != 2 || got.Sets[0].Diff[0].Op != "-" || got.Sets[0].Diff[0].Line != got.Sets[0].Diff[1].Line {
+		t.Errorf("JSON: %+v", got)
+	}
+	delete(files, "share.yaml")
+	w.h.Service.Reload()
+	c.want(c.get("/rules"), http.StatusOK, "does not run as on disk", "is missing")
+	files["share.yaml"] = &fstest.MapFile{Data: []byte(testRules)}
+	w.h.Service.Reload()
+	w.h.Until("the page shows it", func() bool { return strings.Contains(c.get("/rules").body, "1 rule set, live as on disk") })
+}
+
+// TestOutcomes: runs are found by what they did.
+func TestOutcomes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.client()
+	deal := fmt.Sprint("deal:", w.deal("Roof", 50))
+	has := func(outcome string) int {
+		var got struct {
+			Runs []struct{ Entity string }
+		}
+		a := c.get("/runs?entity="+deal+"&outcome="+outcome, "Accept", "application/json")
+		if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK {
+			t.Fatalf("%d: %s: %v", a.status, a.body, err)
+		}
+		return len(got.Runs)
+	}
+	// The rule writes the deal, hears of its own write, and then has nothing to do.
+	w.h.Until("a run wrote, and one had nothing to do", func() bool { return has("wrote") > 0 && has("nothing") > 0 })
+	if has("skipped,stopped,gone,deleted,retrying") != 0 || has("done") != has("wrote")+has("nothing") || has("") != has("done") {
+		t.Errorf("other outcomes: %d wrote, %d nothing, %d done, %d others", has("wrote"), has("nothing"), has("done"), has("skipped,stopped,gone,deleted,retrying"))
+	}
+	c.want(c.get("/runs?outcome=wrote"), http.StatusOK, "1 write", `<option value="wrote" selected>`, "b24rules runs list --outcome wrote")
+	c.want(c.get("/runs?outcome=wroet"), http.StatusBadRequest, "did you mean wrote?", `aria-invalid="true"`)
+	c.want(c.get("/runs?outcome=parked"), http.StatusBadRequest, "parked is a state")
+}

@@ -19,6 +19,8 @@ const (
 	mostStreams = 100
 	// aliveEvery keeps proxies from closing a quiet stream.
 	aliveEvery = 20 * time.Second
+	// pulseFor is after which time the database is away, if it does not answer.
+	pulseFor = 5 * time.Second
 )
 
 // hub tells open pages that something has changed. It looks only while a page is open.
@@ -67,7 +69,7 @@ func (h *hub) run(ctx context.Context) {
 	for {
 		n := h.count()
 		if n == 0 {
-			last = ""
+			last, failed = "", false
 			select {
 			case <-ctx.Done():
 				return
@@ -75,14 +77,15 @@ func (h *hub) run(ctx context.Context) {
 			}
 			continue
 		}
-		now, err := h.pulse(ctx)
-		if err != nil && ctx.Err() == nil && !failed {
+		now, err := h.look(ctx)
+		switch {
+		case err != nil && ctx.Err() == nil && !failed:
 			h.log.Warn("cannot look for changes, open pages are not live", "error", err)
+			h.notify() // they read themselves, and say that the database is away
+		case err == nil && (failed || last != "" && now != last):
+			h.notify()
 		}
 		if failed = err != nil; !failed {
-			if last != "" && now != last {
-				h.notify()
-			}
 			last = now
 		}
 		select {
@@ -91,6 +94,13 @@ func (h *hub) run(ctx context.Context) {
 		case <-time.After(pulseEvery * time.Duration(1+n/pagesPerPulse)):
 		}
 	}
+}
+
+// look reads the pulse, but does not wait long for a database that does not answer.
+func (h *hub) look(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, pulseFor)
+	defer cancel()
+	return h.pulse(ctx)
 }
 
 func (h *hub) notify() {

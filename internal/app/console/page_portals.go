@@ -61,6 +61,8 @@ func (q *request) portalText(p report.PortalStatus, zone *time.Location) string 
 		parts = append(parts, q.t("why.behind", span(q.lang, time.Duration(p.Lag)*time.Millisecond)))
 	case report.PortalSilent:
 		parts = append(parts, q.t("why.silent"))
+	case report.PortalFailing:
+		parts = append(parts, q.t("why.failing", q.n("runsN", p.Worst.Runs), p.Worst.Rule, q.causeTitle(p.Worst.Cause)))
 	default:
 		if p.Why != "" {
 			parts = append(parts, report.OneLine(p.Why))
@@ -177,11 +179,15 @@ func (c *Console) portals(q *request) (*page, error) {
 		v.Rows = append(v.Rows, q.portalRow(p, known))
 	}
 	bad := len(s.Portals) - counts[report.PortalFine] - counts[report.PortalPaused] - counts[report.PortalRemoved]
-	v.Heading = q.t("portals.heading", number(q.lang, bad), q.n("ofPortals", len(s.Portals)-counts[report.PortalRemoved]))
+	key := "portals.heading"
+	if bad == 1 {
+		key = "portals.heading.one"
+	}
+	v.Heading = q.t(key, number(q.lang, bad), q.n("ofPortals", len(s.Portals)-counts[report.PortalRemoved]))
 	if bad == 0 {
 		v.Heading = q.t("portals.fine", q.n("portals", len(s.Portals)-counts[report.PortalRemoved]))
 	}
-	v.Sub = strings.Join([]string{q.n("deadLetters", v.Parked), q.n("waiting", waiting)}, "; ")
+	v.Sub = strings.Join([]string{q.n("fine", counts[report.PortalFine]), q.n("deadLetters", v.Parked), q.n("waiting", waiting)}, "; ")
 	return &page{template: "portals", section: "portals", title: v.Heading, data: v, json: jsonOf(shown), command: "b24rules status --all"}, nil
 }
 
@@ -200,18 +206,20 @@ func compareSince(a, b *time.Time) int {
 
 // portalPage is the page of one portal.
 type portalPage struct {
-	Row      portalRow
-	Heading  string
-	Address  string // the host
-	Zone     string
-	Time     time.Time
-	Causes   []causeRow
-	Rules    []ruleRow
-	Runs     []runRow
-	Paused   bool
-	Held     bool
-	WorkedBy string
-	Did      string
+	Row     portalRow
+	Heading string
+	Address string // the host
+	Zone    string
+	Time    time.Time
+	Causes  []causeRow
+	// MoreCauses is how many causes the page does not show.
+	MoreCauses int
+	Rules      []ruleRow
+	Runs       []runRow
+	Paused     bool
+	Held       bool
+	WorkedBy   string
+	Did        string
 }
 
 // ruleRow is a rule of a portal.
@@ -253,9 +261,18 @@ func (c *Console) portal(q *request) (*page, error) {
 	v := portalPage{Row: q.portalRow(s.Portals[0], known), Time: q.now.In(zone), Zone: report.ZoneName(q.now.In(zone)), Did: q.did()}
 	v.Paused = v.Row.State == report.StatePaused
 	v.Held = !v.Paused && v.Row.State != report.StateOK && v.Row.State != report.StateOutdated
-	v.Heading = q.t("portal.heading."+v.Row.Class, name, v.Row.Word)
+	v.Heading = q.t("portal.heading", name, v.Row.Word)
+	if c := v.Row.Condition; c == report.PortalRulesBroken || c == report.PortalRuleStopped {
+		v.Heading = name + ": " + v.Row.Word
+	}
 	if v.Causes, err = c.causeRows(q, queue.Filter{Portal: name, States: []queue.State{queue.Parked}}); err != nil {
 		return nil, err
+	}
+	const mostCauses = 5
+	if v.MoreCauses = len(v.Causes) - mostCauses; v.MoreCauses > 0 {
+		v.Causes = v.Causes[:mostCauses]
+	} else {
+		v.MoreCauses = 0
 	}
 	if v.Rules, err = c.ruleRows(q, s.Portals[0], zone); err != nil {
 		return nil, err
@@ -266,6 +283,10 @@ func (c *Console) portal(q *request) (*page, error) {
 	}
 	if v.Runs, err = c.runRows(q, found); err != nil {
 		return nil, err
+	}
+	v.Runs = q.days(v.Runs)
+	for i := range v.Runs {
+		v.Runs[i].NoPortal = true
 	}
 	processes, err := c.Queue.Processes(q.Context())
 	if err != nil {

@@ -1,10 +1,8 @@
 package console
 
 import (
-	"cmp"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,143 +13,70 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/engine/lint"
-	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
-	"github.com/b24rules/b24rules/internal/diag"
 )
 
 // setRow is a rule set.
 type setRow struct {
-	Name     string    `json:"name"`
-	File     string    `json:"file"`
-	State    string    `json:"state"` // live, outdated, broken
-	Versions []string  `json:"versions"`
-	Since    time.Time `json:"since,omitzero"`
-	Portals  []string  `json:"portals"`
-	Rules    []string  `json:"rules"`
-	Refused  string    `json:"refused,omitempty"`
-
-	Class, Word string `json:"-"`
-}
-
-// findingRow is a finding of a rule file.
-type findingRow struct {
-	Severity string `json:"severity"`
-	Place    string `json:"place"`
-	Code     string `json:"code"`
-	Message  string `json:"message"`
-	Hint     string `json:"hint,omitempty"`
-}
-
-func findingRows(list diag.List) []findingRow {
-	out := make([]findingRow, 0, len(list))
-	for _, f := range list {
-		out = append(out, findingRow{f.Severity.String(), f.Pos.String(), f.Code, f.Message, f.Hint})
-	}
-	return out
+	report.Set
+	Class, Word string
+	At          time.Time // since when it runs
 }
 
 // rulesPage is the page of rule sets.
 type rulesPage struct {
-	Heading  string       `json:"-"`
-	Sets     []setRow     `json:"sets"`
-	Findings []findingRow `json:"findings"`
-	Warnings []findingRow `json:"warnings"`
-	Did      string       `json:"-"`
-	Note     string       `json:"-"`
+	report.Sets
+	Heading, Did string
+	Rows         []setRow
 }
 
-// sets are the rule sets of the portals that the user sees.
-func (c *Console) sets(q *request) ([]setRow, error) {
-	live, err := fleet.NewStore(c.Queue.Database()).List(q.Context())
+// sets are the rule sets of the portals that the user sees. Findings name all portals, so only
+// those who see all of them see findings.
+func (c *Console) sets(q *request) (report.Sets, []setRow, error) {
+	all, err := report.ReadSets(q.Context(), c.Queue.Database(), c.Rules(), q.user.Sees, c.hide)
 	if err != nil {
-		return nil, err
+		return all, nil, err
 	}
-	rows := map[string]*setRow{}
-	of := func(name string) *setRow {
-		if rows[name] == nil {
-			rows[name] = &setRow{Name: name, State: "live", Portals: []string{}, Rules: []string{}, Versions: []string{}}
-		}
-		return rows[name]
+	if q.user.Portals != nil {
+		all.Findings, all.Warnings = []report.Finding{}, []report.Finding{}
 	}
-	gen := c.Rules()
-	for _, l := range live {
-		if !q.user.Sees(l.Portal) {
-			continue
+	known := c.knownPortals()
+	rows := make([]setRow, len(all.Sets))
+	for i, s := range all.Sets {
+		row := setRow{Set: s, Class: "bad", Word: q.t("set." + string(s.State))}
+		switch {
+		case s.State == report.SetOutdated && s.Errors == 0:
+			row.Word = q.t("set.missing")
+		case s.State == report.SetWaiting || s.State == report.SetBehind:
+			row.Class = "warn"
+		case s.State == report.SetLive && len(s.Versions) > 1:
+			row.Class, row.Word = "warn", q.t("set.mixed")
+		case s.State == report.SetLive:
+			row.Class = "ok"
 		}
-		row := of(l.Set)
-		if l.Version != "" && !slices.Contains(row.Versions, l.Version) {
-			row.Versions = append(row.Versions, l.Version)
+		if s.Since != nil {
+			zone, _ := known.Zone(s.Portals...)
+			row.At = s.Since.In(zone)
 		}
-		if row.Since.IsZero() || l.Since.Before(row.Since) {
-			row.Since = l.Since
-		}
-		if !slices.Contains(row.Portals, l.Portal) {
-			row.Portals = append(row.Portals, l.Portal)
-		}
-		switch { // the worst state of its portals
-		case l.Refused == "":
-		case l.Version == "" && row.State != "broken":
-			row.State, row.Refused = "broken", l.Refused
-		case row.Refused == "":
-			row.State, row.Refused = "outdated", l.Refused
-		}
+		rows[i] = row
 	}
-	if gen != nil {
-		for _, portal := range gen.Portals() {
-			if !q.user.Sees(portal) {
-				continue
-			}
-			for _, i := range gen.Instances(portal) {
-				row := of(i.Set.Name)
-				row.File = i.Set.File
-				for _, r := range i.Set.Rules {
-					if !slices.Contains(row.Rules, r.ID) {
-						row.Rules = append(row.Rules, r.ID)
-					}
-				}
-			}
-		}
-	}
-	out := make([]setRow, 0, len(rows))
-	for _, name := range slices.Sorted(maps.Keys(rows)) {
-		row := *rows[name]
-		slices.Sort(row.Portals)
-		row.Class, row.Word = "ok", q.t("set.live")
-		switch row.State {
-		case "outdated":
-			row.Class, row.Word = "bad", q.t("set.outdated")
-		case "broken":
-			row.Class, row.Word = "bad", q.t("set.broken")
-		}
-		row.File = cmp.Or(row.File, row.Name)
-		out = append(out, row)
-	}
-	states := []string{"broken", "outdated", "live"} // what needs a person is first
-	slices.SortStableFunc(out, func(a, b setRow) int { return slices.Index(states, a.State) - slices.Index(states, b.State) })
-	return out, nil
+	return all, rows, nil
 }
 
 func (c *Console) rules(q *request) (*page, error) {
-	all, err := c.sets(q)
+	all, rows, err := c.sets(q)
 	if err != nil {
 		return nil, err
 	}
-	v := rulesPage{Sets: all, Findings: []findingRow{}, Warnings: []findingRow{}, Did: q.did()}
-	if gen := c.Rules(); gen != nil && q.user.Portals == nil {
-		v.Findings, v.Warnings = findingRows(gen.Findings()), findingRows(gen.Notes())
+	v := rulesPage{Sets: all, Rows: rows, Did: q.did()}
+	v.Heading = q.t("rules.fine", q.n("sets", len(rows)))
+	if n := all.Attention(); n > 0 {
+		v.Heading = q.t("rules.broken", n, q.n("ofSets", len(rows)))
 	}
-	broken := 0
-	for _, s := range all {
-		if s.Refused != "" {
-			broken++
-		}
-	}
-	v.Heading = q.t("rules.fine", q.n("sets", len(all)))
-	if broken > 0 {
-		v.Heading = q.t("rules.broken", broken, q.n("ofSets", len(all)))
-	}
-	return &page{template: "rules", section: "rules", title: v.Heading, data: v, json: jsonOf(v), command: "b24rules validate"}, nil
+	return &page{
+		template: "rules", section: "rules", title: v.Heading, data: v, command: "b24rules status --rules",
+		json: func(w io.Writer) error { return report.WriteSets(w, "json", all) },
+	}, nil
 }
 
 // rulePage is the page of one rule.
@@ -172,6 +97,7 @@ type rulePage struct {
 type pictureStep struct {
 	describe.StepDescription
 	N       int
+	Named   bool // the rule gives the step an id
 	Writes  string
 	Detail  string
 	Options []string
@@ -204,7 +130,7 @@ func (c *Console) rule(q *request) (*page, error) {
 		slices.Sort(there)
 		return nil, &problem{status: http.StatusNotFound, key: "problem.rule", args: []any{name}, there: there, under: "/rules/"}
 	}
-	all, err := c.sets(q)
+	_, all, err := c.sets(q)
 	if err != nil {
 		return nil, err
 	}
@@ -231,7 +157,7 @@ func (c *Console) rule(q *request) (*page, error) {
 	}
 	if v.Part == "source" {
 		for i, line := range strings.Split(strings.TrimRight(string(set.Source.Bytes()), "\n"), "\n") {
-			v.Source = append(v.Source, sourceLine{i + 1, c.hide(strings.TrimRight(line, "\r")), i+1 == v.Rule.Line})
+			v.Source = append(v.Source, sourceLine{N: i + 1, Text: c.hide(strings.TrimRight(line, "\r")), Hot: i+1 == v.Rule.Line})
 		}
 	}
 	return &page{
@@ -244,7 +170,7 @@ func (c *Console) rule(q *request) (*page, error) {
 func (q *request) picture(steps []describe.StepDescription, depth int) []pictureStep {
 	var out []pictureStep
 	for i, s := range steps {
-		one := pictureStep{StepDescription: s, N: i + 1, Depth: depth}
+		one := pictureStep{StepDescription: s, N: i + 1, Named: s.Step != s.Action && !strings.HasPrefix(s.Step, s.Action+"["), Depth: depth}
 		for _, o := range []struct{ key, value string }{
 			{"step.for_each", s.ForEach}, {"step.when", s.When}, {"step.entered", s.Entered}, {"step.at", s.At}, {"step.once", s.Once},
 		} {

@@ -118,9 +118,10 @@ type commandView struct {
 type pair struct{ Name, Value string }
 
 type sourceLine struct {
-	N    int
-	Text string
-	Hot  bool
+	N     int
+	Text  string
+	Hot   bool
+	Caret string // below the text
 }
 
 // foundRun reads the run of the address, if the user sees its portal.
@@ -340,7 +341,7 @@ func (c *Console) addCause(q *request, v *runPage, r *report.Run, known report.K
 
 // attempt is an attempt with the times of its steps.
 func (q *request) attempt(a report.Attempt, zone *time.Location) *attemptView {
-	v := &attemptView{Number: a.Number, Started: a.Started.In(zone), Took: a.Finished.Sub(a.Started), Outcome: string(a.Outcome), Error: a.Error}
+	v := &attemptView{Number: a.Number, Started: a.Started.In(zone), Took: a.Finished.Sub(a.Started), Outcome: q.t("attempt." + string(a.Outcome)), Error: a.Error}
 	t := a.Trace
 	if t == nil {
 		return v
@@ -486,13 +487,24 @@ func (c *Console) addSource(q *request, v *runPage, t *history.Record, failed in
 	if err != nil || !ok {
 		return err
 	}
-	line := t.Steps[failed-1].Line
+	line, column := t.Steps[failed-1].Line, 0
+	if rest, ok := strings.CutPrefix(t.Steps[failed-1].Error, t.File+":"); ok { // the error knows better where it is
+		if _, err := fmt.Sscanf(rest, "%d:%d:", &line, &column); err != nil {
+			line, column = t.Steps[failed-1].Line, 0
+		}
+	}
 	lines := strings.Split(strings.TrimRight(text.Text, "\n"), "\n")
 	const around = 3
 	for n := max(line-around, 1); n <= min(line+around, len(lines)); n++ {
-		v.Source = append(v.Source, sourceLine{n, c.hide(strings.TrimRight(lines[n-1], "\r")), n == line})
+		one := sourceLine{N: n, Text: c.hide(strings.TrimRight(lines[n-1], "\r")), Hot: n == line}
+		if one.Hot && column > 0 && column < 500 {
+			one.Caret = strings.Repeat(" ", column-1) + "^"
+		}
+		v.Source = append(v.Source, one)
 	}
-	v.SourceFile = fmt.Sprintf("%s:%d", t.File, line)
+	if column == 0 { // otherwise the error says it
+		v.SourceFile = fmt.Sprintf("%s:%d", t.File, line)
+	}
 	return nil
 }
 

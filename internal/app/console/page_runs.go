@@ -23,8 +23,8 @@ const pageRows = 100
 
 // filters are the fields of a form that selects runs or events, as they were sent.
 type filters struct {
-	Portal, Rule, Entity, State, From, To, Q, Cause, Code, Met string
-	Before                                                     string
+	Portal, Rule, Entity, State, Outcome, From, To, Q, Cause, Code, Met string
+	Before                                                              string
 	// Wrong says for each field that cannot be read what is wrong.
 	Wrong map[string]string
 }
@@ -32,7 +32,7 @@ type filters struct {
 func (q *request) filters() filters {
 	get := func(name string) string { return strings.TrimSpace(q.FormValue(name)) }
 	return filters{
-		Portal: get("portal"), Rule: get("rule"), Entity: get("entity"), State: get("state"), From: get("from"), To: get("to"),
+		Portal: get("portal"), Rule: get("rule"), Entity: get("entity"), State: get("state"), Outcome: get("outcome"), From: get("from"), To: get("to"),
 		Q: get("q"), Cause: get("cause"), Code: get("code"), Met: get("rule"), Before: get("before"), Wrong: map[string]string{},
 	}
 }
@@ -113,6 +113,8 @@ func (c *Console) runFilter(q *request, f filters) (queue.Filter, error) {
 	states, err := report.ParseStates("state", f.State)
 	f.wrong("state", err)
 	out.States = states
+	out.Did, err = report.ParseOutcomes("outcome", f.Outcome)
+	f.wrong("outcome", err)
 	out.From, out.To = c.times(q, f)
 	if f.Cause != "" {
 		if out.Cause, err = report.FindCause(q.Context(), c.Queue, "cause", f.Cause); err != nil {
@@ -128,7 +130,7 @@ func (c *Console) runFilter(q *request, f filters) (queue.Filter, error) {
 // args are the flags of the command that selects the same runs.
 func (f filters) args() string {
 	var b strings.Builder
-	for _, p := range [][2]string{{"portal", f.Portal}, {"rule", f.Rule}, {"entity", f.Entity}, {"state", f.State}, {"from", f.From}, {"until", f.To}, {"text", f.Q}, {"cause", f.Cause}} {
+	for _, p := range [][2]string{{"portal", f.Portal}, {"rule", f.Rule}, {"entity", f.Entity}, {"state", f.State}, {"outcome", f.Outcome}, {"from", f.From}, {"until", f.To}, {"text", f.Q}, {"cause", f.Cause}} {
 		if p[1] != "" {
 			b.WriteString(" --" + p[0] + " " + quoted(p[1]))
 		}
@@ -153,6 +155,7 @@ type runRow struct {
 	Day                  string // at the first row of a day
 	Portal, Rule, Entity string
 	Class, Word, What    string
+	NoPortal             bool // the page is about one portal
 }
 
 // runRows reads what a list shows of runs.
@@ -255,6 +258,7 @@ type runsPage struct {
 	Rows       []runRow
 	Causes     int // of dead letters
 	States     []option
+	Outcomes   []option
 	Older      string
 	Back       time.Time
 	IsSearched bool
@@ -275,6 +279,17 @@ func (q *request) stateOptions(chosen string) []option {
 	}
 	if chosen != "" && !slices.ContainsFunc(out, func(o option) bool { return o.Chosen }) {
 		out = append(out, option{chosen, chosen, true}) // several states, or a mistake
+	}
+	return out
+}
+
+func (q *request) outcomeOptions(chosen string) []option {
+	out := []option{{"", q.t("filter.any"), chosen == ""}}
+	for _, o := range report.Outcomes {
+		out = append(out, option{string(o), q.t("outcome." + string(o)), chosen == string(o)})
+	}
+	if chosen != "" && !slices.ContainsFunc(out, func(o option) bool { return o.Chosen }) {
+		out = append(out, option{chosen, chosen, true}) // several, or a mistake
 	}
 	return out
 }
@@ -303,7 +318,7 @@ func (c *Console) runs(q *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := runsPage{Filters: f, States: q.stateOptions(f.State), Did: q.did()}
+	v := runsPage{Filters: f, States: q.stateOptions(f.State), Outcomes: q.outcomeOptions(f.Outcome), Did: q.did()}
 	known := c.knownPortals()
 	zone := f.zone(known)
 	p := &page{template: "runs", section: "runs", zone: zone, command: "b24rules runs list" + f.args()}
@@ -344,7 +359,7 @@ func (c *Console) runsHeading(q *request, f filters, v runsPage) (string, error)
 	if v.CauseTitle != "" {
 		return q.t("runs.cause", v.CauseTitle), nil
 	}
-	if f.Rule != "" || f.Entity != "" || f.State != "" || f.Q != "" || f.From != "" || f.To != "" {
+	if f.Rule != "" || f.Entity != "" || f.State != "" || f.Outcome != "" || f.Q != "" || f.From != "" || f.To != "" {
 		if len(v.Rows) == 0 {
 			return q.t("runs.none"), nil
 		}
@@ -459,7 +474,7 @@ func (c *Console) causes(q *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := causesPage{runsPage: runsPage{Filters: f, States: q.stateOptions(f.State), Did: q.did()}, ShowAll: q.FormValue("acknowledged") != ""}
+	v := causesPage{runsPage: runsPage{Filters: f, States: q.stateOptions(f.State), Outcomes: q.outcomeOptions(f.Outcome), Did: q.did()}, ShowAll: q.FormValue("acknowledged") != ""}
 	p := &page{template: "causes", section: "runs", command: "b24rules runs list --by cause" + f.args()}
 	if len(f.Wrong) > 0 {
 		v.Heading = q.t("filter.wrong")

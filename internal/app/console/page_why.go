@@ -19,6 +19,13 @@ type whyPage struct {
 	Asked             bool
 	Record            string
 	Writers           []writerRow
+	Changes           []changeRow
+}
+
+// changeRow is one change of a field.
+type changeRow struct {
+	report.Written
+	When time.Time
 }
 
 type writerRow struct {
@@ -81,6 +88,12 @@ func (c *Console) why(q *request) (*page, error) {
 			row.Text = row.Formula
 		}
 		v.Writers = append(v.Writers, row)
+	}
+	if q.user.NoRecords {
+		w.Changes = []report.Written{}
+	}
+	for _, one := range w.Changes {
+		v.Changes = append(v.Changes, changeRow{one, one.At.In(zone)})
 	}
 	switch {
 	case len(v.Writers) == 0 && field != "":

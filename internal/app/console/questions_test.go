@@ -114,6 +114,6 @@ func TestQuestionsInThreeClicks(t *testing.T) {
 		p.within(3, "division by zero")
 	})
 	t.Run("is anything stuck", func(t *testing.T) {
-		w.walker().within(0, "1 of 1 portal need a look", "failing")
+		w.walker().within(0, "1 of 1 portal needs a look", "failing")
 	})
 }

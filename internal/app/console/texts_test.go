@@ -14,7 +14,7 @@ var (
 	usedText   = regexp.MustCompile(`(?:\bt|text\(lang,|key:|"[a-z_]+", s\.|\{)\s*\(?"([a-z]+(?:\.[a-z _-]+)+)"`)
 	usedPlural = regexp.MustCompile(`(?:\bn|counted\(lang,) ?\(?"([A-Za-z.]+)"`)
 	verb       = regexp.MustCompile(`%(\[\d\])?[a-z]`)
-	builtKeys  = []string{"cond.", "rule.stopped", "rule.removed", "rule.broken", "rule.outdated", "state.", "outcome.", "role.", "plan.", "cause.", "did.", "act.", "run.later.", "portal.heading.", "problem.", "step."} // made from words of the program
+	builtKeys  = []string{"cond.", "rule.stopped", "rule.removed", "rule.broken", "rule.outdated", "state.", "set.", "outcome.", "role.", "plan.", "cause.", "did.", "act.", "run.later.", "attempt.", "problem.", "step."} // made from words of the program
 )
 
 func sources(t *testing.T) string {

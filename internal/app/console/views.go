@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -76,7 +78,11 @@ func functions(lang int) template.FuncMap {
 			}
 			return out
 		},
-		"join":  func(list []string) string { return strings.Join(list, ", ") },
+		"join": func(list []string) string { return strings.Join(list, ", ") },
+		"capital": func(s string) string {
+			first, size := utf8.DecodeRuneInString(s)
+			return string(unicode.ToUpper(first)) + s[size:]
+		},
 		"short": func(s string) string { return s[:min(len(s), 8)] },
 	}
 }
@@ -115,33 +121,63 @@ type frame struct {
 	Now           time.Time
 	Zone          string
 	Live          bool
-	Operator      bool
-	Data          any
+	// Away says that the database cannot be read. IsSeen says that the page is an earlier one.
+	Away, IsSeen bool
+	Operator     bool
+	Data         any
 }
 
 // render writes a page as HTML.
 func (c *Console) render(q *request, p *page, status int) {
+	f := c.frame(q, p, status, q.now)
+	f.Away = p.isAway
+	if q.user.Name != "" {
+		f.Parked = c.parked(q)
+	}
+	if c.write(q, p, status, f) && q.isKept(p, status) {
+		c.seen.keep(seenPage{config: c.Config(), page: p, parked: f.Parked}, q)
+	}
+}
+
+// showSeen answers with the page as its reader has seen it last, which says so. It returns false if
+// there is none.
+func (c *Console) showSeen(q *request) bool {
+	old, ok := c.seen.find(q, c.Config())
+	if !ok || q.asJSON() || q.isLive() || q.Method != http.MethodGet {
+		return false
+	}
+	q.user = old.user
+	f := c.frame(q, old.page, http.StatusServiceUnavailable, old.at)
+	f.Away, f.IsSeen, f.Live, f.Parked = true, true, true, old.parked
+	c.write(q, old.page, http.StatusServiceUnavailable, f)
+	return true
+}
+
+// frame returns what a page has around its content. at is when the content was read.
+func (c *Console) frame(q *request, p *page, status int, at time.Time) frame {
 	f := frame{
 		Lang: languages[q.lang], Other: languages[1-q.lang], OtherName: languageNames[1-q.lang], Title: p.title, Section: p.section,
 		User: q.user.Name, Role: string(q.user.Role), Open: c.Config().Console.Access.Open, Operator: q.user.Operates(),
 		CSS: c.views.assets["console.css"].path, JS: c.views.assets["console.js"].path, Icon: c.views.assets["icon.svg"].path,
 		Path: q.URL.RequestURI(), HasJSON: p.json != nil && status < 400, Command: p.command, Data: p.data,
-		Live: status == http.StatusOK && q.user.Name != "" && p.section != "login" && p.template != "plan" && p.template != "confirm",
+		Live: (status == http.StatusOK || p.isAway) && q.user.Name != "" && p.section != "login" && p.template != "plan" && p.template != "confirm",
 	}
 	zone := cmp.Or(p.zone, time.Local)
-	f.Now = q.now.In(zone)
+	f.Now = at.In(zone)
 	f.Zone = report.ZoneName(f.Now)
 	v := q.URL.Query()
 	v.Set("lang", f.Other)
 	f.OtherURL = q.URL.EscapedPath() + "?" + v.Encode()
-	if q.user.Name != "" {
-		f.Parked = c.parked(q)
-	}
+	return f
+}
+
+// write makes a page and sends it. It reports whether the page may be kept.
+func (c *Console) write(q *request, p *page, status int, f frame) bool {
 	var out bytes.Buffer
 	if err := c.views.pages[q.lang][p.template].ExecuteTemplate(&out, "frame", f); err != nil {
 		c.Log.Error("cannot make a page", "page", p.template, "error", err)
 		http.Error(q.w, "the page cannot be made, the log says why", http.StatusInternalServerError)
-		return
+		return false
 	}
 	q.w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	q.w.Header().Set("Content-Language", f.Lang)
@@ -149,6 +185,7 @@ func (c *Console) render(q *request, p *page, status int) {
 	if q.Method != http.MethodHead {
 		_, _ = q.w.Write(out.Bytes())
 	}
+	return out.Len() <= mostSeenBytes
 }
 
 // backlogs counts the unfinished runs that the user sees, once for each request.

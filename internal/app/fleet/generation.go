@@ -57,6 +57,8 @@ type Refused struct {
 	Findings diag.List
 	// Running is the version that runs instead; "" for none.
 	Running string
+	// Text is what is on disk now; "" if the file is missing.
+	Text string
 
 	last    *engine.RuleSet // the last version, if the file is missing
 	unknown bool            // no file has the name that the portal uses

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"cmp"
+
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/engine/history"
@@ -24,10 +26,28 @@ func Changes(r *history.Record) [][]dryrun.Change {
 		add(s.Step, s.Commands)
 		at[s.Step] = i
 	}
+	codes := propertyCodes(r)
 	for _, c := range dryrun.Recorded(sent) {
+		for i, f := range c.Fields {
+			c.Fields[i].Name = cmp.Or(codes[f.Name], f.Name)
+		}
 		if i, ok := at[c.Step]; ok {
 			out[i] = append(out[i], c)
 		}
 	}
 	return out
+}
+
+// propertyCodes are the codes of properties, by the names that the portal gives them. Rules name
+// properties by their codes.
+func propertyCodes(r *history.Record) map[string]string {
+	codes := map[string]string{}
+	for _, fields := range r.Lists {
+		for _, f := range fields {
+			if f.Code != "" {
+				codes[f.Name] = f.Code
+			}
+		}
+	}
+	return codes
 }

@@ -82,7 +82,7 @@ func (p *PortalStatus) condition(parked int) (Condition, string) {
 }
 
 // addConditions adds what is derived: the condition, the newest event and the lag.
-func (s *Status) addConditions(ctx context.Context, q *queue.Queue, backlogs []queue.Backlog, now time.Time) error {
+func (s *Status) addConditions(ctx context.Context, q *queue.Queue, backlogs map[string][]queue.Backlog, only string, now time.Time) error {
 	names := make([]string, len(s.Portals))
 	for i, p := range s.Portals {
 		names[i] = p.Portal
@@ -91,21 +91,22 @@ func (s *Status) addConditions(ctx context.Context, q *queue.Queue, backlogs []q
 	if err != nil {
 		return err
 	}
-	unknown, worst, err := openFailures(ctx, q)
+	unknown, worst, err := openFailures(ctx, q, only)
 	if err != nil {
 		return err
 	}
 	for i := range s.Portals {
 		p := &s.Portals[i]
 		p.LastEvent = stamp(last[p.Portal])
-		for _, b := range backlogs {
-			if b.Portal == p.Portal && b.Priority == queue.Live && !b.Due.IsZero() && b.State != queue.Parked && b.State != queue.Running {
+		for _, b := range backlogs[p.Portal] {
+			if b.Priority == queue.Live && !b.Due.IsZero() && b.State != queue.Parked && b.State != queue.Running {
 				p.Lag = max(p.Lag, now.Sub(b.Due).Milliseconds())
 			}
 		}
 		p.Condition, p.Why = p.condition(unknown[p.Portal])
 		if p.Condition == PortalFailing {
-			p.Why = worst[p.Portal]
+			p.Worst = worst[p.Portal]
+			p.Why = fmt.Sprintf("%s of %s: %s", Plural(p.Worst.Runs, "run", "runs"), p.Worst.Rule, p.Worst.Cause.Title())
 		}
 		if p.Condition == PortalFine && p.LastEvent != nil {
 			if silent, err := isSilent(ctx, q, p.Portal, *p.LastEvent, now); err != nil {
@@ -135,9 +136,9 @@ func isSilent(ctx context.Context, q *queue.Queue, portal string, last, now time
 }
 
 // openFailures counts the parked runs of each portal whose cause no person has acknowledged, and
-// names the cause with most of them.
-func openFailures(ctx context.Context, q *queue.Queue) (open map[string]int, worst map[string]string, err error) {
-	counts, err := q.Causes(ctx, queue.Filter{States: []queue.State{queue.Parked}})
+// names the cause with most of them. With only it does so for one portal.
+func openFailures(ctx context.Context, q *queue.Queue, only string) (open map[string]int, worst map[string]Failing, err error) {
+	counts, err := q.Causes(ctx, queue.Filter{Portal: only, States: []queue.State{queue.Parked}})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -145,16 +146,14 @@ func openFailures(ctx context.Context, q *queue.Queue) (open map[string]int, wor
 	if err != nil {
 		return nil, nil, err
 	}
-	open, worst = map[string]int{}, map[string]string{}
-	most := map[string]int{}
+	open, worst = map[string]int{}, map[string]Failing{}
 	for _, c := range counts {
 		if known[cause.ID(c.Cause)].Covers(c.Portal, c.Rule) {
 			continue
 		}
 		open[c.Portal] += c.Runs
-		if c.Runs > most[c.Portal] {
-			most[c.Portal] = c.Runs
-			worst[c.Portal] = fmt.Sprintf("%s of %s: %s", Plural(c.Runs, "run", "runs"), c.Rule, cause.Parse(c.Cause).Title())
+		if c.Runs > worst[c.Portal].Runs {
+			worst[c.Portal] = Failing{Runs: c.Runs, Rule: c.Rule, Cause: cause.Parse(c.Cause)}
 		}
 	}
 	return open, worst, nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -44,6 +45,37 @@ func ParseStates(name, text string) ([]queue.State, error) {
 			return nil, &FilterError{text}
 		}
 		out = append(out, queue.State(word))
+	}
+	return out, nil
+}
+
+// Outcomes are the words for what a run did, in the order of pages.
+var Outcomes = []queue.Did{
+	queue.Wrote, queue.Nothing, queue.Did(history.Done), queue.Did(history.Skipped), queue.Did(history.Stopped), queue.Did(history.Removed), queue.Did(history.Gone), queue.Retrying,
+}
+
+// ParseOutcomes reads words for what a run did between commas. name is that of the filter in errors.
+func ParseOutcomes(name, text string) ([]queue.Did, error) {
+	if text == "" {
+		return nil, nil
+	}
+	words := make([]string, len(Outcomes))
+	for i, o := range Outcomes {
+		words[i] = string(o)
+	}
+	var out []queue.Did
+	for word := range strings.SplitSeq(text, ",") {
+		word = strings.TrimSpace(word)
+		if !slices.Contains(words, word) {
+			text := fmt.Sprintf("%s %q: want %s", name, word, diag.Alternatives(words))
+			if slices.Contains(States, queue.State(word)) {
+				text += fmt.Sprintf("; %s is a state", word)
+			} else if near := diag.Closest(word, words); near != "" {
+				text += fmt.Sprintf(" (did you mean %s?)", near)
+			}
+			return nil, &FilterError{text}
+		}
+		out = append(out, queue.Did(word))
 	}
 	return out, nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/jobs"
 	"github.com/b24rules/b24rules/internal/ledger"
@@ -36,6 +37,8 @@ type PortalStatus struct {
 	// more about it.
 	Condition Condition `json:"condition"`
 	Why       string    `json:"why,omitempty"`
+	// Worst is what Why says of a portal that is failing.
+	Worst Failing `json:"-"`
 	// LastEvent is when the newest event arrived. Lag is for how many milliseconds a run has
 	// been due.
 	LastEvent *time.Time `json:"last_event,omitempty"`
@@ -54,6 +57,13 @@ type PortalStatus struct {
 	Windows []Window `json:"windows,omitempty"`
 	// Orphans is what rules have made and no rule has any more.
 	Orphans []Orphan `json:"orphans,omitempty"`
+}
+
+// Failing is the cause with most parked runs.
+type Failing struct {
+	Runs  int
+	Rule  string
+	Cause cause.Cause
 }
 
 // Orphan is what a rule has made in one place and no rule has any more.
@@ -116,7 +126,11 @@ func ReadStatus(ctx context.Context, q *queue.Queue, portals []string, all bool)
 	if err != nil {
 		return Status{}, err
 	}
-	open, err := jobs.New(q.Database()).List(ctx, jobs.Filter{Open: true})
+	only := "" // the portal, if it is one
+	if len(portals) == 1 && !all {
+		only = portals[0]
+	}
+	open, err := jobs.New(q.Database()).List(ctx, jobs.Filter{Open: true, Portal: only, Limit: mostJobs})
 	if err != nil {
 		return Status{}, err
 	}
@@ -124,7 +138,7 @@ func ReadStatus(ctx context.Context, q *queue.Queue, portals []string, all bool)
 	if err != nil {
 		return Status{}, err
 	}
-	windows, err := catchup.NewWindows(q.Database()).List(ctx, "")
+	windows, err := catchup.NewWindows(q.Database()).List(ctx, only)
 	if err != nil {
 		return Status{}, err
 	}
@@ -133,7 +147,7 @@ func ReadStatus(ctx context.Context, q *queue.Queue, portals []string, all bool)
 		return Status{}, err
 	}
 	made := ledger.New(q.Database())
-	marks, err := made.Marks(ctx, "")
+	marks, err := made.Marks(ctx, only)
 	if err != nil {
 		return Status{}, err
 	}
@@ -144,15 +158,20 @@ func ReadStatus(ctx context.Context, q *queue.Queue, portals []string, all bool)
 		}
 	}
 	s := Status{Portals: []PortalStatus{}}
+	backlogsOf := byPortal(backlogs, func(b queue.Backlog) string { return b.Portal })
+	holdsOf := byPortal(holds, func(h queue.Hold) string { return h.Portal })
+	openOf := byPortal(open, func(j jobs.Job) string { return j.Portal })
+	liveOf := byPortal(live, func(l fleet.Live) string { return l.Portal })
+	marksOf := byPortal(marks, func(m ledger.Mark) string { return m.Portal })
 	for _, name := range slices.Sorted(slices.Values(portals)) {
 		p := PortalStatus{Portal: name, State: StateOK, Condition: PortalFine}
-		p.count(backlogs)
-		p.hold(holds)
+		p.count(backlogsOf[name])
+		p.hold(holdsOf[name])
 		p.pause(pauses)
-		p.addJobs(open)
+		p.addJobs(openOf[name])
 		p.addWindows(windows)
-		p.outdated(live)
-		if err := p.addOrphans(ctx, made, marks); err != nil {
+		p.outdated(liveOf[name])
+		if err := p.addOrphans(ctx, made, marksOf[name]); err != nil {
 			return Status{}, err
 		}
 		for _, u := range unrouted {
@@ -165,7 +184,19 @@ func ReadStatus(ctx context.Context, q *queue.Queue, portals []string, all bool)
 		})
 		s.Portals = append(s.Portals, p)
 	}
-	return s, s.addConditions(ctx, q, backlogs, time.Now())
+	return s, s.addConditions(ctx, q, backlogsOf, only, time.Now())
+}
+
+// mostJobs bounds the open jobs that are read: each portal has a few that repeat.
+const mostJobs = 100_000
+
+// byPortal groups rows by their portal, in their order.
+func byPortal[T any](all []T, portal func(T) string) map[string][]T {
+	out := map[string][]T{}
+	for _, one := range all {
+		out[portal(one)] = append(out[portal(one)], one)
+	}
+	return out
 }
 
 // Outdated notes that the configuration of a portal has errors. The portal runs its last valid
@@ -179,11 +210,8 @@ func (s *Status) Outdated(portal, reason string) {
 	}
 }
 
-func (p *PortalStatus) count(all []queue.Backlog) {
-	for _, b := range all {
-		if b.Portal != p.Portal {
-			continue
-		}
+func (p *PortalStatus) count(own []queue.Backlog) {
+	for _, b := range own {
 		switch b.State {
 		case queue.Running:
 			p.Running += b.Runs
@@ -196,11 +224,10 @@ func (p *PortalStatus) count(all []queue.Backlog) {
 	}
 }
 
-func (p *PortalStatus) hold(all []queue.Hold) {
-	for _, h := range all {
-		switch {
-		case h.Portal != p.Portal:
-		case h.Rule == "":
+func (p *PortalStatus) hold(own []queue.Hold) {
+	for _, h := range own {
+		switch h.Rule {
+		case "":
 			p.State, p.Since, p.Reason, p.Probe = h.Cause, stamp(h.Since), h.Reason, stamp(h.Probe)
 		default:
 			r := RuleStatus{Rule: h.Rule, State: h.Cause, Since: stamp(h.Since), Reason: h.Reason, Probe: stamp(h.Probe)}
@@ -213,10 +240,10 @@ func (p *PortalStatus) hold(all []queue.Hold) {
 }
 
 // outdated adds the rule sets that run their last good version.
-func (p *PortalStatus) outdated(all []fleet.Live) {
-	for _, l := range all {
+func (p *PortalStatus) outdated(own []fleet.Live) {
+	for _, l := range own {
 		held := slices.ContainsFunc(p.Rules, func(r RuleStatus) bool { return r.RuleSet == l.Set })
-		if l.Portal == p.Portal && l.Refused != "" && !held {
+		if l.Refused != "" && !held {
 			p.Rules = append(p.Rules, RuleStatus{RuleSet: l.Set, State: StateOutdated, Version: l.Version, Since: stamp(l.RefusedAt), Reason: l.Refused})
 		}
 	}
@@ -238,9 +265,9 @@ func (p *PortalStatus) pause(all []queue.Pause) {
 
 // addJobs adds the open jobs of the portal, oldest first. Jobs that repeat belong to the
 // program, and are shown only when they fail.
-func (p *PortalStatus) addJobs(all []jobs.Job) {
-	for _, j := range slices.Backward(all) {
-		if j.Portal != p.Portal || j.Every > 0 && j.Error == "" {
+func (p *PortalStatus) addJobs(own []jobs.Job) {
+	for _, j := range slices.Backward(own) {
+		if j.Every > 0 && j.Error == "" {
 			continue
 		}
 		p.Jobs = append(p.Jobs, JobStatus{Kind: j.Kind, Key: j.Key, State: string(j.State), Due: j.Due, Progress: progress(j), Error: j.Error})
@@ -257,9 +284,9 @@ func (p *PortalStatus) addWindows(all []catchup.Window) {
 }
 
 // addOrphans adds what rules have made and no rule has any more, unless a person has released it.
-func (p *PortalStatus) addOrphans(ctx context.Context, made *ledger.Ledger, marks []ledger.Mark) error {
-	for _, m := range marks {
-		if m.Portal != p.Portal || m.Orphan.IsZero() || !m.Released.IsZero() || !m.Made {
+func (p *PortalStatus) addOrphans(ctx context.Context, made *ledger.Ledger, own []ledger.Mark) error {
+	for _, m := range own {
+		if m.Orphan.IsZero() || !m.Released.IsZero() || !m.Made {
 			continue
 		}
 		n, err := made.Count(ctx, m.ID)

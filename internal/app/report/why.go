@@ -25,6 +25,9 @@ type Why struct {
 	// Writers are the steps that write the record, the last writer first. With a Field they are
 	// those that write it.
 	Writers []Writer `json:"writers"`
+	// Changes are the changes of the record, with a Field of this field, the latest first, as far as
+	// history has the runs. The change of the run that has made the record is not among them.
+	Changes []Written `json:"changes"`
 }
 
 // Writer is a step that has written a record, with the last run that did.
@@ -56,6 +59,11 @@ func ReadWhy(ctx context.Context, q *queue.Queue, portal, place string, id int64
 		kind = "element"
 	}
 	w := Why{Portal: portal, Record: fmt.Sprintf("%s %d of %s", kind, id, fleet.PlaceName(place)), Field: field, Writers: []Writer{}}
+	for _, o := range schemas.Owners() {
+		if engine.PlaceOfItems(o.ID) == place {
+			w.Record = fmt.Sprintf("%s:%d", o.Name, id)
+		}
+	}
 	rows, err := ledger.New(q.Database()).Writers(ctx, portal, place, id)
 	if err != nil {
 		return w, err
@@ -73,7 +81,7 @@ func ReadWhy(ctx context.Context, q *queue.Queue, portal, place string, id int64
 		}
 		w.Writers = append(w.Writers, one)
 	}
-	return w, nil
+	return w, w.addChanges(ctx, q, place, id)
 }
 
 // entityName is an entity of the CRM as runs list shows it.
@@ -187,6 +195,23 @@ func (w Why) Write(out io.Writer, zone *time.Location) error {
 			fmt.Fprintf(&b, "  %s: %s\n", w.Field, one.Formula)
 		}
 	}
+	for i, c := range w.Changes {
+		if i == 0 {
+			b.WriteString("changes, the latest first:\n")
+		}
+		fmt.Fprintf(&b, "  %s  %s: %s -> %s, run %d, rule %s\n", c.At.In(zone).Format(time.DateTime), c.Field, fieldValue(c.Before), fieldValue(c.After), c.Run, c.Rule)
+		if c.ByOthers {
+			b.WriteString("    a person or another program had written it since the change before\n")
+		}
+	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// fieldValue is a value of a field in one line.
+func fieldValue(v any) string {
+	if v == nil {
+		return "-"
+	}
+	return OneLine(fmt.Sprint(v))
 }

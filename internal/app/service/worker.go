@@ -39,7 +39,7 @@ type worker struct {
 // work executes a run with the current rule.
 func (w *worker) work(ctx context.Context, r *queue.Run) error {
 	started := time.Now()
-	r.Describe("", costs(0, 0, 0, false)...)
+	r.Describe("", 0, costs(0, 0, 0, false)...)
 	p := w.portals.get(r.Portal)
 	if p == nil {
 		r.SetCause(cause.Cause{Kind: cause.Gone}.String())
@@ -95,7 +95,7 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 	if err == nil {
 		w.metrics.delaySeconds.Observe(time.Since(r.First).Seconds())
 	}
-	r.Describe(outcome, costs(trace.Calls, trace.Writes, took, p.Shadow())...)
+	r.Describe(outcome, trace.Writes, costs(trace.Calls, trace.Writes, took, p.Shadow())...)
 	return err
 }
 

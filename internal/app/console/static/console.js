@@ -41,8 +41,29 @@
 
   // Live: the server says that something has changed, and the page reads itself again.
   const live = document.getElementById("live");
-  let source, waiting = false, busy = false;
+  let source, waiting = false, busy = false, again;
   const say = (word) => { if (live) live.textContent = live.dataset[word]; };
+
+  // What a page shows stays on it while the database or the server is away. It says so, and tries
+  // again.
+  const away = document.getElementById("away");
+  function gone(what) {
+    say("stale");
+    const at = document.querySelector("footer time");
+    if (away && at && !away.dataset.reload) {
+      const text = away.dataset[what] + " " + at.textContent;
+      if (away.textContent !== text) away.textContent = text;
+      away.hidden = false;
+    }
+    clearTimeout(again);
+    again = setTimeout(refresh, 5000);
+  }
+  function back() {
+    if (!away) return;
+    if (away.dataset.reload) location.reload();
+    away.hidden = true;
+    clearTimeout(again);
+  }
   async function refresh() {
     if (busy) return;
     if (typing() && changedForm() || String(getSelection())) {
@@ -54,10 +75,18 @@
     try {
       const r = await fetch(location.href, {headers: {"X-Live": "1"}, cache: "no-store", redirect: "manual"});
       if (r.type === "opaqueredirect" || r.status === 401) {
+        if (away && away.dataset.reload) location.reload();
         source && source.close();
+        clearTimeout(reopen);
+        back();
         say("ended");
         return;
       }
+      if (r.status >= 500) {
+        gone(r.headers.get("X-Away") || "server");
+        return;
+      }
+      back();
       if (!r.ok) {
         say("stale");
         return;
@@ -76,23 +105,31 @@
       say("live");
       document.dispatchEvent(new CustomEvent("live"));
     } catch {
-      say("stale");
+      gone("server");
     } finally {
       busy = false;
     }
   }
+  let reopen, lost = false;
   function open() {
     if (!live || source || document.hidden) return;
     source = new EventSource("/live");
     source.addEventListener("changed", refresh);
-    source.onopen = () => say("live");
+    source.onopen = () => {
+      if (lost) refresh(); // it may have missed a change
+      else say("live");
+      lost = false;
+    };
     source.onerror = () => {
       say("stale");
+      lost = true;
       if (source && source.readyState === 2) {
         source.close();
         source = null;
-        setTimeout(open, 5000);
+        clearTimeout(reopen);
+        reopen = setTimeout(open, 5000);
       }
+      refresh(); // its answer says what is wrong
     };
   }
   document.addEventListener("visibilitychange", () => {
@@ -106,6 +143,7 @@
   });
   document.addEventListener("focusout", () => { if (waiting) setTimeout(refresh, 300); });
   addEventListener("pagehide", () => { source && source.close(); source = null; });
+  if (away && (!away.hidden || away.dataset.reload)) again = setTimeout(refresh, 5000);
   open();
 
   // Keys.
