@@ -21,6 +21,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/rules"
@@ -448,6 +449,10 @@ func TestStatusOfRules(t *testing.T) {
 	dir := t.TempDir()
 	h := newHarness(t, apptest.Options{Dir: dir}) // its rules have a short debounce
 	c := newCLI(h, dir)
+	h.Until("the versions are stored", func() bool {
+		live, err := fleet.NewStore(h.Service.Queue().Database()).List(t.Context())
+		return err == nil && len(live) == 2
+	})
 	out, _ := c.run(exitFindings, "status", "--rules")
 	for _, want := range []string{"2 of 2 rule sets do not run as on disk", "deal-shipments  behind", "deal-shipments.yaml: live (-) against disk (+)", "|     debounce: 30ms"} {
 		if !strings.Contains(out, want) {
