@@ -22,6 +22,7 @@ var bigPackages = map[string]string{
 	"bitrix":                "one client of one API: its calls, answers, metadata and tokens share the transport",
 	"internal/app/cli":      "a file for each command of the program; they share flags and output only",
 	"internal/app/console":  "one file for each page of the console, their texts in two languages and their tests",
+	"internal/app/report":   "one file for each answer of the command line and the console, as text and as JSON; they share how tables and times are printed",
 	"internal/app/service":  "one file for each part of the running program: intake, worker, portals, reload, downtime, jobs, alerts",
 	"emulator/internal/crm": "the methods crm.* share how an item is saved and shown",
 	"engine":                "what a compiled rule, a run and an action say to each other; the work is in its subpackages",

@@ -29,8 +29,7 @@ serve asks the portal from time to time. When the portal answers, the runs start
 'b24rules runs resume --portal NAME' makes serve ask at once.
 
 --rules shows the rule sets instead: which version runs since when, and of those that
-do not run as they are on disk the findings, and the lines in which disk and live
-differ.
+do not run as on disk the findings, and the lines in which disk and live differ.
 
 Exit codes: 0 no portal needs attention, 1 some do, 2 usage error, 3 status could
 not read the database.`,

@@ -16,7 +16,7 @@ import (
 
 // TestBrowserDatabaseAway takes the database away: an open page says so and keeps what it shows,
 // also after a reload and without script. A form does nothing. When the database is back, the page
-// goes on without a reload.
+// continues without a reload.
 func TestBrowserDatabaseAway(t *testing.T) {
 	t.Parallel()
 	pg, err := pgtemp.Start(t.Context())

@@ -679,7 +679,7 @@ func TestOutcomes(t *testing.T) {
 		}
 		return len(got.Runs)
 	}
-	// The rule writes the deal, hears of its own write, and then has nothing to do.
+	// The rule writes the deal, its write starts it again, and then it has nothing to do.
 	w.h.Until("a run wrote, and one had nothing to do", func() bool { return has("wrote") > 0 && has("nothing") > 0 })
 	if has("skipped,stopped,gone,deleted,retrying") != 0 || has("done") != has("wrote")+has("nothing") || has("") != has("done") {
 		t.Errorf("other outcomes: %d wrote, %d nothing, %d done, %d others", has("wrote"), has("nothing"), has("done"), has("skipped,stopped,gone,deleted,retrying"))

@@ -40,7 +40,7 @@ func (p seenPage) is(q *request) bool {
 	return p.holder == q.holder && p.address == q.URL.RequestURI() && p.lang == q.lang
 }
 
-// keep notes that a page was shown. holder is who has seen it: nobody else gets it.
+// keep notes that a page was shown. holder is who has seen it: only this one gets it.
 func (s *seen) keep(p seenPage, q *request) {
 	p.holder, p.address, p.lang, p.user, p.at = q.holder, q.URL.RequestURI(), q.lang, q.user, q.now
 	s.mu.Lock()

@@ -440,7 +440,7 @@ func (d *decision) ranAs(set *engine.RuleSet, inputs map[string]any) bool {
 // refuse notes a rule set whose current text does not run. Its last good version
 // continues to run.
 func (d *decision) refuse(set, file string, list diag.List) {
-	r := Refused{Portal: d.portal.Name, Set: set, File: file, Findings: list, Text: d.textOf(file)}
+	r := Refused{Portal: d.portal.Name, Set: set, File: file, Findings: list, Text: textIn(d.texts, file)}
 	r.Findings.Sort()
 	old := d.b.lastGood(d.portal, set)
 	if slices.ContainsFunc(list, func(f diag.Finding) bool { return f.Code == "same-place" }) {
@@ -458,10 +458,10 @@ func (d *decision) hasFile(path string) bool {
 	return slices.ContainsFunc(d.texts, func(t RuleText) bool { return t.File == path })
 }
 
-// textOf returns the text of a rule file, "" if there is none.
-func (d *decision) textOf(path string) string {
-	if i := slices.IndexFunc(d.texts, func(t RuleText) bool { return t.File == path }); i >= 0 {
-		return d.texts[i].Text
+// textIn returns the text of a rule file, "" if there is none.
+func textIn(texts []RuleText, path string) string {
+	if i := slices.IndexFunc(texts, func(t RuleText) bool { return t.File == path }); i >= 0 {
+		return texts[i].Text
 	}
 	return ""
 }
@@ -618,7 +618,7 @@ func (d *decision) without(wrong map[string]diag.List) {
 func (d *decision) stop(i *Instance, list diag.List) {
 	at := slices.IndexFunc(d.refused, func(r Refused) bool { return r.File == i.Set.File && r.Set == i.Set.Name })
 	if at < 0 {
-		at, d.refused = len(d.refused), append(d.refused, Refused{Portal: d.portal.Name, Set: i.Set.Name, File: i.Set.File, Text: d.textOf(i.Set.File)})
+		at, d.refused = len(d.refused), append(d.refused, Refused{Portal: d.portal.Name, Set: i.Set.Name, File: i.Set.File, Text: textIn(d.texts, i.Set.File)})
 	}
 	d.refused[at].Running = ""
 	d.refused[at].Findings.Add(list...)

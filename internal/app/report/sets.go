@@ -16,7 +16,7 @@ import (
 	"github.com/b24rules/b24rules/internal/store"
 )
 
-// Sets are rule sets as they run and as they are on disk.
+// Sets are rule sets, what runs and what is on disk.
 type Sets struct {
 	Schema   string    `json:"schema"`
 	Sets     []Set     `json:"sets"`
@@ -267,7 +267,7 @@ func (b *setsBuilder) sorted() []Set {
 	return out
 }
 
-// Attention returns how many rule sets do not run as they are on disk.
+// Attention returns how many rule sets do not run as on disk.
 func (s Sets) Attention() int {
 	n := 0
 	for _, one := range s.Sets {
