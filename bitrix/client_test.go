@@ -408,6 +408,31 @@ func TestLaterLeavesTheBurst(t *testing.T) {
 	})
 }
 
+// TestSingleDoesNotWaitForOthers: a call that cannot be part of a batch leaves at once while
+// another request is in progress, because no call can join it.
+func TestSingleDoesNotWaitForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &portal{methods: items(), before: func(http.ResponseWriter, string) bool {
+			time.Sleep(time.Second)
+			return false
+		}}
+		c := newClient(t, p)
+		defer c.Close()
+		for range 4 { // then several requests may be in progress
+			c.Do(t.Context(), get(1))
+		}
+		go c.Do(t.Context(), get(2))
+		time.Sleep(10 * time.Millisecond)
+		single := get(1)
+		single.Params["all"] = true // cannot be part of a batch
+		start := time.Now()
+		c.Do(t.Context(), single)
+		if d := time.Since(start); d > time.Second+10*time.Millisecond {
+			t.Errorf("the call took %s, and its request a second", d)
+		}
+	})
+}
+
 // TestLaterIsNotForgotten: a stream of calls that cannot wait does not hold up
 // the others for ever.
 func TestLaterIsNotForgotten(t *testing.T) {

@@ -204,7 +204,8 @@ func (q *requestQueue) ready(now time.Time) time.Duration {
 // in which its parallel calls arrive, and a burst is not used up by requests
 // with one or two commands.
 // It is negative while width requests are in progress: one of them has to end
-// first. An urgent command does not wait while the portal has a burst left.
+// first. An urgent command does not wait while the portal has a burst left, and nor does
+// one that needs its own request.
 func (q *requestQueue) gatherWait(now time.Time, width int, patience time.Duration, hasBurst bool) time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -214,7 +215,7 @@ func (q *requestQueue) gatherWait(now time.Time, width int, patience time.Durati
 	if d := q.renewed.Sub(now); d > 0 {
 		return d
 	}
-	if len(q.groups) == 0 || q.waiting >= maxBatch || hasBurst && q.urgentLocked() {
+	if len(q.groups) == 0 || q.waiting >= maxBatch || hasBurst && q.urgentLocked() || q.groups[0].waiting[0].single() {
 		return 0
 	}
 	if d := q.gather.Sub(now); d > 0 {

@@ -106,7 +106,7 @@ func (d *downtime) heartbeat(ctx context.Context, portals ...*Portal) error {
 		if lost {
 			incomplete = append(incomplete, p)
 		}
-		if w, ok := d.unheard(p, last[HeartbeatNote(p.Name)], now, lost); ok {
+		if w, ok := d.windowSince(p, last[HeartbeatNote(p.Name)], now, lost); ok {
 			windows = append(windows, w)
 		}
 		names, alive = append(names, p.Name), append(alive, HeartbeatNote(p.Name))
@@ -130,9 +130,9 @@ func (d *downtime) heartbeat(ctx context.Context, portals ...*Portal) error {
 	return d.windows().Resume(ctx, names)
 }
 
-// unheard returns the time in which events of a portal may have been missed since its last
+// windowSince returns the time in which events of a portal may have been missed since its last
 // heartbeat, which is zero if there was none.
-func (d *downtime) unheard(p *Portal, last, now time.Time, afterLoss bool) (catchup.Window, bool) {
+func (d *downtime) windowSince(p *Portal, last, now time.Time, afterLoss bool) (catchup.Window, bool) {
 	gap := now.Sub(last)
 	switch {
 	case last.IsZero():
