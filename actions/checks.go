@@ -64,12 +64,22 @@ func typeName(id int) string {
 func checkUpdateItem(c *engine.StepCheck) {
 	checkItemOfEvent(c)
 	checkItemFields(c, "fields", true)
+	checkFmMode(c)
+}
+
+// checkFmMode reports an fm_mode without an fm.
+func checkFmMode(c *engine.StepCheck) {
+	fields := c.Types().Type("fields")
+	if _, named := fields.Fields["fm"]; c.Types().Given("fm_mode") && fields.Kind == formula.Record && !fields.Open && !named {
+		c.Errorf("fm_mode", "missing-argument", "fm_mode says what happens to the entries of fm, and fields does not name fm").Hint = "add fm to fields, or remove fm_mode"
+	}
 }
 
 func checkUpsertItem(c *engine.StepCheck) {
 	checkOwner(c)
 	checkItemFields(c, "key", false)
 	checkItemFields(c, "fields", true)
+	checkFmMode(c)
 	t := c.Types()
 	if key := t.Type("key"); t.Given("key") && len(key.Fields) == 0 && !key.Open {
 		c.Errorf("key", "empty-key", "an empty key finds every item").Hint = "key: {ufCrm5InvoiceId: =event.id}"

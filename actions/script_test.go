@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -207,9 +208,14 @@ func (s *script) arrange(words []string) {
 		}
 		s.portal.AddList(l)
 	case "type":
+		parent := ""
 		typ := emulator.Type{EntityTypeID: 1030, ID: 1, Title: words[1], NoStages: true}
 		for _, w := range words[2:] {
 			name, kind, _ := strings.Cut(w, ":")
+			if name == "parent" { // such as parent:2
+				parent = kind
+				continue
+			}
 			kind, multiple := strings.CutSuffix(kind, "*")
 			f := emulator.UserField{Name: "UF_CRM_1_" + name, Type: kind, Title: name, Precision: 2, Multiple: multiple}
 			if kind == "enumeration" {
@@ -218,6 +224,11 @@ func (s *script) arrange(words []string) {
 			typ.Fields = append(typ.Fields, f)
 		}
 		s.portal.AddType(typ)
+		if parent, err := strconv.Atoi(parent); err == nil {
+			if err := s.portal.AddParent(typ.EntityTypeID, parent); err != nil {
+				s.t.Fatal(err)
+			}
+		}
 	default:
 		s.t.Fatalf("unknown thing of a portal %q", words[0])
 	}

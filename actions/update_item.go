@@ -38,7 +38,11 @@ type updateItemArgs struct {
 	EntityTypeID int           `yaml:"entityTypeId" validate:"min=1" doc:"instead of owner: the type of a smart process" example:"1072"`
 	ID           int           `yaml:"id" validate:"required,min=1" doc:"the item's id" example:"=event.id"`
 	Fields       engine.Fields `yaml:"fields" validate:"required" doc:"the fields and their values; nil clears a field, omit leaves it unchanged" example:"{title: Won}"`
+	FmMode       string        `yaml:"fm_mode" validate:"oneof=add replace" doc:"replace deletes the phones, e-mail addresses and other entries of the kinds in fm that fm does not name; add, the default, keeps them" example:"replace"`
 }
+
+// fmReplace is the fm_mode that deletes the entries of fm which a rule does not name.
+const fmReplace = "replace"
 
 func updateItem(ctx context.Context, c *engine.Call, a updateItemArgs) (any, error) {
 	schema, err := openItems(ctx, c, a.Owner, a.EntityTypeID)
@@ -54,6 +58,9 @@ func updateItem(ctx context.Context, c *engine.Call, a updateItemArgs) (any, err
 		return nil, err
 	}
 	plan.NoteShortened(c, fields...)
+	if a.FmMode == fmReplace {
+		fields = item.Replacing(fields)
+	}
 	updated, err := changeItem(ctx, c, schema, item, fields)
 	if bitrix.IsNotFound(err) {
 		return nil, c.Missing(schema.Type, a.ID, fmt.Errorf("%w: %w", plan.Removed(item), err))

@@ -45,6 +45,7 @@ type upsertItemArgs struct {
 	EntityTypeID int           `yaml:"entityTypeId" validate:"min=1" doc:"instead of owner: the type of a smart process" example:"=inputs.helper_type"`
 	Key          engine.Fields `yaml:"key" validate:"required" doc:"the fields that identify the item, and their values" example:"{ufCrm5InvoiceId: =event.id}"`
 	Fields       engine.Fields `yaml:"fields" validate:"required" doc:"the fields to keep up to date; nil clears a field, omit leaves it unchanged" example:"{ufCrm5Total: =total}"`
+	FmMode       string        `yaml:"fm_mode" validate:"oneof=add replace" doc:"replace deletes the phones, e-mail addresses and other entries of the kinds in fm that fm does not name; add, the default, keeps them" example:"replace"`
 }
 
 func upsertItem(ctx context.Context, c *engine.Call, a upsertItemArgs) (any, error) {
@@ -59,6 +60,9 @@ func upsertItem(ctx context.Context, c *engine.Call, a upsertItemArgs) (any, err
 	plan.NoteShortened(c, fields...)
 	if len(f.items) == 0 {
 		return addItem(ctx, c, f.schema, append(key, fields...))
+	}
+	if a.FmMode == fmReplace {
+		fields = f.items[0].Replacing(fields)
 	}
 	return changeFound(ctx, c, f.schema, f.items, fields)
 }

@@ -52,6 +52,8 @@ func (c control) serve(w http.ResponseWriter, r *http.Request, path string) {
 		reply(w, http.StatusOK, p.OtherRequests())
 	case "POST other":
 		c.otherReplies(w, r)
+	case "POST answers":
+		c.answers(w, r)
 	case "GET faults":
 		reply(w, http.StatusOK, p.Faults())
 	case "POST faults":
@@ -60,7 +62,7 @@ func (c control) serve(w http.ResponseWriter, r *http.Request, path string) {
 		p.server.faults.Arm(nil)
 		reply(w, http.StatusOK, p.Faults())
 	default:
-		complain(w, http.StatusNotFound, "want GET stats, calls, history, app, other or faults, POST reset, webhooks, robots, other, app, faults, person/METHOD or robot/METHOD, or DELETE faults")
+		complain(w, http.StatusNotFound, "want GET stats, calls, history, app, other or faults, POST reset, webhooks, robots, other, answers, app, faults, person/METHOD or robot/METHOD, or DELETE faults")
 	}
 }
 

@@ -56,6 +56,47 @@ func TestOtherSystems(t *testing.T) {
 	}
 }
 
+// TestAnswers sets what methods answer that are not emulated.
+func TestAnswers(t *testing.T) {
+	p := open(t, emulator.Config{})
+	post := func(body string) (int, string) {
+		t.Helper()
+		resp, err := http.Post(p.url+"/_emulator/answers", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(text)
+	}
+	if status, text := post(`{"tasks.task.add": {"task": {"id": 5}}, "CATALOG.product.list": {"products": []}}`); status != 200 || !strings.Contains(text, "2") {
+		t.Fatalf("%d %s", status, text)
+	}
+	task, _ := p.must("tasks.task.add", `{"fields": {"TITLE": "Call"}}`).(map[string]any)
+	if fmt.Sprint(task) != "map[task:map[id:5]]" || fmt.Sprint(p.must("catalog.product.list", `{}`)) != "map[products:[]]" {
+		t.Errorf("answers %v", task)
+	}
+	calls := p.Calls()
+	if last := calls[len(calls)-2]; last.Method != "tasks.task.add" || !strings.Contains(string(last.Params), "Call") {
+		t.Errorf("the calls do not show the parameters: %+v", calls)
+	}
+	for body, want := range map[string]string{
+		`{"crm.deal.add": 5}`:   "crm.deal.add is emulated",
+		`{"tasks.task.ad": {}}`: `no method "tasks.task.ad" is documented`,
+		`[]`:                    "want {",
+	} {
+		if status, text := post(body); status != 400 || !strings.Contains(text, strings.ReplaceAll(want, `"`, `\"`)) {
+			t.Errorf("%s: %d %s", body, status, text)
+		}
+	}
+	if post(`{}`); true {
+		p.refused("tasks.task.add", `{}`, 404, `{"error": "ERROR_METHOD_NOT_FOUND", "error_description": "Method not found!"}`)
+	}
+}
+
 // TestRobots lets robots call: one of an item at once, and one on a stage for each item that
 // enters it, once.
 func TestRobots(t *testing.T) {

@@ -8,7 +8,7 @@
 // It is right before it is convenient. Where the public documentation and other
 // sources disagree, the documentation wins; where both are known to occur, a
 // field of [Config] chooses. A method that is not emulated answers
-// ERROR_METHOD_NOT_FOUND, never a made-up success.
+// ERROR_METHOD_NOT_FOUND, never a made-up success, unless [Portal.SetAnswers] sets one.
 package emulator
 
 import (

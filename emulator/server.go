@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/b24rules/b24rules/emulator/internal/faults"
@@ -18,7 +19,8 @@ import (
 // the journal.
 type server struct {
 	p       *Portal
-	methods map[string]*rest.Method // by lower-case name; never changes
+	methods map[string]*rest.Method                 // by lower-case name; never changes
+	answers atomic.Pointer[map[string]*rest.Method] // of methods that are not emulated, by lower-case name
 	faults  faults.Set
 }
 
@@ -143,8 +145,12 @@ func (s *server) serve(req *exchange) *rest.Answer {
 }
 
 func (s *server) find(name string) (*rest.Method, *rest.Error) {
-	if m := s.methods[strings.ToLower(name)]; m != nil {
+	name = strings.ToLower(name)
+	if m := s.methods[name]; m != nil {
 		return m, nil
+	}
+	if answers := s.answers.Load(); answers != nil && (*answers)[name] != nil {
+		return (*answers)[name], nil
 	}
 	return nil, rest.Refusal("ERROR_METHOD_NOT_FOUND")
 }

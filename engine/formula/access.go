@@ -8,11 +8,20 @@ import (
 // fieldOf returns a function that reads a field of a record.
 func fieldOf(name string) unary {
 	return func(v any) any {
-		record, ok := v.(map[string]any)
-		if !ok {
-			fail(errField(name, v))
+		switch x := v.(type) {
+		case map[string]any:
+			return present(x, name)
+		case string:
+			if _, isPart := moneyPartTypes[name]; isPart {
+				parts, err := moneyParts(x)
+				if err != nil {
+					fail(err)
+				}
+				return parts[name]
+			}
 		}
-		return present(record, name)
+		fail(errField(name, v))
+		return nil
 	}
 }
 

@@ -34,16 +34,17 @@ type checker struct {
 	problems []Problem
 	reports  int
 	visits   int
-	reads    map[string]bool        // names of the environment that are read
-	lets     []variable             // innermost last
-	loops    []loopScope            // innermost last
-	present  Facts                  // paths that are known not to be nil here
-	chain    *bool                  // of the innermost ?. chain: may it be cut short
-	sizes    map[ast.Node]int       // of lists whose type has a size
-	zeroed   map[string]bool        // ids that count as 0 in an order where they are missing
-	parts    map[ast.Node]PricePart // of fields that are parts of a price
-	choices  map[ast.Node]Choice    // of fields that are read
-	shares   bool                   // the formula can make values that share parts
+	reads    map[string]bool          // names of the environment that are read
+	lets     []variable               // innermost last
+	loops    []loopScope              // innermost last
+	present  Facts                    // paths that are known not to be nil here
+	chain    *bool                    // of the innermost ?. chain: may it be cut short
+	sizes    map[ast.Node]int         // of lists whose type has a size
+	zeroed   map[string]bool          // ids that count as 0 in an order where they are missing
+	parts    map[ast.Node]PricePart   // of fields that are parts of a price
+	choices  map[ast.Node]Choice      // of fields that are read
+	money    map[*ast.MemberNode]bool // that read a part of a money field
+	shares   bool                     // the formula can make values that share parts
 
 	doubts []Problem // likely mistakes, unless there are problems
 }

@@ -53,6 +53,8 @@ type Domain struct {
 	Source *Source
 	// Titles, of a field, is Excludes for the texts of its choices. nil means any text.
 	Titles func(text string) (why, hint diag.Phrase)
+	// Money says that a text is the value of a money field.
+	Money bool
 	// Date says whether a text is a day or a moment when date reads it.
 	Date datetime.Sort
 }

@@ -95,6 +95,10 @@ func (s *surveyor) walk(n ast.Node) {
 		s.read(x.Value)
 		return
 	case *ast.MemberNode:
+		if s.money[x] { // the value is a text, which is read as a whole
+			s.walk(x.Node)
+			return
+		}
 		if p, ok := s.path(x); ok {
 			s.read(strings.ReplaceAll(p, pathSeparator, "."))
 			return

@@ -153,7 +153,8 @@ func Compile(src string, env Env) (f *Formula, problems []Problem) {
 	}
 	f.paths, f.doubts = c.survey(tree.Node)
 	f.fromData = c.fromData(tree.Node)
-	_, f.isPath = c.path(tree.Node)
+	p, isPath := c.path(tree.Node)
+	f.isPath = isPath && slices.Contains(f.paths, strings.ReplaceAll(p, pathSeparator, "."))
 	f.program, err = compiler.Compile(&parser.Tree{Node: lowered, Source: tree.Source}, &conf.Config{ShortCircuit: true})
 	if err != nil {
 		return nil, []Problem{internal(src, err)}

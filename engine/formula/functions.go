@@ -101,7 +101,7 @@ var functions = map[string]function{
 	"formatNumber": {params: []Type{numberType, intType, textType}, required: 1, usage: `formatNumber(number, 2, "ru")`, result: gives(textType), run: formatNumber},
 	"plural":       {params: []Type{numberType, ListOf(textType), textType}, required: 2, usage: `plural(n, ["день", "дня", "дней"], "ru")`, result: gives(textType), run: pluralOf},
 	"tryNumber":    {params: []Type{anyType}, required: 1, usage: "tryNumber(text)", result: gives(numberType.Optional()), run: tryNumber},
-	"money":        {params: []Type{numberType, textType}, required: 2, usage: `money(1500.5, "RUB")`, result: gives(textType), run: money},
+	"money":        {params: []Type{numberType, textType}, required: 2, usage: `money(1500.5, "RUB")`, result: gives(MoneyText), run: money},
 
 	"inWords": {params: []Type{numberType, textType, textType}, required: 1, usage: `inWords(number, "RUB", "ru")`, result: gives(spokenType), run: inWords},
 	"textOf":  {params: []Type{anyType}, required: 1, usage: "textOf(deal.stageId)", result: gives(textType.Optional())},

@@ -254,6 +254,7 @@ func (c *checker) missingBase(x *ast.MemberNode) {
 func (c *checker) field(x *ast.MemberNode, base ast.Node, t Type, name *ast.StringNode) (ast.Node, Type) {
 	at := x.Property.Location()
 	var field Type
+	c.noteMoney(x, t, name.Value)
 	switch t.Kind {
 	case Any:
 		c.doubtNoField(at, t, name.Value)
@@ -275,10 +276,14 @@ func (c *checker) field(x *ast.MemberNode, base ast.Node, t Type, name *ast.Stri
 		}
 		c.errorAt(at, codeField, hint, "a list has no field %q", name.Value)
 	default:
-		c.errorAt(at, codeField, partOf(t, name.Value), "%s has no field %q", t, name.Value)
+		part, isPart := t.moneyPart(name.Value)
+		if !isPart {
+			c.errorAt(at, codeField, partOf(t, name.Value), "%s has no field %q", t, name.Value)
+		}
+		field = part
 	}
 	if x.Optional && c.chain != nil {
-		base = call(x.Location(), unary(asRecord), base)
+		base = call(x.Location(), asFieldBase(name.Value), base)
 		return placed(&ast.MemberNode{Node: base, Property: x.Property, Optional: true}, x), field
 	}
 	return call(at, fieldOf(name.Value), base), field

@@ -58,6 +58,10 @@ func partOf(t Type, name string) string {
 		return `write formatDate(time, "dd.MM.yyyy"), yearOf(time), dayOf(time)…`
 	case t.Kind == String && (name == "length" || name == "size"):
 		return "write len(text)"
+	case t.Kind == String && moneyPartTypes[name].Kind != Any:
+		return "only a money field has an amount and a currency: 1500.5|RUB"
+	case t.isNumber() && moneyPartTypes[name].Kind != Any:
+		return "this is the amount; the currency is in another field, such as currencyId"
 	case t.Kind == String:
 		return "write + to join texts"
 	}

@@ -204,7 +204,7 @@ func (f *flow) repeats(v *engine.Value, field string) bool {
 		return out, err == nil
 	}
 	worked := false
-	for _, x := range []any{num.MustParse("0"), num.MustParse("-7.125"), num.MustParse("1234567.891"), "", " Straße X ", "new:WON", true, nil, []any{}, []any{num.FromInt(7), num.FromInt(7), num.FromInt(12)}} {
+	for _, x := range []any{num.MustParse("0"), num.MustParse("-7.125"), num.MustParse("1234567.891"), "", " Straße X ", "new:WON", "1500.555|RUB", true, nil, []any{}, []any{num.FromInt(7), num.FromInt(7), num.FromInt(12)}} {
 		once, ok := apply(x)
 		if !ok {
 			continue

@@ -94,8 +94,32 @@ func (c *reviewer) reviewRule(r *engine.Rule) {
 		c.unusedNames(s, names)
 		c.idleLoop(s)
 	}
+	c.reminders(r)
 	c.stepLists(r.Steps)
 	c.stepLists(r.Deleted)
+}
+
+// systemTimes are fields that the portal sets when something happens. A schedule that looks for
+// them reports what has happened, and reminds nobody of a date.
+var systemTimes = []string{"createdTime", "updatedTime", "movedTime", "lastActivityTime", "createdDate", "id"}
+
+// reminders warns of a schedule that looks for the entities with a certain date.
+func (c *reviewer) reminders(r *engine.Rule) {
+	for _, s := range r.Schedules {
+		if s.Filter == nil {
+			continue
+		}
+		for _, e := range s.Filter.Entries {
+			key, _ := e.Key.Const()
+			name, _ := key.(string)
+			byTime := false
+			e.Value.Paths(func(path string) { byTime = byTime || path == engine.NameEvent+".time" })
+			if name = strings.TrimPrefix(name, "="); !byTime || name == "" || strings.ContainsAny(name[:1], "<>!%@") || slices.Contains(systemTimes, name) {
+				continue
+			}
+			c.warnf(e.Key.Node, "schedule-for-date", "the tick that should find this date may be missed, and a date that is set later than that is never found").Hint = "write a rule with the events of the entity and a step with at: it waits for the date, and follows it when it changes"
+		}
+	}
 }
 
 // startedWithoutEvent warns of what only events carry in a rule that has none.

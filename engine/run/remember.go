@@ -398,8 +398,7 @@ func (m *remembered) keepPast() error {
 func valueAt(vars map[string]any, path []string) any {
 	var v any = vars
 	for _, name := range path {
-		record, _ := v.(map[string]any)
-		v = record[name]
+		v = formula.FieldOf(v, name)
 	}
 	return v
 }

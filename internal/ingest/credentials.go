@@ -56,6 +56,23 @@ func (c Credentials) proves(r *http.Request, last string, body []byte, now time.
 	return false
 }
 
+// wanted says where the secret is expected.
+func (c Credentials) wanted() string {
+	switch {
+	case c.Secret == "":
+		return ": it has no secret"
+	case c.By == ByPath:
+		return ": want the secret at the end of the address"
+	case c.By == ByBasic:
+		return ": want the secret as user and password"
+	case c.By == ByHMAC && c.Stamp != "":
+		return ": want the HMAC of the time, a dot and the body in the header " + c.Header + ", and a time of the last five minutes in " + c.Stamp
+	case c.By == ByHMAC:
+		return ": want the HMAC of the body in the header " + c.Header
+	}
+	return ": want the secret in the header " + c.Header
+}
+
 func (c Credentials) signed(r *http.Request, body []byte, now time.Time) bool {
 	value, ok := oneHeader(r, c.Header)
 	if !ok {

@@ -153,6 +153,7 @@ func New(c Config) http.Handler {
 	r.Handle("/hooks/{portal}", h.answering(h.acceptEvent))
 	r.Handle("/hooks/{portal}/in/{hook}", h.answering(h.acceptHook))
 	r.Handle("/hooks/{portal}/in/{hook}/{secret}", h.answering(h.acceptHook))
+	r.Handle("/hooks/{portal}/robot/{robot}", h.answering(h.acceptRobot)) // so that the log names a forgotten secret
 	r.Handle("/hooks/{portal}/robot/{robot}/{secret}", h.answering(h.acceptRobot))
 	return trimSlashes(r)
 }

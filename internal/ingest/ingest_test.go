@@ -180,14 +180,23 @@ func TestTheEventOutlivesTheConnection(t *testing.T) {
 	}
 }
 
+// TestASlowBodyIsCutOff: at each address, before the secret is looked at.
 func TestASlowBodyIsCutOff(t *testing.T) {
-	h, got, _ := handler(ingest.Config{BodyTimeout: 50 * time.Millisecond})
+	received := 0
+	h, got, _ := handler(ingest.Config{
+		BodyTimeout: 50 * time.Millisecond,
+		Hook:        func(string, string) (ingest.Credentials, bool) { return credentialsOf["path"], true },
+		Robot:       func(string) (ingest.Credentials, bool) { return credentialsOf["path"], true },
+		Receive:     func(context.Context, string, ingest.Request) error { received++; return nil },
+	})
 	s := httptest.NewServer(h)
 	defer s.Close()
-	answer := send(t, s.Listener.Addr().String(), fmt.Sprintf(
-		"POST /hooks/acme HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", formURL, len(body), body[:50]))
-	if answer != http.StatusRequestTimeout || len(*got) != 0 {
-		t.Errorf("status %d and %d events, want 408 and none", answer, len(*got))
+	for _, path := range []string{"/hooks/acme", "/hooks/acme/in/path/" + hookSecret, "/hooks/acme/robot/recount/" + hookSecret} {
+		answer := send(t, s.Listener.Addr().String(), fmt.Sprintf(
+			"POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", path, formURL, len(body), body[:50]))
+		if answer != http.StatusRequestTimeout || len(*got)+received != 0 {
+			t.Errorf("%s: status %d and %d events, want 408 and none", path, answer, len(*got)+received)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -14,8 +15,9 @@ import (
 type Request struct {
 	// Hook is the name of the hook, "" for a robot. Robot is the code of the robot.
 	Hook, Robot string
-	ContentType string
-	Body        []byte
+	// ContentType and Encoding are headers: the media type, and how the body is compressed.
+	ContentType, Encoding string
+	Body                  []byte
 	// Query are the values of the address.
 	Query url.Values
 }
@@ -43,9 +45,16 @@ func Untaken(cause error) error {
 // acceptHook takes a request of another system.
 func (h *handler) acceptHook(w http.ResponseWriter, r *http.Request) (received, error) {
 	vars := mux.Vars(r)
-	return h.acceptRequest(w, r, Request{Hook: vars["hook"]}, func(body []byte) bool {
+	req := Request{Hook: vars["hook"]}
+	return h.acceptRequest(w, r, req, func(body []byte) string {
 		credentials, known := h.Hook(vars["portal"], vars["hook"])
-		return credentials.proves(r, vars["secret"], body, time.Now()) && known
+		switch proven := credentials.proves(r, vars["secret"], body, time.Now()); {
+		case !known: // the name may be a secret that is in the wrong place
+			return "the portal or the hook is not configured"
+		case !proven:
+			return "the request does not prove itself to " + req.name() + credentials.wanted()
+		}
+		return ""
 	})
 }
 
@@ -53,13 +62,21 @@ func (h *handler) acceptHook(w http.ResponseWriter, r *http.Request) (received, 
 // proves it.
 func (h *handler) acceptRobot(w http.ResponseWriter, r *http.Request) (received, error) {
 	vars := mux.Vars(r)
-	return h.acceptRequest(w, r, Request{Robot: vars["robot"]}, func([]byte) bool {
+	return h.acceptRequest(w, r, Request{Robot: vars["robot"]}, func([]byte) string {
 		credentials, known := h.Robot(vars["portal"])
-		return credentials.proves(r, vars["secret"], nil, time.Time{}) && known
+		switch proven := credentials.proves(r, vars["secret"], nil, time.Time{}); {
+		case !known || credentials.Secret == "":
+			return "the portal or its robots are not configured"
+		case !proven:
+			return "the address of a robot ends with a wrong secret, or with none"
+		}
+		return ""
 	})
 }
 
-func (h *handler) acceptRequest(w http.ResponseWriter, r *http.Request, req Request, proven func(body []byte) bool) (received, error) {
+// acceptRequest takes a request. unproven says for the log why it does not prove itself, and
+// is "" for one that does. The sender does not learn it.
+func (h *handler) acceptRequest(w http.ResponseWriter, r *http.Request, req Request, unproven func(body []byte) string) (received, error) {
 	portal := mux.Vars(r)["portal"]
 	if r.Method != http.MethodPost {
 		return received{}, &refusal{status: http.StatusMethodNotAllowed, text: "want POST"}
@@ -69,10 +86,11 @@ func (h *handler) acceptRequest(w http.ResponseWriter, r *http.Request, req Requ
 	if err != nil {
 		return received{}, err
 	}
-	if !proven(body) {
-		return received{}, &refusal{status: http.StatusForbidden, text: "wrong address or secret"}
+	if why := unproven(body); why != "" {
+		return received{}, &refusal{status: http.StatusForbidden, text: "wrong address or secret", cause: errors.New(why)}
 	}
 	h.dump(portal, body)
-	req.ContentType, req.Body, req.Query = r.Header.Get("Content-Type"), body, r.URL.Query()
+	req.ContentType, req.Encoding = r.Header.Get("Content-Type"), r.Header.Get("Content-Encoding")
+	req.Body, req.Query = body, r.URL.Query()
 	return received{code: short(req.name())}, h.store(r.Context(), portal, func(ctx context.Context) error { return h.Receive(ctx, portal, req) })
 }

@@ -115,7 +115,30 @@ func TestSourceStatuses(t *testing.T) {
 		{"a time that is none", "POST", "/hooks/acme/in/fresh", []string{"X-Signature", sign("now." + order), "X-Time", "now"}, order, 403},
 		{"a robot", "POST", robot + "?reason=stock", nil, call, 200},
 		{"a robot with a wrong secret", "POST", robot + "x", nil, call, 403},
-		{"a robot without a secret", "POST", "/hooks/acme/robot/recount", nil, call, 404},
+		{"a robot without a secret", "POST", "/hooks/acme/robot/recount", nil, call, 403},
+		{"a robot without a secret, with a slash", "POST", "/hooks/acme/robot/recount/", nil, call, 403},
+		{"a robot without a code", "POST", "/hooks/acme/robot", nil, call, 404},
+		{"the secret in the place of the code", "POST", "/hooks/acme/robot/" + hookSecret, nil, call, 403},
+		{"the secret in the place of the hook", "POST", "/hooks/acme/in/" + hookSecret, nil, order, 403},
+		{"the secret as a value of the address", "POST", "/hooks/acme/robot/recount?secret=" + hookSecret, nil, call, 403},
+		{"a robot whose secret goes on", "POST", robot + "/x", nil, call, 404},
+		{"a code with other letters", "POST", "/hooks/acme/robot/пересчёт/" + hookSecret, nil, call, 200},
+		{"a hook with other letters", "POST", "/hooks/acme/in/магазин", []string{"X-Shop-Token", hookSecret}, order, 403},
+		{"a code that is escaped", "POST", "/hooks/acme/robot/re%2Fcount/" + hookSecret, nil, call, 404},
+		{"a NUL in the name", "POST", "/hooks/acme/in/shop%00", []string{"X-Shop-Token", hookSecret}, order, 403},
+		{"an empty body", "POST", "/hooks/acme/in/shop", []string{"X-Shop-Token", hookSecret}, "", 200},
+		{"a large body", "POST", "/hooks/acme/in/shop", []string{"X-Shop-Token", hookSecret}, strings.Repeat("x", 1<<20), 200},
+		{"a robot that is too large", "POST", robot, nil, strings.Repeat("x", 1<<20+1), 413},
+		{"a path in capitals", "POST", "/hooks/acme/IN/shop", []string{"X-Shop-Token", hookSecret}, order, 404},
+		{"a header in small letters", "POST", "/hooks/acme/in/shop", []string{"x-shop-token", hookSecret}, order, 200},
+		{"blanks around the header", "POST", "/hooks/acme/in/shop", []string{"X-Shop-Token", " " + hookSecret + " "}, order, 200},
+		{"the secret twice in one header", "POST", "/hooks/acme/in/shop", []string{"X-Shop-Token", hookSecret + ", " + hookSecret}, order, 403},
+		{"the token of events", "POST", "/hooks/acme/in/shop", nil, "auth[application_token]=" + token, 403},
+		{"the secret of hooks in an event", "POST", "/hooks/acme", nil, "event=ONCRMDEALUPDATE&auth[application_token]=" + hookSecret, 403},
+		{"HEAD", "HEAD", "/hooks/acme/in/shop", []string{"X-Shop-Token", hookSecret}, "", 405},
+		{"PUT", "PUT", "/hooks/acme/in/shop", []string{"X-Shop-Token", hookSecret}, order, 405},
+		{"DELETE", "DELETE", robot, nil, "", 405},
+		{"OPTIONS", "OPTIONS", robot, nil, "", 405},
 		{"a robot of another portal", "POST", strings.Replace(robot, "acme", "other", 1), nil, call, 403},
 		{"a robot by GET", "GET", robot, nil, "", 405},
 		{"a hook at the address of robots", "POST", "/hooks/acme/robot/recount/shop", []string{"X-Shop-Token", hookSecret}, call, 403},
@@ -123,6 +146,7 @@ func TestSourceStatuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			h, got, lost, log := sources(nil)
 			r := httptest.NewRequest(tt.method, tt.path, strings.NewReader(tt.body))
+			r.Header.Set("Content-Type", formURL)
 			for i := 0; i < len(tt.headers); i += 2 {
 				r.Header.Add(tt.headers[i], tt.headers[i+1])
 			}
@@ -172,6 +196,29 @@ func TestUnfitRequests(t *testing.T) {
 	}
 }
 
+// TestRefusalsInTheLog: the operator learns why a request was refused, and the sender does not.
+// Neither sees the secret, also when it stands in the place of a name.
+func TestRefusalsInTheLog(t *testing.T) {
+	for path, want := range map[string]string{
+		"/hooks/acme/in/shop":                  "does not prove itself to in/shop: want the secret in the header X-Shop-Token",
+		"/hooks/acme/in/path/x":                "want the secret at the end of the address",
+		"/hooks/acme/in/basic":                 "want the secret as user and password",
+		"/hooks/acme/in/signed":                "want the HMAC of the body in the header X-Signature",
+		"/hooks/acme/in/fresh":                 "a time of the last five minutes in X-Time",
+		"/hooks/acme/in/open":                  "in/open: it has no secret",
+		"/hooks/acme/in/" + hookSecret:         "the portal or the hook is not configured",
+		"/hooks/acme/robot/" + hookSecret:      "the address of a robot ends with a wrong secret, or with none",
+		"/hooks/other/robot/recount/x":         "the portal or its robots are not configured",
+		"/hooks/acme/robot/recount/" + "wrong": "the address of a robot ends with a wrong secret",
+	} {
+		h, _, _, log := sources(nil)
+		w := post(h, "POST", path, "application/json", "{}")
+		if w.Code != 403 || !strings.Contains(log.String(), want) || strings.Contains(log.String(), "k7f3") || strings.TrimSpace(w.Body.String()) != "wrong address or secret" {
+			t.Errorf("%s: %d %q, the log says %s", path, w.Code, w.Body, log)
+		}
+	}
+}
+
 // FuzzSources: no request without the secret is received, whatever its path and headers
 // are.
 func FuzzSources(f *testing.F) {
@@ -179,6 +226,9 @@ func FuzzSources(f *testing.F) {
 	f.Add("/hooks/acme/in/signed", "X-Signature", "sha256=00", "{}")
 	f.Add("/hooks/acme/robot/recount/x", "Authorization", "Basic Og==", "document_id[2]=DEAL_1")
 	f.Add("/hooks/acme/in/fresh", "X-Time", "-1", "")
+	f.Add("/hooks/acme/robot/recount", "X-Shop-Token", "", "document_id[2]=DEAL_1")
+	f.Add("//hooks/acme/in//path/", "Authorization", "Bearer x", "{}")
+	f.Add("/hooks/acme/in/shop\x00", "X-Shop-Token", "\u202ex", strings.Repeat("x", 20_000))
 	h, got, _, log := sources(nil)
 	f.Fuzz(func(t *testing.T, path, name, value, body string) {
 		log.Reset()

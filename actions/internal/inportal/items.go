@@ -117,8 +117,10 @@ func (p *Items) custom(f *snapshot.Field) formula.Type {
 		t.Kind = formula.Int
 	case "double":
 		t.Kind = formula.Number
-	case "string", "text", "char", "url", "address", "money", "boolean", "date", "datetime", "crm_status", "crm_currency":
+	case "string", "text", "char", "url", "address", "boolean", "date", "datetime", "crm_status", "crm_currency":
 		t.Kind = formula.String
+	case "money":
+		t = formula.MoneyText
 	case "employee", "user":
 		t.Kind, t.Domain = formula.Int, engine.IDDomain(schemas.TypeUser)
 	}

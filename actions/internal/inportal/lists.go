@@ -171,8 +171,10 @@ func propertyType(portal *snapshot.Snapshot, l *snapshot.List, p snapshot.Proper
 	switch p.Type {
 	case "N", "N:Sequence":
 		t.Kind = formula.Number
-	case "S", "S:Date", "S:DateTime", "S:HTML", "S:Money":
+	case "S", "S:Date", "S:DateTime", "S:HTML":
 		t.Kind = formula.String
+	case "S:Money":
+		t = formula.MoneyText
 	case "L":
 		never := func(text string) (why, hint diag.Phrase) {
 			found, near := snapshot.Choose(p.Choices, text)

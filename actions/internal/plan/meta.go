@@ -27,7 +27,7 @@ func ItemSchemaOf(typ int, meta *bitrix.ItemFields, zone *time.Location) *ItemSc
 		f := &value.Field{
 			Name: name, Title: m.Title, Kind: ItemKind(m.Type), Multiple: m.Multiple, ReadOnly: m.ReadOnly,
 			Custom: m.Dynamic, ZeroIsEmpty: true, Places: itemPlaces(m), Choices: m.Enum, Zone: zone,
-			Unordered: isUnordered(m),
+			Unordered: isUnordered(m), IDs: holdsIDs(m.Type),
 		}
 		s.fields = append(s.fields, f)
 		s.byName[name] = f
@@ -63,6 +63,16 @@ func ItemKind(typ string) value.Kind {
 		return value.KindMultifields
 	}
 	return value.KindText
+}
+
+// holdsIDs reports a field of an item that holds ids of items or users. A field of the type crm
+// may hold C_5.
+func holdsIDs(typ string) bool {
+	switch typ {
+	case "user", "employee", "crm_company", "crm_contact", "crm_lead", "crm_deal", "crm_quote", "crm_entity", "crm_category":
+		return true
+	}
+	return false
 }
 
 // itemPlaces is the number of digits after the point of a field. The amounts of an

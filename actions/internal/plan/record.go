@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/b24rules/b24rules/actions/internal/value"
@@ -56,6 +57,18 @@ func (r *Record) Differing(values []FieldValue) []FieldValue {
 				v.Value = value.Missing(r.Values[v.Field.Name], v.Value)
 			}
 			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// Replacing returns the values with an fm that deletes the entries of the record which it does
+// not name.
+func (r *Record) Replacing(values []FieldValue) []FieldValue {
+	out := slices.Clone(values)
+	for i, v := range out {
+		if v.Field.Kind == value.KindMultifields {
+			out[i].Value = value.Replacing(r.Values[v.Field.Name], v.Value)
 		}
 	}
 	return out

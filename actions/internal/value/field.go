@@ -2,6 +2,7 @@ package value
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -49,6 +50,9 @@ type Field struct {
 	ZeroIsEmpty bool
 	// Reference says that the values are ids of other records.
 	Reference bool
+	// IDs says that the values are ids of other records or users, as a portal stores them: whole
+	// numbers. 0 is none.
+	IDs bool
 	// Unordered says that the values are a set: a portal may change the order of
 	// choices and ids, and drop duplicates.
 	Unordered bool
@@ -266,11 +270,25 @@ func (f *Field) checkOne(v any) error {
 		ok = isNumber && isCurrency(currency)
 	case KindChoice:
 		return checkChoice(f, v)
+	case KindText:
+		if f.IDs && !isID(v) {
+			return fmt.Errorf("field %s takes an id, this is %s", f.Label(), Named(v))
+		}
 	}
 	if !ok {
 		return fmt.Errorf("field %s takes %s, this is %s", f.Label(), f.Kind, Named(v))
 	}
 	return nil
+}
+
+// isID reports whether a value is an id as a number or text, or 0 for none.
+func isID(v any) bool {
+	text, isText := v.(string)
+	if n, isNumber := v.(num.Num); isNumber {
+		text, isText = n.String(), true
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	return isText && err == nil && n >= 0
 }
 
 // isCurrency reports whether a text has the form of the code of a currency.

@@ -35,6 +35,44 @@ func Missing(stored, desired any) []any {
 	return out
 }
 
+// Replacing returns a desired fm that also deletes the stored entries which it does not name, of
+// the types that it names: {phone: []} deletes all phones and no e-mail address.
+func Replacing(stored, desired any) any {
+	have, _ := entriesOf(stored)
+	want, _ := entriesOf(desired)
+	types, out := typesOf(desired), []any{}
+	kept := make([]bool, len(have))
+	for _, w := range want {
+		out = append(out, w.record())
+		// An entry with an id is that stored entry, whatever its value is. Of several with the
+		// same value the first one stays.
+		if i := slices.IndexFunc(have, func(h entry) bool { return w.id != "" && w.id == h.id || w.id == "" && w.isStoredAs(h) }); i >= 0 {
+			kept[i] = true
+		}
+	}
+	for i, h := range have {
+		if !kept[i] && types[h.typ] {
+			out = append(out, entry{id: h.id, typ: h.typ}.record())
+		}
+	}
+	return out
+}
+
+// typesOf returns the types that a desired fm names, also those without an entry.
+func typesOf(desired any) map[string]bool {
+	out := map[string]bool{}
+	if named, isRecord := desired.(map[string]any); isRecord {
+		for name := range named {
+			out[multifieldTypes[strings.ToLower(name)]] = true
+		}
+	}
+	entries, _ := entriesOf(desired)
+	for _, e := range entries {
+		out[e.typ] = true
+	}
+	return out
+}
+
 func (w entry) isStoredAs(h entry) bool {
 	if w.id != "" {
 		return h.id == w.id && h.value == w.value && (w.valueType == "" || h.valueType == w.valueType)

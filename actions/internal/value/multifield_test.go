@@ -1,6 +1,7 @@
 package value
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -40,6 +41,31 @@ func TestMissing(t *testing.T) {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
+	}
+	gone := func(id, typ string) map[string]any { return entry(id, typ, "") }
+	other := entry("3", "PHONE", "+7 900 111 22 33")
+	for name, tt := range map[string]struct {
+		desired any
+		want    []any
+	}{
+		"the same":                  {map[string]any{"phone": "89001112233"}, []any{gone("3", "PHONE")}},
+		"another phone":             {map[string]any{"phone": []any{"+79000000001"}}, []any{entry("", "PHONE", "+79000000001"), gone("1", "PHONE"), gone("3", "PHONE")}},
+		"no phone":                  {map[string]any{"phone": []any{}}, []any{gone("1", "PHONE"), gone("3", "PHONE")}},
+		"an empty phone":            {map[string]any{"phone": ""}, []any{gone("1", "PHONE"), gone("3", "PHONE")}},
+		"a type that is not stored": {map[string]any{"web": []any{}}, nil},
+		"nothing named":             {map[string]any{}, nil},
+		"by id":                     {[]any{entry("3", "PHONE", "+79000000002")}, []any{entry("3", "PHONE", "+79000000002"), gone("1", "PHONE")}},
+		"an id that is not stored":  {[]any{entry("9", "PHONE", "+79000000002")}, []any{entry("9", "PHONE", "+79000000002"), gone("1", "PHONE"), gone("3", "PHONE")}},
+		"phones and no e-mail":      {map[string]any{"phone": "+79001112233", "email": []any{}}, []any{gone("2", "EMAIL"), gone("3", "PHONE")}},
+	} {
+		all := append(slices.Clone(stored), other)
+		desired := Replacing(all, tt.desired)
+		if err := checkMultifields(desired); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(tt.want, Missing(all, desired)); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", name, diff)
+		}
 	}
 	changed := ChangedMultifields([]any{entry("1", "PHONE", "+7"), entry("", "EMAIL", "a@b")})
 	want := map[string]any{"1": entry("", "PHONE", "+7"), "n2": entry("", "EMAIL", "a@b")}

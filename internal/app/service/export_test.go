@@ -17,11 +17,20 @@ const (
 // TokensOf is where the tokens of a portal are stored.
 var TokensOf = tokensOf
 
+// PayloadOf reads the body of a request.
+var PayloadOf = payloadOf
+
 // Handler is the handler that Serve serves.
 func (s *Service) Handler() http.Handler { return s.intake.handler() }
 
 // RunQueue runs what is due without a lock on the database.
 func (s *Service) RunQueue(ctx context.Context) error { return s.queue.Work(ctx, s.worker.work) }
+
+// RunTicks stores the ticks of schedules and executes jobs until ctx ends.
+func (s *Service) RunTicks(ctx context.Context) {
+	s.ticks.add(ctx)
+	s.runner.Run(ctx, "")
+}
 
 // KeepHolds looks whether faults are over until ctx ends.
 func (s *Service) KeepHolds(ctx context.Context) { s.keepHolds(ctx) }

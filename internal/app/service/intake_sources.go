@@ -7,17 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"mime"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
-	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/engine/payload"
 	"github.com/b24rules/b24rules/internal/ingest"
-	"github.com/b24rules/b24rules/internal/php"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -170,71 +166,4 @@ func requestID() string {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // it never fails
 	return hex.EncodeToString(b[:])
-}
-
-// formLimits bound the form of another system.
-var formLimits = php.Limits{Values: 5000, Depth: 16, KeyBytes: 512}
-
-// payloadOf reads JSON or a form.
-func payloadOf(r ingest.Request) (any, []payload.Problem) {
-	wrong := func(format string, args ...any) (any, []payload.Problem) {
-		return nil, []payload.Problem{{Message: fmt.Sprintf(format, args...)}}
-	}
-	if !utf8.Valid(r.Body) {
-		return wrong("the body is not UTF-8")
-	}
-	media, _, err := mime.ParseMediaType(r.ContentType)
-	switch {
-	case r.ContentType != "" && err != nil:
-		return wrong("the content type cannot be read")
-	case media == "application/x-www-form-urlencoded":
-		form, err := php.ParseStr(string(r.Body), formLimits)
-		if err != nil {
-			return wrong("the form cannot be read: %v", err)
-		}
-		text, err := json.Marshal(form)
-		if err != nil {
-			return wrong("the form cannot be read")
-		}
-		return decoded(text)
-	case media == "", media == "application/json", media == "text/json", media == "text/plain", strings.HasSuffix(media, "+json"):
-		return decoded(r.Body)
-	}
-	return wrong("the content type is %.60q, want JSON or a form", media)
-}
-
-func decoded(text []byte) (any, []payload.Problem) {
-	if deep(text) {
-		return nil, []payload.Problem{{Message: "the values are nested too deep"}}
-	}
-	v, err := formula.FromJSON(text)
-	if err != nil {
-		return nil, []payload.Problem{{Message: err.Error()}}
-	}
-	return v, nil
-}
-
-// maxDepth is how deep the values of a request may be nested.
-const maxDepth = 32
-
-// deep reports whether JSON is nested too deep. It looks at tokens only, so that hostile
-// nesting costs no stack.
-func deep(text []byte) bool {
-	depth, inText := 0, false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case inText && c == '\\':
-			i++
-		case c == '"':
-			inText = !inText
-		case inText:
-		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
-				return true
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return false
 }

@@ -51,6 +51,7 @@ type world struct {
 	wrong        []string       // what should not have happened
 	alike        int            // rows of one key that there are at most, but for their numbers
 	faultless    bool           // nothing goes wrong in this history
+	ticks        bool           // engines execute jobs, such as the ticks of schedules
 	flying       sync.WaitGroup // requests on their way
 	arrived      time.Time      // when all that killed engines have sent has arrived
 }
@@ -160,6 +161,9 @@ func (w *world) start() {
 	e.cancel = cancel
 	var holds sync.WaitGroup
 	holds.Go(func() { e.service.KeepHolds(ctx) })
+	if w.ticks {
+		holds.Go(func() { e.service.RunTicks(ctx) })
+	}
 	go func() {
 		err := e.service.RunQueue(ctx)
 		holds.Wait()

@@ -47,7 +47,7 @@ rules:
         next_number: {series: CONT}
       - update_item: {entityTypeId: %[1]d, id: =event.id, fields: {ufCrm5Note: "CONT-{{ padStart(string(next.number), 4, '0') }}"}}
   recount:
-    on: {robot: recount, entities: company}
+    on: [ONCRMCOMPANYUPDATE, {robot: recount, entities: company}]
     debounce: 20ms
     steps:
       - id: company
@@ -59,38 +59,66 @@ rules:
       - upsert_item: {owner: lead, key: {originId: "tick {{ event.time }}"}, fields: {title: tick}}
 `
 
-// TestKillSources kills a process while a shop posts orders, each twice, robots call,
-// contracts are numbered and a schedule is due. Who posts repeats a request until it is
-// answered with 200. In the end each order is one deal with its latest sum, the contracts have
-// the numbers 1 to n, each once, each robot has had its effect, and each tick has run once.
-// KILL_ROUNDS makes the test longer, KILL_SEED repeats one.
+// TestKillSources kills a process while a shop posts orders, each twice, robots call during
+// the events of their companies, 50 contracts at once are numbered, and a schedule is due,
+// also while nothing runs. Who posts repeats a request until it is answered with 200. In the
+// end each order is one deal with its latest sum, the contracts have the numbers 1 to n, each
+// once, each company was counted with its last name, and each tick has run once. On PostgreSQL
+// a second process works the portal while the first one is dead. KILL_ROUNDS
+// and KILL_ROUNDS_POSTGRES make the test longer, KILL_SEED repeats one.
 func TestKillSources(t *testing.T) {
 	t.Parallel()
-	rounds, seed := testkit.EnvInt(t, "KILL_ROUNDS", testkit.Rounds(2, 1)), testkit.EnvInt(t, "KILL_SEED", 1)
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		newKillSources(t, "").rounds(t, testkit.EnvInt(t, "KILL_ROUNDS", testkit.Rounds(2, 1)))
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		newKillSources(t, testkit.NewPostgres(t)).rounds(t, testkit.EnvInt(t, "KILL_ROUNDS_POSTGRES", 1))
+	})
+}
+
+func newKillSources(t *testing.T, database string) *killSources {
 	dir := t.TempDir()
 	h := newSending(t, apptest.Options{
-		Dir: dir, Emulator: emulator.Config{Latency: emulator.Latency{Request: 3 * time.Millisecond}},
+		Dir: dir, Database: database, Emulator: emulator.Config{Latency: emulator.Latency{Request: 3 * time.Millisecond}},
 		Rules: fstest.MapFS{"sources.yaml": {Data: fmt.Appendf(nil, killSourceRules, 1038)}},
 	})
-	k := &killSources{sending: h, rand: rand.New(rand.NewPCG(uint64(seed), 1))}
+	seed := testkit.EnvInt(t, "KILL_SEED", 1)
+	k := &killSources{sending: h, rand: rand.New(rand.NewPCG(uint64(seed), 1)), database: database}
+	if database == "" {
+		k.database = "sqlite:" + filepath.Join(dir, "b24rules.db")
+	}
 	h.Until("the schedule has a job", func() bool { return k.ticks("waiting") == 1 })
 	h.Stop()
 	k.configure(t, dir)
-	for round := range rounds {
+	if database != "" { // a second process, which no kill strikes, works the same portal
+		file := filepath.Join(dir, "peer.yaml")
+		testkit.WriteFile(t, file, strings.Replace(testkit.ReadFile(t, k.file), h.HookAddr, testkit.FreeAddr(t), 1))
+		peer := testkit.StartProcess(t, []string{"TEST_TOKEN=" + k.Options.Emulator.ApplicationToken}, "serve", "--config", file)
+		peer.Log.Wait(t, 0, "events at")
+	}
+	return k
+}
+
+func (k *killSources) rounds(t *testing.T, n int) {
+	for round := range n {
 		k.round(t, round)
 	}
-	h.Start()
+	k.Start()
 	k.finish()
+	t.Logf("%d orders, %d contracts, %d companies and %d ticks in %d rounds", k.orders, len(k.items), len(k.firms), len(k.due), n)
 }
 
 type killSources struct {
 	sending
-	rand   *rand.Rand
-	file   string // the configuration of the process
-	orders int
-	items  []int // contracts
-	firms  []int
-	due    []time.Time // ticks
+	rand     *rand.Rand
+	file     string // the configuration of the process
+	database string // its DSN
+	orders   int
+	items    []int // contracts
+	firms    []int
+	due      []time.Time // ticks
 }
 
 // ticks counts the jobs of the schedule in a state.
@@ -119,18 +147,22 @@ func (k *killSources) configure(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := databaseLine.ReplaceAllLiteralString(string(data), "database: sqlite:b24rules.db")
+	text := databaseLine.ReplaceAllLiteralString(string(data), "database: "+k.database)
 	testkit.WriteFile(t, k.file, strings.Replace(text, "attempts: 8", "attempts: 100", 1))
 }
 
 // sent is a request that somebody repeats until it is answered with 200.
-type sent struct{ path, contentType, body, signature string }
+type sent struct {
+	path, contentType, body, signature string
+	// rename, if not 0, is a company that gets its last name before the request.
+	rename int
+}
 
 func order(number, sum int) sent {
 	body := fmt.Sprintf(`{"order": "A-%d", "sum": %d}`, number, sum)
 	mac := hmac.New(sha256.New, []byte(sourceSecret))
 	mac.Write([]byte(body))
-	return sent{"/in/shop", "application/json", body, hex.EncodeToString(mac.Sum(nil))}
+	return sent{path: "/in/shop", contentType: "application/json", body: body, signature: hex.EncodeToString(mac.Sum(nil))}
 }
 
 // round makes a tick due, starts the process, sends what people and systems send, and kills it
@@ -139,23 +171,20 @@ func (k *killSources) round(t *testing.T, n int) {
 	t.Helper()
 	serve := testkit.StartProcess(t, []string{"TEST_TOKEN=" + k.Options.Emulator.ApplicationToken}, "serve", "--config", k.file)
 	serve.Log.Wait(t, 0, "events at")
-	due := time.Now().Truncate(time.Second)
-	if len(k.due) > 0 && !due.After(k.due[len(k.due)-1]) { // two ticks of one second are one
-		due = k.due[len(k.due)-1].Add(time.Second)
+	absent := n%2 == 1 // the tick is due while nothing runs
+	if !absent {
+		k.tick()
 	}
-	k.due = append(k.due, due)
-	q, err := queue.Open(k.Context(), "sqlite:"+filepath.Join(filepath.Dir(k.file), "b24rules.db"), queue.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	k.makeDue(q)
-	q.Close()
 	var sequences [][]sent // each in order
 	for range 8 {
 		k.orders++
 		sequences = append(sequences, []sent{order(k.orders, 1), order(k.orders, 100+k.orders)})
 	}
-	for range 12 {
+	contracts := 12
+	if n == 0 {
+		contracts = 50
+	}
+	for range contracts {
 		var out struct {
 			Item struct {
 				ID int `json:"id"`
@@ -164,14 +193,15 @@ func (k *killSources) round(t *testing.T, n int) {
 		k.Rest("crm.item.add", map[string]any{"entityTypeId": 1038, "fields": map[string]any{"title": "Contract"}}, &out)
 		k.items = append(k.items, out.Item.ID)
 		form := k.form("ONCRMDYNAMICITEMUPDATE", map[string]string{"ID": fmt.Sprint(out.Item.ID), "ENTITY_TYPE_ID": "1038"})
-		sequences = append(sequences, []sent{{"", formType, form, ""}})
+		sequences = append(sequences, []sent{{contentType: formType, body: form}})
 	}
 	for range 3 {
 		var id int
 		k.Rest("crm.company.add", map[string]any{"fields": map[string]any{"TITLE": "Firm"}}, &id)
 		k.firms = append(k.firms, id)
-		call := sent{"/robot/recount/" + sourceSecret, formType, fmt.Sprintf("document_id[]=crm&document_id[]=CCrmDocumentCompany&document_id[]=COMPANY_%d", id), ""}
-		sequences = append(sequences, []sent{call, call})
+		call := sent{path: "/robot/recount/" + sourceSecret, contentType: formType, body: fmt.Sprintf("document_id[]=crm&document_id[]=CCrmDocumentCompany&document_id[]=COMPANY_%d", id)}
+		event := sent{contentType: formType, body: k.form("ONCRMCOMPANYUPDATE", map[string]string{"ID": fmt.Sprint(id)}), rename: id}
+		sequences = append(sequences, []sent{call, event, call})
 	}
 	timer := time.AfterFunc(time.Duration(k.rand.IntN(700))*time.Millisecond, func() { serve.Signal(syscall.SIGKILL) })
 	defer timer.Stop()
@@ -182,7 +212,7 @@ func (k *killSources) round(t *testing.T, n int) {
 		when := time.After(time.Duration(k.rand.IntN(400)) * time.Millisecond)
 		wg.Go(func() {
 			<-when
-			for len(s) > 0 && k.try(s[0]) == http.StatusOK {
+			for len(s) > 0 && k.post(s[0]) == http.StatusOK {
 				s = s[1:]
 			}
 			mu.Lock()
@@ -194,16 +224,19 @@ func (k *killSources) round(t *testing.T, n int) {
 	if code := serve.Exit(); code != -1 {
 		t.Fatalf("round %d: the engine ended by itself with %d", n, code)
 	}
+	if absent {
+		k.tick()
+	}
 	k.Start() // the next process receives what was not answered
 	for _, s := range unheard {
 		for _, request := range s {
-			if status := k.try(request); status != http.StatusOK {
+			if status := k.post(request); status != http.StatusOK {
 				t.Fatalf("%s: status %d", request.path, status)
 			}
 		}
 	}
 	if n%2 == 0 {
-		k.Wait()
+		k.rest()
 	}
 	// The schedule of the test is due once a year. A process that was killed before it has seen
 	// the tick plans that of the next year, so the tick is made due again, at its old time.
@@ -214,6 +247,36 @@ func (k *killSources) round(t *testing.T, n int) {
 		return len(k.leads()) == len(k.due)
 	})
 	k.Stop()
+}
+
+// rest waits until nothing is left to do, also for another process.
+func (k *killSources) rest() {
+	k.T.Helper()
+	k.Until("the events and runs have ended", func() bool {
+		if err := k.Portal.WaitIdle(k.Context()); err != nil {
+			k.T.Fatal(err)
+		}
+		s := k.States()
+		return s[queue.Waiting]+s[queue.Blocked]+s[queue.Running] == 0
+	})
+}
+
+// tick makes a tick due in the database of the process.
+func (k *killSources) tick() {
+	k.T.Helper()
+	due := time.Now().Truncate(time.Second)
+	if len(k.due) > 0 && !due.After(k.due[len(k.due)-1]) { // two ticks of one second are one
+		due = k.due[len(k.due)-1].Add(time.Second)
+	}
+	k.due = append(k.due, due)
+	q, err := queue.Open(k.Context(), k.database, queue.Options{})
+	if err != nil {
+		k.T.Fatal(err)
+	}
+	k.makeDue(q)
+	if err := q.Close(); err != nil {
+		k.T.Fatal(err)
+	}
 }
 
 // makeDue makes the latest tick due.
@@ -228,6 +291,21 @@ func (k *killSources) makeDue(q *queue.Queue) {
 		k.T.Fatal(err)
 	}
 }
+
+// post sends a request, after what happens in the portal before it, and returns the status, 0
+// without an answer.
+func (k *killSources) post(s sent) int {
+	if s.rename != 0 {
+		params := map[string]any{"id": s.rename, "fields": map[string]any{"TITLE": lastName}}
+		if err := k.People.Client.Call(k.T.Context(), "crm.company.update", params, nil); err != nil {
+			k.T.Errorf("rename company %d: %v", s.rename, err)
+		}
+	}
+	return k.try(s)
+}
+
+// lastName is the name of a company in the end.
+const lastName = "Firm & Sons"
 
 // try sends a request and returns the status, 0 without an answer.
 func (k *killSources) try(s sent) int {
@@ -245,16 +323,22 @@ func (k *killSources) try(s sent) int {
 	return resp.StatusCode
 }
 
+// leads returns the leads, of which each tick leaves one.
 func (k *killSources) leads() (out []taskItem) {
 	k.T.Helper()
-	k.Rest("crm.lead.list", map[string]any{"select": []string{"ID", "ORIGIN_ID"}}, &out)
-	return out
+	for start := 0; ; start += 50 {
+		var page []taskItem
+		k.Rest("crm.lead.list", map[string]any{"select": []string{"ID", "ORIGIN_ID"}, "order": map[string]any{"ID": "ASC"}, "start": start}, &page)
+		if out = append(out, page...); len(page) < 50 {
+			return out
+		}
+	}
 }
 
 // finish compares the portal with what was sent.
 func (k *killSources) finish() {
 	k.T.Helper()
-	k.Wait()
+	k.rest()
 	sums := map[string]string{}
 	for start := 0; start < k.orders; start += 50 {
 		var deals []taskItem
@@ -286,14 +370,14 @@ func (k *killSources) finish() {
 	for _, id := range k.firms {
 		var firm taskItem
 		k.Rest("crm.company.get", map[string]any{"id": id}, &firm)
-		if !strings.HasPrefix(firm.text("COMMENTS"), "counted Firm") {
-			k.T.Errorf("company %d: %s", id, firm.text("COMMENTS"))
+		if got, want := firm.text("COMMENTS"), "counted "+lastName; got != want {
+			k.T.Errorf("company %d: %q, want %q", id, got, want)
 		}
 	}
 	if got := len(k.leads()); got != len(k.due) {
 		k.T.Errorf("%d ticks ran, %d were due", got, len(k.due))
 	}
-	runs, err := k.Service.Queue().Runs(k.Context(), queue.Filter{Rule: "tick"})
+	runs, err := k.Service.Queue().Runs(k.Context(), queue.Filter{Rule: "tick", Limit: 10_000})
 	if err != nil || len(runs) != len(k.due) {
 		k.T.Errorf("%d runs of %d ticks, %v", len(runs), len(k.due), err)
 	}
