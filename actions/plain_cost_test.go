@@ -58,7 +58,7 @@ func (m *memoryCounter) Follow(starts []engine.Start) {
 	m.Memory.Follow(starts)
 }
 
-// plainRuns returns a run of a rule without words of the second step, in a file of its own and
+// plainRuns returns a run of a rule without words of the second step, alone in a file and
 // next to rules with all of them.
 func plainRuns(t testing.TB) (alone, among func(), memory *memoryCounter) {
 	t.Helper()

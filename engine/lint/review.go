@@ -94,17 +94,17 @@ func (c *reviewer) reviewRule(r *engine.Rule) {
 		c.unusedNames(s, names)
 		c.idleLoop(s)
 	}
-	c.reminders(r)
+	checkReminders(c, r)
 	c.stepLists(r.Steps)
 	c.stepLists(r.Deleted)
 }
 
 // systemTimes are fields that the portal sets when something happens. A schedule that looks for
-// them reports what has happened, and reminds nobody of a date.
+// them reports what has happened. It is no reminder.
 var systemTimes = []string{"createdTime", "updatedTime", "movedTime", "lastActivityTime", "createdDate", "id"}
 
-// reminders warns of a schedule that looks for the entities with a certain date.
-func (c *reviewer) reminders(r *engine.Rule) {
+// checkReminders warns of a schedule that looks for the entities with a certain date.
+func checkReminders(c *reviewer, r *engine.Rule) {
 	for _, s := range r.Schedules {
 		if s.Filter == nil {
 			continue

@@ -56,8 +56,8 @@ func (c Credentials) proves(r *http.Request, last string, body []byte, now time.
 	return false
 }
 
-// wanted says where the secret is expected.
-func (c Credentials) wanted() string {
+// expected says where the secret is expected.
+func (c Credentials) expected() string {
 	switch {
 	case c.Secret == "":
 		return ": it has no secret"

@@ -180,7 +180,7 @@ func TestTheEventOutlivesTheConnection(t *testing.T) {
 	}
 }
 
-// TestASlowBodyIsCutOff: at each address, before the secret is looked at.
+// TestASlowBodyIsCutOff: at each address, before the secret is read.
 func TestASlowBodyIsCutOff(t *testing.T) {
 	received := 0
 	h, got, _ := handler(ingest.Config{

@@ -52,7 +52,7 @@ func (h *handler) acceptHook(w http.ResponseWriter, r *http.Request) (received, 
 		case !known: // the name may be a secret that is in the wrong place
 			return "the portal or the hook is not configured"
 		case !proven:
-			return "the request does not prove itself to " + req.name() + credentials.wanted()
+			return "the request does not prove itself to " + req.name() + credentials.expected()
 		}
 		return ""
 	})

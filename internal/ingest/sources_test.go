@@ -197,7 +197,7 @@ func TestUnfitRequests(t *testing.T) {
 }
 
 // TestRefusalsInTheLog: the operator learns why a request was refused, and the sender does not.
-// Neither sees the secret, also when it stands in the place of a name.
+// Neither sees the secret, also if it is in the place of a name.
 func TestRefusalsInTheLog(t *testing.T) {
 	for path, want := range map[string]string{
 		"/hooks/acme/in/shop":                  "does not prove itself to in/shop: want the secret in the header X-Shop-Token",

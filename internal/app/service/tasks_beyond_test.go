@@ -118,8 +118,8 @@ func TestTasksBeyondTheCRM(t *testing.T) {
 	}
 
 	// The deal is won, opened again and won again.
-	for _, stage := range []string{"WON", "EXECUTING", "WON"} {
-		h.Rest("crm.item.update", map[string]any{"entityTypeId": 2, "id": roof, "fields": map[string]any{"stageId": stage}}, nil)
+	for _, to := range []string{"WON", "EXECUTING", "WON"} {
+		h.Rest("crm.item.update", map[string]any{"entityTypeId": 2, "id": roof, "fields": map[string]any{"stageId": to}}, nil)
 		h.Wait()
 	}
 	var tasks []string
