@@ -3,6 +3,7 @@ package docs_test
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -47,4 +48,17 @@ func catalogueManual(t *testing.T) []byte {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.Name, set.Title, s.Russian, strings.Join(describe.Scopes(set), ", "))
 	}
 	return b.Bytes()
+}
+
+// TestCatalogueCount: the pages say how many rule sets the catalogue has.
+func TestCatalogueCount(t *testing.T) {
+	for page, phrase := range map[string]string{"../README.md": "%d rule sets", "tutorial.md": "%d such rule sets", "tutorial.ru.md": "%d такой набор правил"} {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf(phrase, len(rules.Catalogue())); !strings.Contains(string(text), want) {
+			t.Errorf("%s does not say %q", page, want)
+		}
+	}
 }

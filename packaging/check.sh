@@ -34,6 +34,39 @@ if check | grep -F 'b24rules.yaml:'; then
 	exit 1
 fi
 check | grep -F "the database $root/b24rules.db does not exist yet"
+# The program in a folder with what the Dockerfile's image has, as its user: it needs no
+# shell, no home directory and no file of the system.
+if [ "$(id -u)" = 0 ]; then
+	image=$root/image
+	mkdir -p "$image/etc/b24rules" "$image/var/lib/b24rules"
+	cp "$program" "$image/"
+	cp -r "$root/etc/b24rules/rules" "$image/etc/b24rules/"
+	chown 65532:65532 "$image/var/lib/b24rules"
+	chmod 755 "$root"
+	cat > "$image/etc/b24rules/b24rules.yaml" <<-'END'
+		listen: 127.0.0.1:0
+		database: sqlite:/var/lib/b24rules/b24rules.db
+		rules: [rules]
+		portals:
+		  main:
+		    webhook: http://127.0.0.1:1/rest/1/k3y/
+		    application_token: t0k3n
+		    time_zone: Europe/Moscow
+		    inputs: {deal-shipments: {list: 47}}
+	END
+	chroot --userspec=65532:65532 "$image" /b24rules serve --config /etc/b24rules/b24rules.yaml 2> "$root/serve.log" &
+	serve=$!
+	for ((i = 0; i < 300; i++)); do
+		! grep -qF 'portal main: events at http://127.0.0.1:' "$root/serve.log" || break
+		sleep 0.2
+	done
+	kill -INT "$serve" || cat "$root/serve.log"
+	wait "$serve"
+	grep -F 'b24rules: stopped' "$root/serve.log"
+	ls "$image/var/lib/b24rules/b24rules.db"
+else
+	echo "not checked: the program in an empty folder, because only root may use chroot" >&2
+fi
 # dpkg runs the scripts with /bin/sh.
 for script in packaging/postinstall.sh packaging/preremove.sh; do
 	sh -n "$script"

@@ -314,9 +314,12 @@ var pageRuns = []pageRun{
 	{
 		page: "docs/testing.md",
 		scene: func(r *reader) {
-			blocks := manualBlocks(r.t, "testing.md", "yaml")
-			testkit.WriteFile(r.t, filepath.Join(r.dir, "rules", "won.yaml"), blocks[0])
-			testkit.WriteFile(r.t, filepath.Join(r.dir, "rules", "won_test.yaml"), blocks[1])
+			for _, block := range manualBlocks(r.t, "testing.md", "yaml") {
+				// A block names its file in its first line.
+				if m := regexp.MustCompile(`^# (\w+\.yaml)\n`).FindStringSubmatch(block); m != nil {
+					testkit.WriteFile(r.t, filepath.Join(r.dir, "rules", m[1]), block)
+				}
+			}
 		},
 	},
 }

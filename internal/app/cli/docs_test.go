@@ -8,14 +8,17 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/testkit"
+	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/ruletest/testportal"
 )
 
 // TestManualExamples holds that every YAML block of the manual is right: a rule
-// file, a rule, steps or a configuration without a finding. docs/testing.md and
-// docs/ci.md have their own tests, docs/findings.md has bad examples,
-// docs/emulator.md has seeds.
+// file, a rule, steps or a configuration without a finding, or a seed or faults of the
+// emulator. TestPages runs the tests of docs/testing.md, TestCIPage the jobs of docs/ci.md,
+// and docs/findings.md has bad examples.
 func TestManualExamples(t *testing.T) {
 	pages, err := filepath.Glob("../../../docs/*.md")
 	if err != nil {
@@ -24,7 +27,7 @@ func TestManualExamples(t *testing.T) {
 	seen := 0
 	for _, path := range append(pages, "../../../README.md", "../../../README.ru.md") {
 		page := filepath.Base(path)
-		if slices.Contains([]string{"testing.md", "ci.md", "findings.md", "emulator.md"}, page) {
+		if slices.Contains([]string{"testing.md", "ci.md", "findings.md"}, page) {
 			continue
 		}
 		dir := "."
@@ -50,6 +53,24 @@ func blockFindings(t *testing.T, text string) (out []string) {
 	t.Helper()
 	text = regexp.MustCompile(`(?m)^# yaml-language-server:.*\n`).ReplaceAllString(text, "")
 	first := strings.TrimLeft(text, " \n")
+	var list diag.List
+	switch {
+	case strings.HasPrefix(first, "# seed.yaml"):
+		_, list = testportal.ReadSeed("seed.yaml", []byte(text))
+	case strings.HasPrefix(first, "- {kind: "):
+		_, list = emulator.ParseFaults("faults.yaml", []byte(text))
+	default:
+		return ruleFindings(t, text, first)
+	}
+	for _, f := range list {
+		out = append(out, f.Error())
+	}
+	return out
+}
+
+// ruleFindings checks a block with a rule or a configuration.
+func ruleFindings(t *testing.T, text, first string) (out []string) {
+	t.Helper()
 	isRule := strings.HasPrefix(first, "- ") || strings.HasPrefix(first, "on:") || strings.Contains(text, "version: ")
 	if name, isPortal := strings.CutPrefix(first, "# portals/"); isPortal {
 		dir := t.TempDir()

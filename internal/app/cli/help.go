@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -85,7 +86,7 @@ func printHelp(w io.Writer, c *command) {
 		value, text := flag.UnquoteUsage(f)
 		name := strings.TrimSpace(dashes(f.Name) + f.Name + " " + value)
 		fmt.Fprintf(&b, "  %-24s %s", name, text)
-		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" && f.DefValue != "0s" {
+		if !slices.Contains([]string{"", "false", "0", "0s", "-1"}, f.DefValue) {
 			fmt.Fprintf(&b, " (default %s)", f.DefValue)
 		}
 		b.WriteString("\n")

@@ -50,8 +50,8 @@ Without it, inputs are ids and names as the rules need them.
 With --https, serve obtains and renews a certificate for the name of this machine, and
 needs no reverse proxy. The name must lead to this machine, and port 443 must be open.
 
-It never replaces a file, and writes all files or none. Answers can be flags. With --yes
-it asks nothing: it takes what the portal has for the defaults of the inputs, and the
+Init never replaces a file, and writes all files or none. Answers can be flags. With
+--yes it asks nothing: it takes what the portal has for the defaults of the inputs, and the
 only list or type that has the properties or fields of the rule set. It reports what is
 missing.
 
@@ -61,10 +61,10 @@ Exit codes: 0 success, 1 the portal lacks something that the rules need, 2 usage
 		n := &initialisation{}
 		n.flags(fs)
 		fs.StringVar(&n.webhook, "webhook", "", "the `URL` of the inbound webhook")
-		fs.StringVar(&n.app.portal, "app", "", "connect as an application: the address of the portal, `URL`")
-		fs.StringVar(&n.app.id, "client-id", "", "the client_id of the application, `ID`")
-		fs.StringVar(&n.app.secret, "client-secret", "", "the client_secret of the application, `SECRET`")
-		fs.StringVar(&n.app.public, "public-url", "", "the address under which the portal reaches this machine, `URL`")
+		fs.StringVar(&n.app.portal, "app", "", "connect as an application to the portal with the address `URL`")
+		fs.StringVar(&n.app.id, "client-id", "", "the client_id `ID` of the application")
+		fs.StringVar(&n.app.secret, "client-secret", "", "the client_secret `SECRET` of the application")
+		fs.StringVar(&n.app.public, "public-url", "", "the `URL` under which the portal reaches this machine")
 		fs.StringVar(&n.token, "token", "", "the application `TOKEN` of the outbound webhook")
 		fs.StringVar(&n.portal, "portal", "main", "the `NAME` of the portal in the configuration")
 		fs.StringVar(&n.listen, "listen", defaultListen, "where serve listens for events: `ADDR`; a reverse proxy forwards them")
