@@ -58,7 +58,7 @@ example: ## test actions/example_module, a program with an added action
 	cd actions/example_module && go mod tidy -diff && go vet ./... && go test ./... && go run . test --cover-min 100 rules
 
 .PHONY: check
-check: fmt-check vet staticcheck test example cover race-short gen-check fuzz-smoke validate-rules test-rules fmt-rules-check ## what CI runs
+check: fmt-check vet staticcheck test example cover race-short gen-check fuzz-smoke validate-rules test-rules fmt-rules-check ## what CI runs before it builds packages
 
 .PHONY: fmt
 fmt: ## format the code
