@@ -51,9 +51,9 @@ With --https, serve obtains and renews a certificate for the name of this machin
 needs no reverse proxy. The name must lead to this machine, and port 443 must be open.
 
 Init never replaces a file, and writes all files or none. Answers can be flags. With
---yes it asks nothing: it takes what the portal has for the defaults of the inputs, and the
-only list or type that has the properties or fields of the rule set. It reports what is
-missing.
+--yes it asks nothing: it takes what the portal has for the defaults of the inputs, and
+the only list or type that has the properties or fields of the rule set. It reports what
+is missing.
 
 Exit codes: 0 success, 1 the portal lacks something that the rules need, 2 usage error,
 3 init could not run.`,

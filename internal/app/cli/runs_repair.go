@@ -14,7 +14,7 @@ import (
 
 var runsReplayCmd = &command{
 	name:  "runs replay",
-	args:  "[--config FILE] RUN... | [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--cause CAUSE] [--text TEXT] [--from TIME] [--until TIME] --yes",
+	args:  "[--config FILE] RUN... | [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--outcome OUTCOMES] [--cause CAUSE] [--text TEXT] [--from TIME] [--until TIME] --yes",
 	short: "run parked or discarded runs again",
 	long: `Replay queues parked or discarded runs again. They start from the beginning, with
 the current rule and the current entity, as soon as serve is running. If flags
@@ -34,7 +34,7 @@ comment, are recorded and not repeated.`,
 
 var runsDiscardCmd = &command{
 	name:  "runs discard",
-	args:  "[--config FILE] RUN... | [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--cause CAUSE] [--text TEXT] [--from TIME] [--until TIME] --yes",
+	args:  "[--config FILE] RUN... | [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--outcome OUTCOMES] [--cause CAUSE] [--text TEXT] [--from TIME] [--until TIME] --yes",
 	short: "discard runs",
 	long: `Discard gives up runs that are parked or have not started. If flags select the
 runs, discard takes the parked ones, or those with the given --state. Discarded
