@@ -60,6 +60,7 @@ type Console struct {
 	views     *views
 	planning  planning
 	seen      seen
+	counts    counts
 	portalsOf atomic.Pointer[knownOf]
 }
 

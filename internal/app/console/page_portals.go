@@ -115,7 +115,11 @@ const fewPortals = 100
 
 // status reads the states of portals that the user sees. all is that of report.ReadStatus.
 func (c *Console) status(q *request, only []string, all bool) (report.Status, error) {
-	s, err := report.ReadStatus(q.Context(), c.Queue, only, all)
+	open, err := c.backlogs(q)
+	if err != nil {
+		return report.Status{}, err
+	}
+	s, err := report.ReadStatusOf(q.Context(), c.Queue, open, only, all)
 	if err != nil {
 		return s, err
 	}

@@ -193,11 +193,11 @@ func (c *Console) backlogs(q *request) ([]queue.Backlog, error) {
 	if q.open != nil {
 		return q.open, nil
 	}
-	all, err := c.Queue.Backlogs(q.Context())
+	all, err := c.counts.read(q.Context(), c.Queue)
 	if err != nil {
 		return nil, err
 	}
-	q.open = slices.DeleteFunc(all, func(b queue.Backlog) bool { return !q.user.Sees(b.Portal) })
+	q.open = slices.DeleteFunc(slices.Clone(all), func(b queue.Backlog) bool { return !q.user.Sees(b.Portal) })
 	return q.open, nil
 }
 

@@ -118,6 +118,11 @@ func ReadStatus(ctx context.Context, q *queue.Queue, portals []string, all bool)
 	if err != nil {
 		return Status{}, err
 	}
+	return ReadStatusOf(ctx, q, backlogs, portals, all)
+}
+
+// ReadStatusOf is ReadStatus for unfinished runs that were counted before.
+func ReadStatusOf(ctx context.Context, q *queue.Queue, backlogs []queue.Backlog, portals []string, all bool) (Status, error) {
 	pauses, err := q.Pauses(ctx)
 	if err != nil {
 		return Status{}, err

@@ -1,0 +1,41 @@
+package console
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/queue"
+)
+
+// countsFor is how long counts are used for which nothing has changed but pauses and holds.
+const countsFor = 5 * time.Second
+
+// counts are the unfinished runs of all portals. Each page shows some of them, and all open pages read
+// themselves at the same time, so they are counted once for each change of the database.
+type counts struct {
+	mu    sync.Mutex
+	pulse string
+	at    time.Time
+	all   []queue.Backlog
+}
+
+// read returns the counts as they are after the last change. The list must not be changed.
+func (c *counts) read(ctx context.Context, q *queue.Queue) ([]queue.Backlog, error) {
+	pulse, err := q.Pulse(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pulse == pulse && time.Since(c.at) < countsFor {
+		return c.all, nil
+	}
+	at := time.Now()
+	all, err := q.Backlogs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.pulse, c.at, c.all = pulse, at, all
+	return all, nil
+}
