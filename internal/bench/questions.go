@@ -23,7 +23,7 @@ type question struct {
 
 // onCall are the four questions, about the data of fill.
 func onCall(runs int, now time.Time) []question {
-	run := runs / 2 / parkedEach * parkedEach // it is parked
+	run := (runs - 1) / parkedEach * parkedEach // the newest that is parked
 	event := run + (run-1)/10
 	portal, entity := pagePortal(event%pagePortals), fmt.Sprintf("deal:%d", event%5000)
 	at := now.Add(-30 * 24 * time.Hour).Add(time.Duration(event) * (30 * 24 * time.Hour / time.Duration(eventsFor(runs))))

@@ -688,3 +688,28 @@ func TestOutcomes(t *testing.T) {
 	c.want(c.get("/runs?outcome=wroet"), http.StatusBadRequest, "did you mean wrote?", `aria-invalid="true"`)
 	c.want(c.get("/runs?outcome=parked"), http.StatusBadRequest, "parked is a state")
 }
+
+// TestWhyChanges: the page lists what runs have changed in a field, and says where a person has
+// written it in between.
+func TestWhyChanges(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.client()
+	id := w.deal("Roof", 50)
+	address := fmt.Sprintf("/why?of=deal:%d&field=COMMENTS", id)
+	changes := func() []report.Written {
+		var got report.Why
+		if a := c.get(address, "Accept", "application/json"); json.Unmarshal([]byte(a.body), &got) != nil {
+			t.Fatalf("%d: %s", a.status, a.body)
+		}
+		return got.Changes
+	}
+	w.h.Until("the rule writes", func() bool { return len(changes()) > 0 })
+	w.h.Wait()
+	w.h.Rest("crm.deal.update", map[string]any{"id": id, "fields": map[string]any{"COMMENTS": "mine"}}, nil)
+	w.h.Until("it writes again", func() bool { return len(changes()) > 1 })
+	if got := changes()[0]; got.Before != "mine" || got.After != "Part 2" || !got.ByOthers || got.Rule != "share" || changes()[1].ByOthers {
+		t.Errorf("changes: %+v", changes())
+	}
+	c.want(c.get(address), http.StatusOK, "not only us", "<del>mine</del> → <ins>Part 2</ins>")
+}
