@@ -20,7 +20,7 @@ type counts struct {
 	all   []queue.Backlog
 }
 
-// read returns the counts as they are after the last change. The list must not be changed.
+// read returns the counts after the last change. The list must not be changed.
 func (c *counts) read(ctx context.Context, q *queue.Queue) ([]queue.Backlog, error) {
 	pulse, err := q.Pulse(ctx)
 	if err != nil {
