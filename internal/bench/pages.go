@@ -62,12 +62,12 @@ func pages(ctx context.Context, b *bench, runs int, keep, file string) (err erro
 		return err
 	}
 	results := map[string]*pageResult{}
-	now := time.Now()
-	questions := onCall(runs, now)
+	var questions []question
 	for _, one := range []struct{ name, dsn string }{{"SQLite", "sqlite:" + keep}, {"PostgreSQL", dsn}} {
 		b.say("%s: filling %d runs", one.name, runs)
-		r, err := pagesOf(ctx, b, one.dsn, runs, now, questions)
+		r, err := pagesOf(ctx, b, one.dsn, runs)
 		if err == nil {
+			questions = r.questions
 			r.commands, err = ask(ctx, b, one.dsn, questions)
 		}
 		if err != nil {
@@ -119,10 +119,11 @@ type pageResult struct {
 	first, median []time.Duration
 	live          float64 // in percent of a core
 	// commands and clicks are the times of the questions.
+	questions        []question
 	commands, clicks []time.Duration
 }
 
-func pagesOf(ctx context.Context, b *bench, dsn string, runs int, now time.Time, questions []question) (r *pageResult, err error) {
+func pagesOf(ctx context.Context, b *bench, dsn string, runs int) (r *pageResult, err error) {
 	log := slog.New(slog.DiscardHandler)
 	q, err := queue.Open(ctx, dsn, queue.Options{Log: log})
 	if err != nil {
@@ -130,7 +131,17 @@ func pagesOf(ctx context.Context, b *bench, dsn string, runs int, now time.Time,
 	}
 	defer func() { err = errors.Join(err, q.Close()) }()
 	started := time.Now()
-	if err := fill(ctx, q.Database(), runs, now); err != nil {
+	newest, err := q.LatestEvents(ctx, 0, 1)
+	if err != nil {
+		return nil, err
+	}
+	now := started
+	if len(newest) == 0 {
+		err = fill(ctx, q.Database(), runs, now)
+	} else { // it was filled before
+		now = newest[0].Received
+	}
+	if err != nil {
 		return nil, err
 	}
 	b.say("filled in %s", time.Since(started).Round(time.Second))
@@ -149,7 +160,7 @@ func pagesOf(ctx context.Context, b *bench, dsn string, runs int, now time.Time,
 	wg.Go(func() { pages.Run(running) })
 	defer wg.Wait()
 	defer stop()
-	r = &pageResult{paths: pagePaths(runs)}
+	r = &pageResult{paths: pagePaths(runs, now)}
 	for _, path := range r.paths {
 		first, median, _, err := timesOf(ctx, server.URL+path)
 		if err != nil {
@@ -157,7 +168,8 @@ func pagesOf(ctx context.Context, b *bench, dsn string, runs int, now time.Time,
 		}
 		r.first, r.median = append(r.first, first), append(r.median, median)
 	}
-	for _, q := range questions {
+	r.questions = onCall(runs, now)
+	for _, q := range r.questions {
 		var sum time.Duration
 		for i, path := range q.clicks {
 			_, median, body, err := timesOf(ctx, server.URL+path)
@@ -178,8 +190,8 @@ func pagesOf(ctx context.Context, b *bench, dsn string, runs int, now time.Time,
 func pagePortal(i int) string { return fmt.Sprintf("portal-%d", i) }
 
 // pagePaths are the pages and filters that are measured.
-func pagePaths(runs int) []string {
-	long := time.Now().Add(-20 * 24 * time.Hour).UTC()
+func pagePaths(runs int, now time.Time) []string {
+	long := now.Add(-20 * 24 * time.Hour).UTC()
 	parked := runs / 2 / parkedEach * parkedEach
 	return []string{
 		"/portals", "/portals/portal-7", "/runs", "/runs?portal=portal-7", "/runs?rule=rule-3", "/runs?portal=portal-7&rule=rule-7", "/runs?entity=deal:123", "/runs?portal=portal-7&entity=deal:7",

@@ -290,6 +290,14 @@ func (c *Console) anonymous(do handler) http.HandlerFunc {
 			defer cancel()
 			r = r.WithContext(ctx)
 		}
+		if r.Header.Get("X-Live") != "" {
+			end, err := c.live.read(r.Context())
+			if err != nil {
+				http.Error(w, "too many open pages read themselves", http.StatusServiceUnavailable)
+				return
+			}
+			defer end()
+		}
 		q := &request{Request: r, w: w, now: time.Now()}
 		q.lang = language(w, r)
 		p, err := do(q)

@@ -6,15 +6,19 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 const (
-	// pulseEvery is how often the hub looks for changes while pages are open. With many pages it
-	// looks less often, because each of them then reads itself again.
+	// pulseEvery is how often the hub looks for changes while pages are open.
 	pulseEvery = time.Second
-	// pagesPerPulse is for how many open pages pulseEvery holds.
-	pagesPerPulse = 5
+	// restFor is how long the hub rests for each second in which open pages read themselves, so
+	// that many pages do not take the time of the engine. mostRest bounds it.
+	restFor  = 30
+	mostRest = 30 * time.Second
+	// readsAtOnce is how many open pages read themselves at a time.
+	readsAtOnce = 2
 	// mostStreams bounds the open pages; others are not live.
 	mostStreams = 100
 	// aliveEvery keeps proxies from closing a quiet stream.
@@ -30,10 +34,13 @@ type hub struct {
 	mu    sync.Mutex
 	pages map[chan struct{}]bool
 	wake  chan struct{} // the first page has opened
+
+	reading chan struct{} // has a value for each page that reads itself
+	spent   atomic.Int64  // the time of these reads
 }
 
 func newHub(pulse func(context.Context) (string, error), log *slog.Logger) *hub {
-	return &hub{pulse: pulse, log: log, pages: map[chan struct{}]bool{}, wake: make(chan struct{}, 1)}
+	return &hub{pulse: pulse, log: log, pages: map[chan struct{}]bool{}, wake: make(chan struct{}, 1), reading: make(chan struct{}, readsAtOnce)}
 }
 
 func (h *hub) count() int {
@@ -66,14 +73,22 @@ func (h *hub) remove(changed chan struct{}) {
 
 func (h *hub) run(ctx context.Context) {
 	last, failed := "", false
+	var rest time.Duration
 	for {
-		n := h.count()
-		if n == 0 {
-			last, failed = "", false
+		if h.count() == 0 {
+			last, failed, rest = "", false, 0
 			select {
 			case <-ctx.Done():
 				return
 			case <-h.wake:
+			}
+			continue
+		}
+		rest = min(rest+restFor*time.Duration(h.spent.Swap(0)), mostRest)
+		if len(h.reading) > 0 || rest >= pulseEvery && !failed {
+			rest = max(rest-pulseEvery, 0)
+			if !sleep(ctx, pulseEvery) {
+				return
 			}
 			continue
 		}
@@ -88,12 +103,34 @@ func (h *hub) run(ctx context.Context) {
 		if failed = err != nil; !failed {
 			last = now
 		}
-		select {
-		case <-ctx.Done():
+		if !sleep(ctx, pulseEvery) {
 			return
-		case <-time.After(pulseEvery * time.Duration(1+n/pagesPerPulse)):
 		}
 	}
+}
+
+// sleep waits, and reports whether ctx still holds.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// read lets an open page read itself when it is its turn. end must be called afterwards.
+func (h *hub) read(ctx context.Context) (end func(), err error) {
+	select {
+	case h.reading <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	started := time.Now()
+	return func() {
+		h.spent.Add(int64(time.Since(started)))
+		<-h.reading
+	}, nil
 }
 
 // look reads the pulse, but does not wait long for a database that does not answer.
