@@ -42,7 +42,7 @@ const (
 	livePages = 50
 	liveFor   = 30 * time.Second
 	// fillAtOnce is how many rows one statement inserts.
-	fillAtOnce = 50_000
+	fillAtOnce = 20_000
 )
 
 // pages measures the pages of the console over a database with many runs of 500 portals, on SQLite
