@@ -17,9 +17,6 @@ const (
 // TokensOf is where the tokens of a portal are stored.
 var TokensOf = tokensOf
 
-// PayloadOf reads the body of a request.
-var PayloadOf = payloadOf
-
 // Handler is the handler that Serve serves.
 func (s *Service) Handler() http.Handler { return s.intake.handler() }
 

@@ -10,13 +10,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/b24rules/b24rules/internal/app/apptest"
-	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/charset"
-	"github.com/b24rules/b24rules/internal/ingest"
 )
 
 // signed sends a body with its signature.
@@ -194,30 +191,4 @@ func TestRobotBodies(t *testing.T) {
 		t.Errorf("%d runs are parked", n)
 	}
 	h.noCanary()
-}
-
-// FuzzPayload: whatever another system sends, it is a value that can be stored as JSON, or the
-// sender gets short reasons.
-func FuzzPayload(f *testing.F) {
-	f.Add("application/json", "", `{"order": "A-17", "sum": 1e5}`)
-	f.Add("application/json; charset=windows-1251", "", "{\"a\": \"\xCF\"}")
-	f.Add(formType, "", "a[b][]=1&a[b][]=2&c=%FF")
-	f.Add("multipart/form-data; boundary=x", "", "--x\r\nContent-Disposition: form-data; name=\"a[b]\"\r\n\r\n1\r\n--x--\r\n")
-	f.Add("", "gzip", "\x1f\x8b")
-	f.Add("text/plain", "", "\uFEFF[[[[1e99999]]]]")
-	f.Fuzz(func(t *testing.T, contentType, encoding, body string) {
-		v, problems := service.PayloadOf(ingest.Request{ContentType: contentType, Encoding: encoding, Body: []byte(body)})
-		for _, p := range problems {
-			if p.Message == "" || len(p.Message) > 300 || !utf8.ValidString(p.Message) {
-				t.Fatalf("%q", p.Message)
-			}
-		}
-		if len(problems) > 0 {
-			return
-		}
-		data, err := json.Marshal(v)
-		if err != nil || !utf8.Valid(data) {
-			t.Fatalf("%v: %v", v, err)
-		}
-	})
 }

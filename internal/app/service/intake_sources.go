@@ -49,7 +49,7 @@ func (in *intake) receiveRequest(ctx context.Context, portal string, r ingest.Re
 // receiveHook stores a request of another system. It is checked before, so that the sender
 // gets the findings.
 func (in *intake) receiveHook(ctx context.Context, portal string, r ingest.Request) error {
-	data, problems := payloadOf(r)
+	data, problems := payload.ReadBody(r.ContentType, r.Encoding, r.Body)
 	if len(problems) > 0 {
 		return in.refuse(ctx, portal, r, problems)
 	}

@@ -1,4 +1,4 @@
-package service
+package payload
 
 import (
 	"bytes"
@@ -13,9 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/b24rules/b24rules/engine/formula"
-	"github.com/b24rules/b24rules/engine/payload"
 	"github.com/b24rules/b24rules/internal/charset"
-	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/php"
 )
 
@@ -25,25 +23,27 @@ var formLimits = php.Limits{Values: 5000, Depth: 16, KeyBytes: 512}
 // byteOrderMark is what some systems write before JSON.
 const byteOrderMark = "\uFEFF"
 
-func unreadable(format string, args ...any) []payload.Problem {
-	return []payload.Problem{{Message: fmt.Sprintf(format, args...)}}
+func unreadable(format string, args ...any) []Problem {
+	return []Problem{{Message: fmt.Sprintf(format, args...)}}
 }
 
-// payloadOf reads JSON or a form.
-func payloadOf(r ingest.Request) (any, []payload.Problem) {
-	if r.Encoding != "" && r.Encoding != "identity" {
-		return nil, unreadable("the body is compressed (Content-Encoding: %.60q), send it uncompressed", r.Encoding)
+// ReadBody reads what another system has sent: JSON or a form. contentType and encoding are the
+// headers Content-Type and Content-Encoding. The value is only valid without problems.
+func ReadBody(contentType, encoding string, body []byte) (any, []Problem) {
+	if encoding != "" && encoding != "identity" {
+		return nil, unreadable("the body is compressed (Content-Encoding: %.60q), send it uncompressed", encoding)
 	}
-	media, params, err := mime.ParseMediaType(r.ContentType)
-	if r.ContentType != "" && err != nil {
+	media, params, err := mime.ParseMediaType(contentType)
+	if contentType != "" && err != nil {
 		return nil, unreadable("the content type cannot be read")
 	}
-	body := r.Body
 	switch strings.ToLower(params["charset"]) {
 	case "", "utf-8", "utf8", "us-ascii":
 	case "windows-1251", "cp1251", "cp-1251":
-		if body = charset.Windows1251.Decode(body); media == typeForm {
-			body = charset.Windows1251.Form("", r.Body)
+		if media == typeForm {
+			body = charset.Windows1251.Form("", body)
+		} else {
+			body = charset.Windows1251.Decode(body)
 		}
 	default:
 		return nil, unreadable("the charset is %.60q, want UTF-8", params["charset"])
@@ -74,7 +74,7 @@ const (
 )
 
 // formOf reads a form as PHP does: client[name] is a field of a record.
-func formOf(text string) (any, []payload.Problem) {
+func formOf(text string) (any, []Problem) {
 	form, err := php.ParseStr(text, formLimits)
 	if err != nil {
 		return nil, unreadable("the form cannot be read: %v", err)
@@ -105,7 +105,7 @@ func validTexts(v any) bool {
 }
 
 // multipartForm reads a form without files, as PHP posts an array.
-func multipartForm(body []byte, boundary string) (any, []payload.Problem) {
+func multipartForm(body []byte, boundary string) (any, []Problem) {
 	parts := multipart.NewReader(bytes.NewReader(body), boundary)
 	var query strings.Builder
 	for range formLimits.Values + 1 {
@@ -128,7 +128,7 @@ func multipartForm(body []byte, boundary string) (any, []payload.Problem) {
 	return nil, unreadable("the form has more than %d values", formLimits.Values)
 }
 
-func decoded(text []byte) (any, []payload.Problem) {
+func decoded(text []byte) (any, []Problem) {
 	if deep(text) {
 		return nil, unreadable("the values are nested too deep")
 	}
