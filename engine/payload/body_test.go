@@ -49,7 +49,7 @@ func FuzzReadBody(f *testing.F) {
 	f.Fuzz(func(t *testing.T, contentType, encoding, body string) {
 		v, problems := payload.ReadBody(contentType, encoding, []byte(body))
 		for _, p := range problems {
-			if p.Message == "" || len(p.Message) > 300 || !utf8.ValidString(p.Message) {
+			if p.Message == "" || len(p.Message) > 400 || !utf8.ValidString(p.Message) {
 				t.Fatalf("%q", p.Message)
 			}
 		}
