@@ -254,7 +254,7 @@ var pageRuns = []pageRun{
 				r.end() // serve
 			}
 		},
-		alike: []string{"b24rules why", "b24rules events list", "b24rules backup"},
+		alike: []string{"b24rules events list", "b24rules backup"},
 		codes: map[string][]int{
 			"b24rules runs replay 41": {exitFailure}, "b24rules runs discard 41": {exitFailure}, // the run has succeeded
 		},
