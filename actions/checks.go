@@ -80,6 +80,8 @@ func checkUpsertItem(c *engine.StepCheck) {
 	checkItemFields(c, "key", false)
 	checkItemFields(c, "fields", true)
 	checkFmMode(c)
+	checkItemFields(c, "old_key", false)
+	checkItemFields(c, "match", false)
 	t := c.Types()
 	if key := t.Type("key"); t.Given("key") && len(key.Fields) == 0 && !key.Open {
 		c.Errorf("key", "empty-key", "an empty key finds every item").Hint = "key: {ufCrm5InvoiceId: =event.id}"
@@ -133,9 +135,10 @@ func checkOrder(c *engine.StepCheck) {
 }
 
 func checkUpsertElement(c *engine.StepCheck) {
-	inportal.CheckList(c, "fields")
+	inportal.CheckList(c, "fields", "match")
 	checkElementName(c)
 	checkElementValues(c, "fields")
+	checkElementValues(c, "match")
 	if c.Types().Given("key") && !dependsOnRun(c, "key") && c.DependsOnEvent("fields") {
 		c.Warnf("key", "constant-key", "the key is the same in every run, so all runs write the same element").Hint = "use event.id in it"
 		return

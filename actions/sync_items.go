@@ -3,7 +3,6 @@ package actions
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/actions/internal/value"
@@ -24,14 +23,18 @@ step does not name keep what people wrote into them.
 
 The step touches only items of the scope, and also writes the fields of the
 scope. Items of the scope with empty key fields were made by people. They stay,
-unless foreign: remove deletes them. If two items have one key, the older one
-stays.
+unless foreign: remove deletes them, or match adopts them (if their fields equal those
+of a row). If two items have one key, the older one stays.
+
+If the key of a rule changes, its items would be deleted and made again, without what
+people wrote. With old_key they stay, and get the new key. Remove old_key later: as
+long as items have the old key, serve refuses that and says how many.
 
 Nothing is written if a formula fails, two rows have one key, or more items than
 delete_limit would be deleted. Before the step deletes the last item, it checks
 that the entity of the run still exists.
 
-The result counts the items: added, updated, deleted, kept.`,
+The result counts the items: added, updated, deleted, kept, adopted.`,
 	Says: "keeps one {owner|item of type @entityTypeId} for each of {rows} where {scope}, known by {key}, and writes what differs in {fields}",
 	Cost: engine.Cost{
 		Least: engine.Pages("items"), Typical: engine.Pages("items").Plus(engine.Commands(1)),
@@ -40,7 +43,7 @@ The result counts the items: added, updated, deleted, kept.`,
 	Run: syncItems,
 	Result: func(*engine.ArgTypes) formula.Type {
 		whole := formula.Type{Kind: formula.Int}
-		return formula.RecordOf(map[string]formula.Type{"added": whole, "updated": whole, "deleted": whole, "kept": whole})
+		return formula.RecordOf(map[string]formula.Type{"added": whole, "updated": whole, "deleted": whole, "kept": whole, "adopted": whole})
 	},
 	Touches: func(t *engine.ArgTypes) []engine.Touch {
 		return []engine.Touch{{
@@ -57,6 +60,8 @@ type syncItemsArgs struct {
 	Rows         []any            `yaml:"rows" validate:"required" doc:"the rows; each has one item" example:"=rows"`
 	Key          engine.RowFields `yaml:"key" rows:"rows" validate:"required" doc:"the fields that identify an item permanently, and their values" example:"{ufCrm5Row: =row.key}"`
 	Fields       engine.RowFields `yaml:"fields" rows:"rows" validate:"required" doc:"the fields to keep up to date; nil clears a field, omit leaves it unchanged" example:"{title: =row.productName}"`
+	OldKey       engine.RowFields `yaml:"old_key" rows:"rows" doc:"the key before it was changed: items with it get the new one, and keep what people wrote" example:"{ufCrm5Sku: =row.productId}"`
+	Match        engine.RowFields `yaml:"match" rows:"rows" doc:"adopts items with empty key fields whose fields are equal" example:"{title: =row.productName}"`
 	Foreign      string           `yaml:"foreign" validate:"oneof=keep remove" default:"keep" doc:"keep or remove items of the scope whose key fields are empty"`
 	DeleteLimit  any              `yaml:"delete_limit" doc:"the largest number of items to delete: 200 or 50%; the default is half of the items, but at least 5"`
 }
@@ -77,7 +82,7 @@ func checkSyncItems(c *engine.StepCheck) {
 	checkRepeatedScope(c)
 	checkRowKey(c)
 	checkKeyFields(c)
-	for _, arg := range []string{"scope", "key", "fields"} {
+	for _, arg := range []string{"scope", "key", "fields", "old_key", "match"} {
 		checkItemFields(c, arg, true)
 	}
 	checkDeleteLimit(c)
@@ -111,11 +116,24 @@ func syncItems(ctx context.Context, c *engine.Call, a syncItemsArgs) (any, error
 	if err != nil {
 		return nil, err
 	}
-	existing, err := schema.FindItems(ctx, c, conditions, plan.ItemQuery{Selected: selectedBy(desired, keys), Order: plan.ByID(), Limit: maxScopeItems, Strict: true})
+	old, oldKeys, err := a.oldKeys(ctx, schema)
 	if err != nil {
 		return nil, err
 	}
-	p := plan.Diff(existing, desired, plan.ItemOptions(keys, a.Foreign == "remove"))
+	existing, err := schema.FindItems(ctx, c, conditions, plan.ItemQuery{Selected: selectedBy(desired, slices.Concat(keys, oldKeys)), Order: plan.ByID(), Limit: maxScopeItems, Strict: true})
+	if err != nil {
+		return nil, err
+	}
+	options := plan.ItemOptions(keys, a.Foreign == "remove")
+	if a.OldKey.Given() {
+		if err := plan.TakeOldKeys(existing, keys, oldKeys, old, desired, &options); err != nil {
+			return nil, err
+		}
+	}
+	if c.Adopt != nil {
+		return nil, plan.AdoptItems(ctx, c, schema, existing, desired, options)
+	}
+	p := plan.Diff(existing, desired, options)
 	if len(desired) == 0 && p.Mine > 0 {
 		if err := plan.EntityExists(ctx, c); err != nil {
 			return nil, err
@@ -129,7 +147,41 @@ func syncItems(ctx context.Context, c *engine.Call, a syncItemsArgs) (any, error
 	}
 	plan.NoteShortened(c, plan.ValuesOf(desired)...)
 	t, err := plan.Apply(ctx, c, &plan.ItemTarget{Schema: schema}, p)
-	return map[string]any{"added": count(t.Added), "updated": count(t.Updated), "deleted": count(t.Deleted), "kept": count(t.Kept)}, err
+	return map[string]any{"added": count(t.Added), "updated": count(t.Updated), "deleted": count(t.Deleted), "kept": count(t.Kept), "adopted": count(t.Adopted)}, err
+}
+
+// oldKeys computes the old key of each row, and the fields of these keys.
+func (a syncItemsArgs) oldKeys(ctx context.Context, s *plan.ItemSchema) (old []string, fields []*value.Field, err error) {
+	if !a.OldKey.Given() {
+		return nil, nil, nil
+	}
+	names, err := a.OldKey.Names(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range names {
+		f, err := s.Resolve(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		fields = append(fields, f)
+	}
+	for i, row := range a.Rows {
+		given, err := a.OldKey.Eval(ctx, row, i)
+		if err != nil {
+			return nil, nil, err
+		}
+		values, err := s.FieldValues(given)
+		if err != nil {
+			return nil, nil, engine.ParkError("row %d, old_key: %w", i+1, err)
+		}
+		text, err := plan.ItemKey(values)
+		if err != nil {
+			return nil, nil, engine.ParkError("row %d, old_key: %w", i+1, err)
+		}
+		old = append(old, text)
+	}
+	return old, fields, nil
 }
 
 // desired computes the desired item of each row, and the fields of the key.
@@ -177,18 +229,18 @@ func (a syncItemsArgs) desiredOf(ctx context.Context, s *plan.ItemSchema, scope 
 	if w.Exact, err = s.FieldValues(fields); err != nil {
 		return w, engine.ParkError("row %d, key: %w", i+1, err)
 	}
-	if len(w.Exact) == 0 {
-		return w, engine.ParkError("row %d: the key names no field", i+1)
+	if w.Key, err = plan.ItemKey(w.Exact); err != nil {
+		return w, engine.ParkError("row %d: %w", i+1, err)
 	}
-	texts := make([]string, len(w.Exact))
-	for j, k := range w.Exact {
-		if k.Field.Empty(k.Value) {
-			return w, engine.ParkError("row %d: the key %s has no value", i+1, k.Field.Name)
+	if a.Match.Given() {
+		match, err := a.Match.Eval(ctx, row, i)
+		if err != nil {
+			return w, err
 		}
-		texts[j] = k.Field.Name + "=" + k.Field.Canonical(k.Value)
+		if w.Match, err = s.FieldValues(match); err != nil {
+			return w, engine.ParkError("row %d, match: %w", i+1, err)
+		}
 	}
-	slices.Sort(texts)
-	w.Key = strings.Join(texts, "\x00")
 	if fields, err = a.Fields.Eval(ctx, row, i); err != nil {
 		return w, err
 	}
@@ -216,6 +268,11 @@ func selectedBy(desired []plan.Desired, keys []*value.Field) []string {
 	var out []string
 	for _, x := range plan.ValuesOf(desired) {
 		out = append(out, x.Field.Name)
+	}
+	for _, d := range desired {
+		for _, m := range d.Match {
+			out = append(out, m.Field.Name)
+		}
 	}
 	for _, f := range keys {
 		out = append(out, f.Name)

@@ -10,4 +10,6 @@ type Records interface {
 	Owners(place string) []Mark
 	// Recorded returns which records of a place the ledger has, under any mark.
 	Recorded(ctx context.Context, place string, ids []int) (map[int]bool, error)
+	// HasMade reports whether the ledger has a record of a place that a step of a rule has made.
+	HasMade(ctx context.Context, rule, step, place string) (bool, error)
 }

@@ -20,6 +20,7 @@ const (
 	CodeDowntime = "B24RULES.ABSENCE" // after a downtime
 	CodeLook     = "B24RULES.LOOK"    // the first look of a rule
 	CodeTick     = "B24RULES.TICK"    // a tick of a rule's schedule
+	CodeApply    = "B24RULES.APPLY"   // a plan that a person applied; it is no job
 )
 
 // The kinds of our jobs in the table of jobs. The key is the rule, "" for all rules.

@@ -313,6 +313,16 @@ func (l *Ledger) Recorded(ctx context.Context, portal, place string, ids []int) 
 	return out, nil
 }
 
+// HasMade reports whether there is a record of a place that a step of a rule has made.
+func (l *Ledger) HasMade(ctx context.Context, portal, rule, step, place string) (is bool, err error) {
+	err = l.db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM b24_mark m WHERE m.portal = $1 AND m.rule = $2 AND m.step = $3 AND m.place = $4
+    AND EXISTS (SELECT 1 FROM b24_made d WHERE d.mark = m.id))`, portal, rule, step, place).Scan(&is)
+	if err != nil {
+		err = fmt.Errorf("read what rules have made: %w", err)
+	}
+	return is, err
+}
+
 // Forget removes records of a place that no longer exist.
 func (l *Ledger) Forget(ctx context.Context, portal, place string, ids []int64) error {
 	err := l.db.Write(ctx, func(ctx context.Context, t store.Tx) error {
@@ -329,18 +339,19 @@ func (l *Ledger) Forget(ctx context.Context, portal, place string, ids []int64) 
 	return nil
 }
 
-// Release notes that the records of marks may stay without a rule.
-func (l *Ledger) Release(ctx context.Context, at time.Time, marks ...Mark) error {
-	return l.update(ctx, `UPDATE b24_mark SET released_at = $2 WHERE id = $1`, at, marks)
+// Release notes that the records of marks may stay without a rule, and calls with in the same
+// transaction.
+func (l *Ledger) Release(ctx context.Context, at time.Time, with func(context.Context, store.Tx) error, marks ...Mark) error {
+	return l.update(ctx, `UPDATE b24_mark SET released_at = $2 WHERE id = $1`, at, with, marks)
 }
 
 // SetOrphans notes since when no rule has the records of marks. With the zero time one has them
 // again, so they are no longer released.
 func (l *Ledger) SetOrphans(ctx context.Context, at time.Time, marks ...Mark) error {
-	return l.update(ctx, `UPDATE b24_mark SET orphan_at = $2, released_at = CASE WHEN CAST($2 AS BIGINT) = 0 THEN 0 ELSE released_at END WHERE id = $1`, at, marks)
+	return l.update(ctx, `UPDATE b24_mark SET orphan_at = $2, released_at = CASE WHEN CAST($2 AS BIGINT) = 0 THEN 0 ELSE released_at END WHERE id = $1`, at, nil, marks)
 }
 
-func (l *Ledger) update(ctx context.Context, text string, at time.Time, marks []Mark) error {
+func (l *Ledger) update(ctx context.Context, text string, at time.Time, with func(context.Context, store.Tx) error, marks []Mark) error {
 	if len(marks) == 0 {
 		return nil
 	}
@@ -350,7 +361,10 @@ func (l *Ledger) update(ctx context.Context, text string, at time.Time, marks []
 				return err
 			}
 		}
-		return nil
+		if with == nil {
+			return nil
+		}
+		return with(ctx, t)
 	})
 	if err != nil {
 		return fmt.Errorf("store who has what rules have made: %w", err)

@@ -147,7 +147,7 @@ func TestLedger(t *testing.T) {
 				t.Fatal(err)
 			}
 			at := time.Unix(1_700_000_100, 0)
-			if err := l.Release(t.Context(), at, marks[1]); err != nil {
+			if err := l.Release(t.Context(), at, nil, marks[1]); err != nil {
 				t.Fatal(err)
 			}
 			if err := l.SetOrphans(t.Context(), at, marks[0], marks[1]); err != nil {

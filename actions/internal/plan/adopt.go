@@ -15,8 +15,20 @@ func Adopt(ctx context.Context, c *engine.Call, s *Scope, desired []Desired, o O
 	if err != nil {
 		return err
 	}
+	writing := c.Adopting()
+	return adopt(ctx, writing, NewElementTarget(s.List, func() ([]*Record, error) { return s.Reread(ctx, writing) }), s.Elements, free, desired, o)
+}
+
+// AdoptItems is Adopt for items: those without a key that have the values of match get the key.
+func AdoptItems(ctx context.Context, c *engine.Call, s *ItemSchema, existing []*Record, desired []Desired, o Options) error {
+	free := slices.DeleteFunc(slices.Clone(existing), func(r *Record) bool { _, ours := o.Key(r); return ours })
+	return adopt(ctx, c.Adopting(), &ItemTarget{Schema: s}, existing, free, desired, o)
+}
+
+// adopt pairs the desired records that do not exist with free ones.
+func adopt(ctx context.Context, c *engine.Call, to Target, existing, free []*Record, desired []Desired, o Options) error {
 	has := map[string]bool{}
-	for _, r := range s.Elements {
+	for _, r := range existing {
 		if key, ours := o.Key(r); ours {
 			has[key] = true
 		}
@@ -31,7 +43,7 @@ func Adopt(ctx context.Context, c *engine.Call, s *Scope, desired []Desired, o O
 		}
 	}
 	var p Plan
-	found := engine.Adopted{Place: engine.PlaceOfList(s.List.id)}
+	found := engine.Adopted{Place: to.place()}
 	for i, d := range desired {
 		switch all := fits[i]; {
 		case has[d.Key]:
@@ -41,8 +53,8 @@ func Adopt(ctx context.Context, c *engine.Call, s *Scope, desired []Desired, o O
 			found.Unclear++
 		default:
 			found.Pairs = append(found.Pairs, all[0].ID)
-			d.Values = nil
-			p.Updates = append(p.Updates, Change{Record: all[0], Desired: d})
+			d.Values = d.Exact // a code is written anyway
+			p.Updates = append(p.Updates, Change{all[0], d, d.Exact})
 		}
 	}
 	for _, r := range free {
@@ -51,13 +63,29 @@ func Adopt(ctx context.Context, c *engine.Call, s *Scope, desired []Desired, o O
 		}
 	}
 	p.Adopted = len(p.Updates)
-	writing := c.Adopting()
-	t, err := Apply(ctx, writing, NewElementTarget(s.List, func() ([]*Record, error) { return s.Reread(ctx, writing) }), p)
+	t, err := Apply(ctx, c, to, p)
 	if c.Adopt.Portal != nil {
 		found.Written = t.Updated
 	}
 	c.Adopt.Add(found)
 	return err
+}
+
+// AdoptOne is Adopt for a step that keeps one element. has is the element that it has, nil for none.
+func (l *List) AdoptOne(ctx context.Context, c *engine.Call, has *Record, d Desired) error {
+	if has != nil {
+		c.Adopt.Add(engine.Adopted{Place: engine.PlaceOfList(l.id)})
+		return nil
+	}
+	s := &Scope{List: l, Values: d.Match, OldValues: d.Match}
+	blank := !slices.ContainsFunc(d.Match, func(v FieldValue) bool { return !v.Field.Empty(v.Value) })
+	var err error
+	if !blank {
+		if s.Elements, err = l.readScope(ctx, c, d.Match, false); err != nil {
+			return err
+		}
+	}
+	return Adopt(ctx, c, s, []Desired{d}, ElementOptions(l, Codes{prefix: d.Key}, false))
 }
 
 // free returns the elements of the scope that no rule of the portal has, in the order of ids.

@@ -85,9 +85,10 @@ func Diff(existing []*Record, desired []Desired, o Options) Plan {
 	taken := make(map[*Record]bool, len(existing))
 	for _, d := range desired {
 		r := p.choose(byKey[d.Key], d, o)
-		if r != nil && r.Holds(d.Exact) {
+		renamed := r != nil && o.Renames != nil && o.Renames(r, d)
+		if r != nil && (renamed || r.Holds(d.Exact)) {
 			taken[r] = true
-			if changed := r.Differing(d.Values); len(changed) > 0 || o.Renames != nil && o.Renames(r, d) {
+			if changed := r.Differing(d.Values); len(changed) > 0 || renamed {
 				p.Updates = append(p.Updates, Change{r, d, changed})
 			} else {
 				p.Kept = append(p.Kept, r)

@@ -110,16 +110,33 @@ func (l *List) Shown(c *engine.Call, e *Record) map[string]any {
 	return out
 }
 
-// FindByCode reads the oldest element with a code. It is nil if there is none.
-func (l *List) FindByCode(ctx context.Context, c *engine.Call, code string) (*Record, error) {
-	found, err := l.ReadByCode(ctx, c, []string{code}, false)
+// FindByCode reads the oldest element with the first of some codes that an element has. It is nil
+// if there is none.
+func (l *List) FindByCode(ctx context.Context, c *engine.Call, codes ...string) (*Record, error) {
+	found, err := l.ReadByCode(ctx, c, codes, false)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
-	if n := len(found); n > 1 {
+	code := found[0].Code
+	n := 0
+	for _, r := range found {
+		if r.Code == code {
+			n++
+		}
+	}
+	if n > 1 {
 		c.Note("%d elements have the code %s: the step updates the oldest", n, code)
 	}
 	return found[0], nil
+}
+
+// ReadHolding reads the elements with given values that no rule has made.
+func (l *List) ReadHolding(ctx context.Context, c *engine.Call, values []FieldValue) ([]*Record, error) {
+	if !slices.ContainsFunc(values, func(v FieldValue) bool { return !v.Field.Empty(v.Value) }) {
+		return nil, nil // otherwise all elements without values
+	}
+	all, err := l.readScope(ctx, c, values, false)
+	return slices.DeleteFunc(all, func(r *Record) bool { return Made(r.Code) }), err
 }
 
 // ReadByCode reads the elements with given codes, the oldest of each code

@@ -3,6 +3,7 @@ package plan
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -241,6 +242,27 @@ func keyOf(item *Record, keys []*value.Field) (text string, ours bool) {
 	}
 	slices.Sort(texts)
 	return strings.Join(texts, "\x00"), ours
+}
+
+// ItemKey writes the values of key fields as one text, as keyOf does for an item.
+func ItemKey(values []FieldValue) (string, error) {
+	if len(values) == 0 {
+		return "", errors.New("the key names no field")
+	}
+	texts := make([]string, len(values))
+	for i, k := range values {
+		if k.Field.Empty(k.Value) {
+			return "", fmt.Errorf("the key %s has no value", k.Field.Name)
+		}
+		texts[i] = k.Field.Name + "=" + k.Field.Canonical(k.Value)
+	}
+	slices.Sort(texts)
+	return strings.Join(texts, "\x00"), nil
+}
+
+// Keyless reports whether all key fields of an item are empty: no step with this key made it.
+func Keyless(r *Record, key []FieldValue) bool {
+	return !slices.ContainsFunc(key, func(k FieldValue) bool { return !k.Field.Empty(r.Values[k.Field.Name]) })
 }
 
 // GetItemCall is the call that reads one item.

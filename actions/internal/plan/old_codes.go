@@ -3,8 +3,49 @@ package plan
 import (
 	"slices"
 
+	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 )
+
+// TakeOldKeys makes o recognise the items that the step has made with other key fields or other
+// values of them: they get the key of their row. keys are the key fields, oldKeys those of that time,
+// and old has the old key of each desired item.
+func TakeOldKeys(existing []*Record, keys, oldKeys []*value.Field, old []string, desired []Desired, o *Options) error {
+	there, rows := map[string]bool{}, map[string]int{}
+	for _, r := range existing {
+		if key, ours := keyOf(r, keys); ours {
+			there[key] = true
+		}
+	}
+	for i, d := range desired {
+		rows[d.Key] = i
+	}
+	renamed := map[string]string{} // from old keys
+	for i, d := range desired {
+		if j, taken := rows[old[i]]; taken && j != i && there[old[i]] {
+			return engine.ParkError("the old key of row %d is the new key of row %d, so it cannot be known which one has the item", d.Row+1, desired[j].Row+1)
+		}
+		if _, taken := renamed[old[i]]; taken {
+			return engine.ParkError("row %d has the old key of another row, so it cannot be known which one has the item", d.Row+1)
+		}
+		if old[i] != d.Key && !there[d.Key] {
+			renamed[old[i]] = d.Key
+		}
+	}
+	key := o.Key
+	o.Key = func(r *Record) (string, bool) {
+		was, ours := keyOf(r, oldKeys)
+		if now := renamed[was]; ours && now != "" {
+			return now, true
+		}
+		if now, is := key(r); is {
+			return now, true
+		}
+		return "old " + was, ours
+	}
+	o.Renames = func(r *Record, d Desired) bool { now, _ := keyOf(r, keys); return now != d.Key }
+	return nil
+}
 
 // TakeOld makes o recognise the elements that the step has made with another key or in another
 // scope: they get the code of their row. codes are those of that time, and old has the old code

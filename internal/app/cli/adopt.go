@@ -21,12 +21,12 @@ import (
 var adoptCmd = &command{
 	name:  "adopt",
 	args:  "[--config FILE] --rule ID [--portal NAME] [--yes] [RULEFILE...]",
-	short: "let a rule take over list elements that exist already",
-	long: `Adopt goes through all entities of a rule, and finds the list elements that its
-sync_elements steps could take over: elements of the scope that people have made, or
-that a rule of another installation has made, and whose properties equal those of one
-row (match of the step). It lists how many, and which fit no row. With --yes it takes
-them over: they get the code of their row, and every column stays as it is.
+	short: "let a rule take over records that exist already",
+	long: `Adopt goes through all entities of a rule, and finds the records that its steps with
+match could take over: list elements that people have made, or that a rule of another
+installation has made, and items with empty key fields, whose fields equal those of one
+row. It lists how many, and which fit no row. With --yes it takes them over: they get the
+code or the key of their row, and every other field stays as it is.
 
 Adopt adds and deletes nothing, and does nothing else that the rule does. A row that fits
 several elements, or shares one with another row, takes over none. With RULEFILE adopt
@@ -40,7 +40,7 @@ would fail, 2 usage error, 3 adopt could not run.`,
 		configVar(fs, &a.config)
 		fs.StringVar(&a.rule, "rule", "", "the rule `ID`")
 		portalsVar(fs, &a.portal, "not needed if there is only one: the portal")
-		fs.BoolVar(&a.write, "yes", false, "take the elements over; without it they are only listed")
+		fs.BoolVar(&a.write, "yes", false, "take the records over; without it they are only listed")
 		return a.run
 	},
 }
@@ -87,7 +87,7 @@ func (a *adopting) portalRun(ctx context.Context, env environment) error {
 	job, err := sync.job(ctx, s, t)
 	if err == nil {
 		err = sync.eachPage(ctx, env, s, &job, func(typ int, ids []int) error {
-			return together(t, typ, ids, func(_ int, one service.Target) error {
+			return t.Together(typ, ids, func(_ int, one service.Target) error {
 				all, err := s.Adopt(ctx, sync.portal, one, a.write)
 				found.add(all)
 				if err != nil && ctx.Err() == nil {
@@ -99,7 +99,7 @@ func (a *adopting) portalRun(ctx context.Context, env environment) error {
 		})
 	}
 	if written := found.written(); written > 0 { // also before an error or an interruption
-		e := audit.Entry{Action: audit.Adopted, Portal: sync.portal, Target: "rule " + a.rule, Result: report.Plural(written, "element", "elements")}
+		e := audit.Entry{Action: audit.Adopted, Portal: sync.portal, Target: "rule " + a.rule, Result: report.Plural(written, "record", "records")}
 		err = errors.Join(err, note(context.WithoutCancel(ctx), s.Queue(), e))
 	}
 	if err != nil {
@@ -108,14 +108,14 @@ func (a *adopting) portalRun(ctx context.Context, env environment) error {
 	return found.write(env, a.rule, sync.portal, a.write)
 }
 
-// canAdopt refuses a rule none of whose steps takes over elements.
+// canAdopt refuses a rule none of whose steps takes over records.
 func canAdopt(r *engine.Rule) error {
 	for _, s := range r.AllSteps() {
-		if s.Action.Name == "sync_elements" && s.Types.Given("match") {
+		if s.Types.Given("match") {
 			return nil
 		}
 	}
-	return usagef("no step of rule %s (%s) is a sync_elements with match, which says what an element of a row is known by: match: {PRODUCT: =row.productId}", r.ID, r.Pos)
+	return usagef("no step of rule %s (%s) has match, which says what a record of a row is known by: match: {PRODUCT: =row.productId}", r.ID, r.Pos)
 }
 
 // adoptions are what the entities of a rule would take over, by place.
@@ -158,9 +158,9 @@ func (f *adoptions) write(env environment, rule, portal string, written bool) er
 	pairs := 0
 	for _, place := range slices.Sorted(maps.Keys(f.by)) {
 		one := f.by[place]
-		words := []string{report.Plural(len(one.Pairs), "element", "elements") + " to take over"}
+		words := []string{recordsOf(place, len(one.Pairs)) + " to take over"}
 		if written {
-			words[0] = report.Plural(one.Written, "element", "elements") + " taken over"
+			words[0] = recordsOf(place, one.Written) + " taken over"
 		}
 		pairs += len(one.Pairs) - one.Written
 		open = open || one.Unclear > 0 || one.Written < len(one.Pairs)
@@ -168,11 +168,11 @@ func (f *adoptions) write(env environment, rule, portal string, written bool) er
 			words = append(words, report.Plural(one.Unclear, "row is", "rows are")+" unclear")
 		}
 		if one.Without > 0 {
-			words = append(words, report.Plural(one.Without, "row fits", "rows fit")+" no element")
+			words = append(words, report.Plural(one.Without, "row fits", "rows fit")+" no record")
 		}
 		if n := len(one.Left); n > 0 {
 			slices.Sort(one.Left)
-			words = append(words, fmt.Sprintf("%s no row: %s", report.Plural(n, "element fits", "elements fit"), someIDs(one.Left)))
+			words = append(words, fmt.Sprintf("%s no row: %s", report.Plural(n, "record fits", "records fit"), someIDs(one.Left)))
 		}
 		if _, err := fmt.Fprintf(env.Out, "rule %s in portal %s, %s: %s\n", rule, portal, fleet.PlaceName(place), strings.Join(words, ", ")); err != nil {
 			return err
@@ -193,6 +193,14 @@ func (f *adoptions) write(env environment, rule, portal string, written bool) er
 		return errFindings
 	}
 	return nil
+}
+
+// recordsOf counts records of a place.
+func recordsOf(place string, n int) string {
+	if strings.HasPrefix(place, "item:") {
+		return report.Plural(n, "item", "items")
+	}
+	return report.Plural(n, "element", "elements")
 }
 
 // someIDs lists the first ids.

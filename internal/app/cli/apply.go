@@ -21,7 +21,7 @@ import (
 
 var applyCmd = &command{
 	name:  "apply",
-	args:  "[--config FILE] [--portal NAME] [--waves TAG,TAG] [--bake TIME] [--halt N] [--yes]",
+	args:  "[--config FILE] [--portal NAME] [--waves TAG,TAG] [--bake TIME] [--halt N] [--allow-effects] [--yes] [PLANFILE]",
 	short: "let new versions of rule sets run, wave by wave",
 	long: `With reload: manual in the configuration, serve does not run new versions of rule
 sets at once. Apply lists the portals that run other versions than those on disk. With
@@ -33,11 +33,21 @@ or its portal is held, apply ends, and the portals of later waves keep their ver
 The same is true if serve refuses a version, or if you interrupt apply. To continue,
 repeat the command: what runs already is not applied again.
 
+With PLANFILE, which b24rules plan --save has written, apply takes the versions of the
+plan, and runs their rules for the entities of the plan, wave by wave. Before it runs a
+rule for an entity, it looks what the rule would write now. If that is nothing, the
+entity is done. If it is other than planned, somebody has changed the entity: it is not
+run but listed. A portal whose rule sets are no longer those of the plan keeps them. This
+also works without reload: manual. Rules with steps that take effect in every run, such as
+call without once, run for the entities only with --allow-effects. Repeat the command to
+continue: it knows from the portals what is done.
+
 Apply has no command for the way back. Put the old files back, and apply them to the
 portals of the wave. Then a sync of the rule repairs what the wrong version has written.
 
-Exit codes: 0 what is on disk runs, 1 a wave has ended apply, --yes is missing, or
-something on disk has errors, 2 usage error, 3 apply could not run.`,
+Exit codes: 0 what is on disk runs, or the plan is applied, 1 a wave has ended apply,
+--yes is missing, something on disk has errors, or something of the plan was left out, 2
+usage error, 3 apply could not run, or a portal did not answer.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		a := &applying{halt: -1}
 		configVar(fs, &a.config)
@@ -45,6 +55,7 @@ something on disk has errors, 2 usage error, 3 apply could not run.`,
 		fs.StringVar(&a.waves, "waves", "", "the waves: tags of portals `TAG,TAG`; the default is that of the configuration")
 		fs.DurationVar(&a.bake, "bake", 0, "watch each wave for `TIME`; the default is that of the configuration")
 		fs.IntVar(&a.halt, "halt", -1, "how many parked runs a wave may have: `N`; the default is that of the configuration")
+		fs.BoolVar(&a.effects, "allow-effects", false, "with a plan: also run rules with steps that take effect in every run")
 		fs.BoolVar(&a.yes, "yes", false, "apply the versions; without it they are only listed")
 		return a.run
 	},
@@ -54,15 +65,16 @@ type applying struct {
 	config, portal, waves string
 	bake                  time.Duration
 	halt                  int
-	yes                   bool
+	yes, effects          bool
 
-	broken bool // something on disk has errors, so it is not among the new versions
+	broken bool         // something on disk has errors, so it is not among the new versions
+	plan   *planApplied // nil without a plan
 }
 
 // newVersion is a version of a rule set that a portal does not run.
 type newVersion struct {
 	portal, set   string
-	before, after string   // before is "" if none runs
+	before, after string   // before is "" if none runs, and after if that runs already
 	rules         []string // of the version
 }
 
@@ -73,11 +85,14 @@ type wave struct {
 }
 
 func (a *applying) run(ctx context.Context, env environment, args []string) error {
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	if len(args) == 1 {
+		return a.runPlan(ctx, env, args[0])
+	}
 	if err := none(args); err != nil {
 		return err
 	}
-	ctx, stop := interruptible(ctx)
-	defer stop()
 	return withHistory(ctx, env, a.config, func(c *config.Config, q *queue.Queue) error {
 		if !c.Manual {
 			return errors.New("the configuration does not have reload: manual, so serve runs new versions at once")
@@ -98,22 +113,30 @@ func (a *applying) run(ctx context.Context, env environment, args []string) erro
 		if len(all) == 0 {
 			return a.end(env)
 		}
-		for i, w := range waves {
-			if err := w.write(env, i+1); err != nil {
-				return err
-			}
-		}
-		if !a.yes {
-			env.say("add --yes to apply them")
-			return errFindings
-		}
-		for i, w := range waves {
-			if err := a.applyWave(ctx, env, q, w, i == len(waves)-1); err != nil {
-				return err
-			}
+		if err := a.applyWaves(ctx, env, q, waves); err != nil {
+			return err
 		}
 		return a.end(env)
 	})
+}
+
+// applyWaves lists the waves, and applies them if that is confirmed.
+func (a *applying) applyWaves(ctx context.Context, env environment, q *queue.Queue, waves []wave) error {
+	for i, w := range waves {
+		if err := w.write(env, i+1); err != nil {
+			return err
+		}
+	}
+	if !a.yes {
+		env.say("add --yes to apply them")
+		return errFindings
+	}
+	for i, w := range waves {
+		if err := a.applyWave(ctx, env, q, w, i == len(waves)-1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // end says what runs.
@@ -234,8 +257,11 @@ func (w wave) write(env environment, number int) error {
 	changes := map[string][]string{}
 	for _, v := range w.all {
 		text := fmt.Sprintf("%s %s -> %s", v.set, v.before, v.after)
-		if v.before == "" {
+		switch v.before {
+		case "":
 			text = fmt.Sprintf("%s, new: %s", v.set, v.after)
+		case v.after:
+			text = fmt.Sprintf("%s %s, which runs already,", v.set, v.after)
 		}
 		changes[text] = append(changes[text], v.portal)
 	}
@@ -250,34 +276,37 @@ func (w wave) write(env environment, number int) error {
 	return nil
 }
 
-// applyWave applies the versions of a wave and watches them.
+// applyWave applies the versions of a wave, does what the plan says, and watches the wave.
 func (a *applying) applyWave(ctx context.Context, env environment, q *queue.Queue, w wave, last bool) error {
 	before, err := w.trouble(ctx, q)
 	if err != nil {
 		return err
 	}
-	versions := fleet.Applied{}
-	for _, v := range w.all {
-		versions[[2]string{v.portal, v.set}] = v.after
-	}
-	if err := fleet.NewStore(q.Database()).Apply(ctx, versions, person()); err != nil {
+	if err := w.makeLive(ctx, env, q); err != nil {
 		return err
 	}
-	for _, v := range w.all {
-		e := audit.Entry{Action: audit.Applied, Portal: v.portal, Target: "rule set " + v.set, Result: strings.TrimSpace(v.before + " -> " + v.after)}
-		if err := note(ctx, q, e); err != nil {
+	// halts reports whether the wave has ended apply, and says why.
+	halts := func() (bool, error) {
+		now, err := w.trouble(ctx, q)
+		if err != nil {
+			return false, err
+		}
+		parked, held := now.since(before)
+		if len(parked) <= a.halt && len(held) == 0 {
+			return false, nil
+		}
+		for _, text := range append(held, parked...) {
+			if _, err := fmt.Fprintln(env.Out, text); err != nil {
+				return false, err
+			}
+		}
+		env.say("wave %s has ended apply: put the old files back and apply them to its portals, or correct the new ones", w.name)
+		return true, nil
+	}
+	if a.plan != nil {
+		if err := a.plan.fill(ctx, env, w, halts); err != nil {
 			return err
 		}
-	}
-	_, silent, err := askReload(ctx, q, reload.Request{ID: rand.Text(), By: person()})
-	if err != nil {
-		return err
-	}
-	if len(silent) > 0 {
-		return fmt.Errorf("wave %s: no answer within %s from %s", w.name, reloadPatience, strings.Join(silent, ", "))
-	}
-	if err := w.waitLive(ctx, env, q); err != nil {
-		return err
 	}
 	bake := a.bake
 	if last { // no wave waits for it
@@ -285,17 +314,9 @@ func (a *applying) applyWave(ctx context.Context, env environment, q *queue.Queu
 	}
 	env.say("wave %s runs in %s, watching for %s", w.name, report.Plural(len(w.portals()), "portal", "portals"), bake)
 	for end := time.Now().Add(bake); ; {
-		now, err := w.trouble(ctx, q)
-		if err != nil {
+		if halted, err := halts(); err != nil {
 			return err
-		}
-		if parked, held := now.since(before); len(parked) > a.halt || len(held) > 0 {
-			for _, text := range append(held, parked...) {
-				if _, err := fmt.Fprintln(env.Out, text); err != nil {
-					return err
-				}
-			}
-			env.say("wave %s has ended apply: put the old files back and apply them to its portals, or correct the new ones", w.name)
+		} else if halted {
 			return errFindings
 		}
 		if !time.Now().Before(end) {
@@ -308,6 +329,32 @@ func (a *applying) applyWave(ctx context.Context, env environment, q *queue.Queu
 		case <-time.After(min(watchEvery, max(0, time.Until(end)))):
 		}
 	}
+}
+
+// makeLive applies the versions of a wave and waits until serve runs them.
+func (w wave) makeLive(ctx context.Context, env environment, q *queue.Queue) error {
+	versions := fleet.Applied{}
+	var notes []audit.Entry
+	for _, v := range w.all {
+		versions[[2]string{v.portal, v.set}] = v.after
+		if v.before != v.after {
+			notes = append(notes, audit.Entry{Action: audit.Applied, Portal: v.portal, Target: "rule set " + v.set, Result: strings.TrimSpace(v.before + " -> " + v.after)})
+		}
+	}
+	if err := fleet.NewStore(q.Database()).Apply(ctx, versions, person(), notedIn(notes...)); err != nil {
+		return err
+	}
+	if len(notes) == 0 { // all of them run already
+		return nil
+	}
+	_, silent, err := askReload(ctx, q, reload.Request{ID: rand.Text(), By: person()})
+	if err != nil {
+		return err
+	}
+	if len(silent) > 0 {
+		return fmt.Errorf("wave %s: no answer within %s from %s", w.name, reloadPatience, strings.Join(silent, ", "))
+	}
+	return w.waitLive(ctx, env, q)
 }
 
 const (

@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
@@ -112,16 +111,18 @@ func (d *drifting) compare(ctx context.Context, env environment, c *config.Confi
 			out.Rules = append(out.Rules, report.RuleDrift{Portal: portal, NotSeen: b.Reason(), Plans: []report.Plan{}})
 			continue
 		}
+		ignore := ignoresOf(c, portal)
+		before := len(out.Rules)
 		for rule, inputs := range gen.Rules(portal) {
 			if d.rule != "" && rule.ID != d.rule {
 				continue
 			}
 			t := service.Target{Rule: rule, Inputs: inputs}
 			r := report.RuleDrift{Portal: portal, Rule: t.Rule.ID, Plans: []report.Plan{}}
-			s := &syncing{single: single{portal: portal, rule: t.Rule.ID, dry: true, redactor: c.Redactor}, format: d.format, alone: true}
-			if err := s.fit(t.Rule); err != nil {
+			s := &syncing{single: single{portal: portal, rule: t.Rule.ID, dry: true, redactor: c.Redactor}, format: d.format}
+			if err := service.CanList(t.Rule); err != nil {
 				r.NotCompared = err.Error()
-			} else if err := d.compareRule(ctx, env, s, a, t, &r); err != nil {
+			} else if err := d.compareRule(ctx, env, s, a, t, &r, ignore); err != nil {
 				if ctx.Err() != nil {
 					return out, ctx.Err()
 				}
@@ -129,6 +130,7 @@ func (d *drifting) compare(ctx context.Context, env environment, c *config.Confi
 			}
 			out.Rules = append(out.Rules, r)
 		}
+		out.Unused = append(out.Unused, ignore.Unused(out.Rules[before:])...)
 	}
 	if d.rule != "" && len(out.Rules) == 0 {
 		return out, usagef("no rule %q runs in %s", d.rule, strings.Join(portalNames(c, d.portal), ", "))
@@ -136,59 +138,52 @@ func (d *drifting) compare(ctx context.Context, env environment, c *config.Confi
 	return out, nil
 }
 
+// ignoresOf are the differences of a portal that are not counted.
+func ignoresOf(c *config.Config, portal string) *report.Ignores {
+	i := slices.IndexFunc(c.Portals, func(p config.Portal) bool { return p.Name == portal })
+	return report.NewIgnores(c.Portals[i], time.Now())
+}
+
 // compareRule goes through the entities of one rule, and once more through those that
 // differ.
-func (d *drifting) compareRule(ctx context.Context, env environment, s *syncing, a *service.Service, t service.Target, r *report.RuleDrift) error {
+func (d *drifting) compareRule(ctx context.Context, env environment, s *syncing, a *service.Service, t service.Target, r *report.RuleDrift, ignore *report.Ignores) error {
 	job, err := s.job(ctx, a, t)
 	if err != nil {
 		return err
 	}
 	again := map[int][]int{} // ids by type
-	var failed int
-	err = s.eachPlan(ctx, env, a, t, &job, func(typ, id int, p report.Plan) error {
-		r.Entities++
-		if p.Error != "" {
-			failed++
-			r.NotSeen = fmt.Sprintf("%s would fail, the first of them %s: %s", report.Plural(failed, "run", "runs"), p.Entity, p.Error)
-		} else if p.Changes = comparable(p.Changes); len(p.Changes) > 0 {
-			again[typ] = append(again[typ], id)
-			r.Plans = append(r.Plans, p)
+	err = s.eachPage(ctx, env, a, &job, func(typ int, ids []int) error {
+		plans, err := a.Plans(ctx, s.portal, t, typ, ids, true)
+		if err != nil {
+			return err
+		}
+		for i, p := range plans {
+			if r.Add(p, ignore, math.MaxInt) {
+				again[typ] = append(again[typ], ids[i])
+			}
 		}
 		return nil
 	})
-	r.Differing = len(r.Plans)
 	if err != nil || d.confirm == 0 || len(again) == 0 {
 		return err
 	}
-	env.say("%s in portal %s: %s, looking again in %s", r.Rule, r.Portal, report.Plural(len(r.Plans), "difference", "differences"), d.confirm)
+	env.say("%s in portal %s: %s, looking again in %s", r.Rule, r.Portal, report.Plural(r.Differing, "difference", "differences"), d.confirm)
 	select {
 	case <-time.After(d.confirm):
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	seen := r.Entities
 	r.Plans, r.Differing = []report.Plan{}, 0
 	for typ, ids := range again {
-		plans, err := s.dryRunPage(ctx, a, t, typ, ids)
+		plans, err := a.Plans(ctx, s.portal, t, typ, ids, true)
 		if err != nil {
 			return err
 		}
 		for _, p := range plans {
-			if p.Error != "" {
-				return fmt.Errorf("%s: %s", p.Entity, p.Error)
-			}
-			if p.Changes = comparable(p.Changes); len(p.Changes) > 0 {
-				r.Plans = append(r.Plans, p)
-			}
+			r.Add(p, ignore, math.MaxInt)
 		}
 	}
-	r.Differing = len(r.Plans)
+	r.Entities = seen
 	return nil
-}
-
-// comparable returns the changes of records. The effect of other calls cannot be
-// compared with what there is.
-func comparable(changes []dryrun.Change) []dryrun.Change {
-	return slices.DeleteFunc(changes, func(c dryrun.Change) bool {
-		return c.Kind == dryrun.ChangeCall || c.Kind == dryrun.ChangeOutside
-	})
 }

@@ -114,10 +114,10 @@ rules:
 	c.run(exitUsage, "sync", "--rule", "deal-shipments", "--exit-code")
 }
 
-// TestComparable: what happens elsewhere cannot be compared with what there is.
-func TestComparable(t *testing.T) {
+// TestOfRecords: what happens elsewhere cannot be compared with what there is.
+func TestOfRecords(t *testing.T) {
 	all := []dryrun.Change{{Kind: dryrun.ChangeCall}, {Kind: dryrun.ChangeUpdate}, {Kind: dryrun.ChangeOutside}, {Kind: dryrun.ChangeDelete}}
-	if got := comparable(all); len(got) != 2 || got[0].Kind != dryrun.ChangeUpdate || got[1].Kind != dryrun.ChangeDelete {
+	if got := report.OfRecords(all); len(got) != 2 || got[0].Kind != dryrun.ChangeUpdate || got[1].Kind != dryrun.ChangeDelete {
 		t.Errorf("%v", got)
 	}
 }

@@ -150,13 +150,13 @@ func TestAdopt(t *testing.T) {
 			t.Errorf("%v: the list has %v, want %v", args, now, before)
 		}
 	}
-	const rest = "1 row is unclear, 1 row fits no element, 1 element fits no row: "
+	const rest = "1 row is unclear, 1 row fits no record, 1 record fits no row: "
 	check(exitUsage, "which rule? --rule ID")
 	check(exitUsage, "did you mean lines?", "--rule", "line")
 	check(exitFindings, "rule lines in portal demo, list 47: 1 element to take over, "+rest, "--rule", "lines")
 	check(exitFindings, "list 47: 1 element taken over, "+rest, "--rule", "lines", "--yes")
 	check(exitFindings, "list 47: 0 elements taken over, "+rest, "--rule", "lines", "--yes")
-	if out, _ := c.run(exitFine, "audit", "--what", "adopted", "--format", "json"); !strings.Contains(out, `"result": "1 element"`) {
+	if out, _ := c.run(exitFine, "audit", "--what", "adopted", "--format", "json"); !strings.Contains(out, `"result": "1 record"`) {
 		t.Errorf("audit: %s", out)
 	}
 	var id int

@@ -13,7 +13,7 @@ import (
 
 var planCmd = &command{
 	name:  "plan",
-	args:  "[--config FILE] [--rule ID] [--portal NAME] --entity ENTITY [--deleted] [--follow] [--format text|json] [RULEFILE...]",
+	args:  "[--config FILE] [--rule ID] [--portal NAME] --entity ENTITY|--since TIME|--all [--deleted] [--follow] [--stored] [--save FILE] [--format text|json] [RULEFILE...]",
 	short: "show what rules would change for an entity, write nothing",
 	long: `Plan reads an entity and its related data from a real portal, as a run would, and
 shows the changes: + for what would be added, ~ for what would change, with each
@@ -33,12 +33,26 @@ them by id, but not if it reads a list. The answer of a writing call is unknown,
 steps see nothing. Plan reads from the database whether a step with once has run
 already.
 
-Exit codes: 0 success, with or without changes, 1 a run would fail or a rule file
-has findings, 2 usage error, 3 plan could not run.`,
+With --since, --all, --stored or --save plan compares versions of rules: those on
+disk, or RULEFILE in place of the rule sets of the same names, with those that ran
+last in each portal. Both read the same data of an entity, so plan shows what the
+change of the rules changes, and counts what differed before. It also shows what a
+portal would refuse, such as a rule that would make its records again. --since takes
+entities that changed since TIME, 7d without it, and --all takes all. --stored
+compares on the data that the history has of runs, and reads no entities. --save
+writes the plan to a file for b24rules apply.
+
+Exit codes: 0 success, with or without changes, 1 a run would fail, a rule file has
+findings or a portal refuses a version, 2 usage error, 3 plan could not run, or did
+not see everything.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		p := &planning{}
 		p.flags(fs)
 		fs.BoolVar(&p.followed, "follow", false, "also plan the runs that the rules start")
+		fs.StringVar(&p.since, "since", "", "compare versions of rules for entities that changed since `TIME`: 2h, 3d, 2026-01-31 or 2026-01-31T15:00:00+03:00")
+		fs.BoolVar(&p.all, "all", false, "compare versions of rules for all entities")
+		fs.BoolVar(&p.stored, "stored", false, "compare versions of rules on the data that the history has")
+		fs.StringVar(&p.save, "save", "", "write the plan of new versions to `FILE`, for b24rules apply")
 		fs.StringVar(&p.format, "format", "text", "print as `FORMAT`: text or json")
 		return p.run
 	},
@@ -48,8 +62,10 @@ type planning struct {
 	single
 	format   string
 	followed bool // the runs that the rules start are planned too
-	later    bool // requests of other runs go first
-	alone    bool // other systems are not asked
+
+	// The other flags compare versions of rules: see ofChange.
+	since, save string
+	all, stored bool
 }
 
 func (p *planning) run(ctx context.Context, env environment, args []string) error {
@@ -59,6 +75,12 @@ func (p *planning) run(ctx context.Context, env environment, args []string) erro
 	p.files, p.dry = args, true
 	ctx, stop := interruptible(ctx)
 	defer stop()
+	switch is, err := p.ofChange(); {
+	case err != nil:
+		return err
+	case is:
+		return p.change(ctx, env)
+	}
 	c, err := loadConfig(env, p.config)
 	if err != nil {
 		return err
@@ -116,14 +138,5 @@ func (p *planning) follow(ctx context.Context, a *service.Service, plans []repor
 }
 
 func (p *planning) plan(ctx context.Context, a *service.Service, t service.Target) (report.Plan, error) {
-	run := a.PlanRun(t, a.Portal(p.portal), p.deleted)
-	if p.later {
-		run.Client = a.Portal(p.portal).Later()
-	}
-	if p.alone {
-		run.Send = func(context.Context, engine.Request) (engine.Reply, error) {
-			return engine.Reply{}, engine.ParkError("the step was not compared, because drift asks no other system")
-		}
-	}
-	return report.MakePlan(ctx, run, t.Rule, p.redactor)
+	return report.MakePlan(ctx, a.PlanRun(t, a.Portal(p.portal), p.deleted), t.Rule, p.redactor)
 }

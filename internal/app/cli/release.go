@@ -4,7 +4,9 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/b24rules/b24rules/internal/app/config"
@@ -42,23 +44,22 @@ write to the database.`,
 					return err
 				}
 				l := ledger.New(q.Database())
-				if err := l.Release(ctx, time.Now(), marks...); err != nil {
-					return err
-				}
+				var lines []string
+				var entries []audit.Entry
 				for _, one := range marks {
 					n, err := l.Count(ctx, one.ID)
 					if err != nil {
 						return err
 					}
 					what := report.Plural(n, "record", "records") + " of " + fleet.PlaceName(one.Place)
-					if err := note(ctx, q, audit.Entry{Action: audit.Released, Portal: one.Portal, Target: "rule " + one.Rule, Result: what}); err != nil {
-						return err
-					}
-					if _, err := fmt.Fprintf(env.Out, "released %s that rule %s has made in portal %s\n", what, one.Rule, one.Portal); err != nil {
-						return err
-					}
+					entries = append(entries, audit.Entry{Action: audit.Released, Portal: one.Portal, Target: "rule " + one.Rule, Result: what})
+					lines = append(lines, fmt.Sprintf("released %s that rule %s has made in portal %s\n", what, one.Rule, one.Portal))
 				}
-				return nil
+				if err := l.Release(ctx, time.Now(), notedIn(entries...), marks...); err != nil {
+					return err
+				}
+				_, err = io.WriteString(env.Out, strings.Join(lines, ""))
+				return err
 			})
 		}
 	},

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -66,7 +65,6 @@ type syncing struct {
 	restart, effects bool
 	exitCode         bool // a dry run ends with 1 if something would change
 	gone, yes        bool
-	alone            bool // a dry run asks no other system
 }
 
 func (s *syncing) run(ctx context.Context, env environment, args []string) error {
@@ -156,12 +154,8 @@ func (s *syncing) openSync(ctx context.Context, env environment) (a *service.Ser
 
 // fit refuses rules that cannot run without their events.
 func (s *syncing) fit(r *engine.Rule) error {
-	if r.Derived() {
-		return usagef("rule %s computes its entity from the event (entity), so it cannot run without one", r.ID)
-	}
-	types, every, foreign := service.ScopeOf(r)
-	if len(types) == 0 && !every {
-		return usagef("rule %s has only events whose entities cannot be listed: %s", r.ID, strings.Join(foreign, ", "))
+	if err := service.CanList(r); err != nil {
+		return usageOf(err)
 	}
 	if repeats := describe.Repeats(r); len(repeats) > 0 && !s.effects && !s.dry {
 		return usagef("rule %s has steps that take effect in every run (%s), so once for each entity: add once to the step, or --allow-effects", r.ID, strings.Join(repeats, ", "))
@@ -247,23 +241,12 @@ func (s *syncing) inProgress(ctx context.Context, a *service.Service, j catchup.
 
 // job returns the new job of the sync.
 func (s *syncing) job(ctx context.Context, a *service.Service, t service.Target) (catchup.Job, error) {
-	client := a.Portal(s.portal).Later()
-	job := catchup.Job{Portal: s.portal, Rule: s.rule, Started: time.Now()}
-	types, every, _ := service.ScopeOf(t.Rule)
-	if every {
-		all, err := service.DynamicTypes(ctx, client)
-		if err != nil {
-			return job, err
-		}
-		for _, typ := range all {
-			if !slices.Contains(types, typ) {
-				types = append(types, typ)
-			}
-		}
+	job, err := a.SyncJob(ctx, s.portal, t)
+	if err != nil {
+		return job, err
 	}
-	job.Types = types
 	if s.since != "" {
-		now, err := catchup.Now(ctx, client) // entities have the times of this clock
+		now, err := catchup.Now(ctx, a.Portal(s.portal).Later()) // entities have the times of this clock
 		if err != nil {
 			return job, err
 		}
@@ -274,7 +257,6 @@ func (s *syncing) job(ctx context.Context, a *service.Service, t service.Target)
 			return job, usagef("--since %s is in the future: the time of the portal is %s", s.since, now.Format(time.RFC3339))
 		}
 	}
-	job.Leftovers = t.Leftovers()
 	return job, nil
 }
 

@@ -3,18 +3,12 @@ package cli
 import (
 	"context"
 	"io"
-	"strconv"
-	"sync"
 	"time"
 
-	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/catchup"
 )
-
-// dryRuns is the number of concurrent dry runs. Together they fill batches.
-const dryRuns = 100
 
 // dryRun prints the changes that a sync would make.
 func (s *syncing) dryRun(ctx context.Context, env environment, a *service.Service, t service.Target) error {
@@ -44,7 +38,7 @@ func (s *syncing) dryRun(ctx context.Context, env environment, a *service.Servic
 // and its plan.
 func (s *syncing) eachPlan(ctx context.Context, env environment, a *service.Service, t service.Target, job *catchup.Job, do func(typ, id int, p report.Plan) error) error {
 	return s.eachPage(ctx, env, a, job, func(typ int, ids []int) error {
-		plans, err := s.dryRunPage(ctx, a, t, typ, ids)
+		plans, err := a.Plans(ctx, s.portal, t, typ, ids, false)
 		if err != nil {
 			return err
 		}
@@ -78,46 +72,6 @@ func (s *syncing) eachPage(ctx context.Context, env environment, a *service.Serv
 		if now := time.Now(); now.After(lineAt) {
 			env.say("%d/%d", job.Seen, max(job.Seen, job.Total))
 			lineAt = now.Add(lineEvery)
-		}
-	}
-	return nil
-}
-
-// dryRunPage dry-runs the entities of a page and returns the plans in their order.
-func (s *syncing) dryRunPage(ctx context.Context, a *service.Service, t service.Target, typ int, ids []int) ([]report.Plan, error) {
-	out := make([]report.Plan, len(ids))
-	p := &planning{single: s.single, later: true, alone: s.alone}
-	err := together(t, typ, ids, func(i int, one service.Target) (err error) {
-		out[i], err = p.plan(ctx, a, one)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-// together calls do with the target of a rule for each of some entities, several at a time. It
-// returns the first error.
-func together(t service.Target, typ int, ids []int, do func(i int, t service.Target) error) error {
-	errs := make([]error, len(ids))
-	slots := make(chan struct{}, dryRuns)
-	var wg sync.WaitGroup
-	for i, id := range ids {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			one := t
-			one.Entity = engine.Entity{Kind: service.KindOfType(typ), TypeID: typ, ID: strconv.Itoa(id)}
-			one.Event = service.EntityEvent(typ, one.Entity.ID)
-			one.Event.Time = time.Now()
-			errs[i] = do(i, one)
-		})
-	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
 		}
 	}
 	return nil

@@ -72,6 +72,8 @@ type Config struct {
 	Console Console
 	// NoLooks says that new rules do not look at their entities.
 	NoLooks bool
+	// Drift are the comparisons that serve does by itself.
+	Drift Drift
 	// PrivateHosts are the hosts on this machine and in private networks that rules may
 	// send requests to.
 	PrivateHosts *private.Hosts
@@ -135,7 +137,9 @@ type Portal struct {
 	Inputs Inputs
 	// Tags are words with which commands and waves select portals.
 	Tags []string
-	Pos  diag.Pos
+	// Ignore are the differences that drift does not count.
+	Ignore []Ignore
+	Pos    diag.Pos
 }
 
 // Log configures the log.
@@ -232,6 +236,7 @@ type layout struct {
 	FirstLook            scalar       `yaml:"first_look" words:"on off" default:"on" doc:"whether a new rule that remembers (entered, before, at, start) looks once at all its entities; it then writes nothing"`
 	Reload               scalar       `yaml:"reload" words:"auto manual" default:"auto" doc:"auto: new versions of rule sets run at once; manual: after b24rules apply"`
 	Apply                applyFile    `yaml:"apply" doc:"how b24rules apply brings new versions to portals, wave by wave"`
+	Drift                driftFile    `yaml:"drift" doc:"how often serve compares the rules with the portals; b24rules status shows what differs" example:"{every: 24h, share: 10%, start: \"02:00\"}"`
 	CatchUp              catchUpBlock `yaml:"catch_up" doc:"the catch-up after a downtime: off, on, or its limits"`
 }
 
@@ -265,6 +270,7 @@ type portalFile struct {
 	Inputs               Inputs           `yaml:"inputs" doc:"the inputs of rule sets: the file name without its ending, the input, the value" example:"{deal-shipments: {list: 47}}"`
 	Use                  uses             `yaml:"use" doc:"the rule sets that the portal runs, with their inputs, instead of inputs; without it the portal runs all" example:"{deal-shipments: {list: 47}, invoice-total: off}"`
 	Tags                 scalars          `yaml:"tags" doc:"words with which commands select portals: --portal tag=WORD" example:"[canary]"`
+	Ignore               ignores          `yaml:"ignore" doc:"differences that drift does not count, until a day" example:"[{rule: deal-shipments, thing: element 47:12, field: SUM, reason: agreed with the customer, until: \"2027-01-31\"}]"`
 	TLS                  tlsFile          `yaml:"tls" doc:"how the portal's certificate is checked"`
 	TimeZone             scalar           `yaml:"time_zone" doc:"the portal's time zone; without it times stay unchanged" example:"Europe/Moscow"`
 	Language             scalar           `yaml:"language" words:"en ru" default:"en" doc:"the language of names of months and of numbers in formulas"`

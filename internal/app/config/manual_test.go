@@ -49,6 +49,8 @@ var configSections = []struct {
 	{"limits", "", Limits{}},
 	{"history", "Days, hours, or `forever`.", History{}},
 	{"apply", "[operating.md](operating.md#waves) describes the waves.", applyFile{}},
+	{"drift", "[operating.md](operating.md#drift) describes the comparisons.", driftFile{}},
+	{"portals: {NAME: {ignore: …}}", "A list of differences that drift does not count.", ignoreFile{}},
 	{"catch_up", "Or `off`.", catchUpFile{}},
 }
 

@@ -65,6 +65,7 @@ func (r *reader) config(in *layout) *Config {
 	if in.Reload.set() && r.words(in.Reload, "reload", "auto", "manual") {
 		c.Manual = in.Reload.text == "manual"
 	}
+	c.Drift = r.drift(in.Drift)
 	r.portals(c, in, root)
 	c.Apply = r.apply(in.Apply, c.Portals)
 	c.afterPortals = r.lineAfterPortals(in.Portals.pos)
@@ -213,6 +214,11 @@ func (r *reader) portal(p namedPortal) Portal {
 	if p.TimeZone.set() {
 		out.Zone = r.zone(p.TimeZone)
 	}
+	now := time.Now()
+	if out.Zone != nil {
+		now = now.In(out.Zone)
+	}
+	out.Ignore = r.ignores(p.Ignore, now)
 	if p.Language.set() && r.words(p.Language, "language", string(datetime.English), string(datetime.Russian)) {
 		out.Language = datetime.Language(p.Language.text)
 	}

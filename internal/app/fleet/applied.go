@@ -13,8 +13,9 @@ import (
 // the rule set.
 type Applied map[[2]string]string
 
-// Apply notes that versions of rule sets may run in portals. by is the person.
-func (s *Store) Apply(ctx context.Context, versions Applied, by string) error {
+// Apply notes that versions of rule sets may run in portals. by is the person. It calls with in the
+// same transaction.
+func (s *Store) Apply(ctx context.Context, versions Applied, by string, with func(context.Context, store.Tx) error) error {
 	err := s.db.Write(ctx, func(ctx context.Context, t store.Tx) error {
 		for key, version := range versions {
 			if _, err := t.Exec(ctx, `
@@ -24,7 +25,7 @@ ON CONFLICT (portal, instance) DO UPDATE SET version = excluded.version, applied
 				return err
 			}
 		}
-		return nil
+		return with(ctx, t)
 	})
 	if err != nil {
 		return fmt.Errorf("store which versions are applied: %w", err)

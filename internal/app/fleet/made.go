@@ -327,9 +327,10 @@ func (d *decision) explain(list *diag.List, c candidate, m ledger.Mark) {
 		changes = append(changes, "what its key or scope is computed from has changed")
 	}
 	f := list.Errorf(c.Pos, "would-double", "rule %s would not find what it has made, and make it again: %s; %s", c.Rule, what, strings.Join(changes, ", "))
-	syncs := c.Kind == engine.MarkElements && c.Scope != "" && m.Scope != ""
-	if samePlace := c.Place == "" || c.Place == m.Place; len(keep) > 0 && syncs && samePlace && c.Owner == m.Owner {
-		f.Hintf("write %s, or add %s to the step: then its elements stay and change; if what the rule has made may stay as it is, %s", strings.Join(back, " and "), strings.Join(keep, " and "), release)
+	// Both versions have a scope or neither has, and only elements have old_scope.
+	finds := (c.Scope == "") == (m.Scope == "") && (c.Kind == engine.MarkElements || c.Scope == m.Scope)
+	if samePlace := c.Place == "" || c.Place == m.Place; len(keep) > 0 && finds && samePlace && c.Owner == m.Owner {
+		f.Hintf("write %s, or add %s to the step: then what it has made stays and changes; if what the rule has made may stay as it is, %s", strings.Join(back, " and "), strings.Join(keep, " and "), release)
 	} else if len(back) > 0 {
 		f.Hintf("write %s; if the change is meant, and what the rule has made may stay as it is, %s", strings.Join(back, " and "), release)
 	} else {

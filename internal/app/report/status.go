@@ -57,6 +57,8 @@ type PortalStatus struct {
 	Windows []Window `json:"windows,omitempty"`
 	// Orphans is what rules have made and no rule has any more.
 	Orphans []Orphan `json:"orphans,omitempty"`
+	// Drift is what the last comparison by serve has found, nil without one.
+	Drift *DriftResult `json:"drift,omitempty"`
 }
 
 // Failing is the cause with most parked runs.
@@ -174,6 +176,7 @@ func ReadStatusOf(ctx context.Context, q *queue.Queue, backlogs []queue.Backlog,
 		p.hold(holdsOf[name])
 		p.pause(pauses)
 		p.addJobs(openOf[name])
+		p.addDrift(openOf[name])
 		p.addWindows(windows)
 		p.outdated(liveOf[name])
 		if err := p.addOrphans(ctx, made, marksOf[name]); err != nil {
@@ -272,7 +275,7 @@ func (p *PortalStatus) pause(all []queue.Pause) {
 // program, and are shown only when they fail.
 func (p *PortalStatus) addJobs(own []jobs.Job) {
 	for _, j := range slices.Backward(own) {
-		if j.Every > 0 && j.Error == "" {
+		if (j.Every > 0 || j.Kind == KindDrift && j.State == jobs.Waiting) && j.Error == "" {
 			continue
 		}
 		p.Jobs = append(p.Jobs, JobStatus{Kind: j.Kind, Key: j.Key, State: string(j.State), Due: j.Due, Progress: progress(j), Error: j.Error})
@@ -305,6 +308,9 @@ func (p *PortalStatus) addOrphans(ctx context.Context, made *ledger.Ledger, own 
 
 // progress describes how far a job is, "" if its kind does not say.
 func progress(j jobs.Job) string {
+	if s, err := ReadDriftState(j); j.Kind == KindDrift && err == nil && s.Now != nil {
+		return fmt.Sprintf("%s: %s compared", s.Now.Rule, Plural(s.Now.Entities, "entity", "entities"))
+	}
 	if j.Kind != catchup.KindSync && j.Kind != catchup.KindCatchUp {
 		return ""
 	}
@@ -320,7 +326,7 @@ func progress(j jobs.Job) string {
 
 // Attention reports whether a person should look at the portal.
 func (p PortalStatus) Attention() bool {
-	return p.State != StateOK || p.Parked > 0 || len(p.Rules) > 0 || len(p.Windows) > 0 || len(p.Orphans) > 0
+	return p.State != StateOK || p.Parked > 0 || len(p.Rules) > 0 || len(p.Windows) > 0 || len(p.Orphans) > 0 || p.Drift.Attention()
 }
 
 // Attention returns how many portals a person should look at.
@@ -388,6 +394,9 @@ func (p PortalStatus) write(w io.Writer) {
 	for _, o := range p.Orphans {
 		_, _ = fmt.Fprintf(w, "%s\t%s orphans since %s\t%s of %s without a rule, which was at %s; put the rule back, or run b24rules release --rule %s --portal %s\n",
 			p.Portal, o.Rule, o.Since.Local().Format(time.DateTime), Plural(o.Records, "record", "records"), o.Place, o.File, o.Rule, p.Portal)
+	}
+	if p.Drift != nil {
+		p.Drift.write(w, p.Portal)
 	}
 	for _, one := range p.Windows {
 		_, _ = fmt.Fprintf(w, "%s\t%s not caught up since %s\t%s\n", p.Portal, one.about(), one.From.Local().Format(time.DateTime), one.state())

@@ -231,3 +231,135 @@ func TestAdopt(t *testing.T) {
 		t.Errorf("states %v", states)
 	}
 }
+
+// oneRule keeps an element and an item for each deal.
+const oneRule = `version: 1
+rules:
+  note:
+    on: [ONCRMDEALADD, ONCRMDEALUPDATE]
+    debounce: 10ms
+    steps:
+      - id: deal
+        fetch_item: {owner: deal, id: =event.id}
+      - upsert_element: {list: 47, key: =event.id, fields: {NAME: =deal.title, DEAL: =event.id}}
+      - upsert_item: {entityTypeId: 1038, key: {ufCrm5InvoiceId: =event.id}, fields: {title: 'card {{ deal.title }}'}}
+`
+
+// oneHarness runs oneRule with changes.
+func oneHarness(t *testing.T) (*harness, func(pairs ...string)) {
+	files := &ruleFiles{files: fstest.MapFS{}}
+	put := func(pairs ...string) {
+		files.set(map[string]string{"a.yaml": strings.NewReplacer(pairs...).Replace(oneRule)})
+	}
+	put()
+	return newHarness(t, apptest.Options{Rules: files, Inputs: map[string]map[string]string{}, Findings: true}), put
+}
+
+// cards are the items of the type, by title.
+func (h *harness) cards() map[string]int {
+	h.T.Helper()
+	var answer struct {
+		Items []struct {
+			ID    int
+			Title string
+		}
+	}
+	h.Rest("crm.item.list", map[string]any{"entityTypeId": h.IDs.TotalsType}, &answer)
+	out := map[string]int{}
+	for _, i := range answer.Items {
+		if out[i.Title] != 0 {
+			h.T.Errorf("two items have the title %s", i.Title)
+		}
+		out[i.Title] = i.ID
+	}
+	return out
+}
+
+// TestDoublingOfOneElement: with a new database, a step that keeps one element adds none if a rule
+// that the portal does not have has made one with the same key. Items are known by their fields,
+// whatever the rule is called.
+func TestDoublingOfOneElement(t *testing.T) {
+	t.Parallel()
+	h, put := oneHarness(t)
+	var deals []int
+	for i := range 6 {
+		deals = append(deals, h.AddDeal(fmt.Sprint("Roof ", i)))
+	}
+	h.Wait()
+	before, cards := h.idsByName(), h.cards()
+	if len(before) != 6 || len(cards) != 6 {
+		t.Fatalf("the rule has made %v and %v", before, cards)
+	}
+	touch := func() {
+		for _, deal := range deals {
+			h.Post(h.HookURL, formType, h.dealEvent(deal))
+		}
+	}
+	again := func(pairs ...string) {
+		put(pairs...)
+		h.forgetAll()
+		h.Stop()
+		h.Start()
+		h.forgetAll()
+		touch()
+	}
+	again()
+	h.Wait()
+	again("  note:\n", "  remark:\n")
+	h.Until("the rule is stopped", func() bool {
+		holds, err := h.Service.Queue().HoldList(h.Context())
+		return err == nil && slices.ContainsFunc(holds, func(x queue.Hold) bool {
+			return x.Rule == "remark" && strings.Contains(x.Reason, "with the same key")
+		})
+	})
+	if got := h.idsByName(); !maps.Equal(got, before) {
+		t.Errorf("a new id with an empty database: %v, want %v", got, before)
+	}
+	put("  note:\n", "  remark:\n    moved: {from: note}\n")
+	h.Service.Reload()
+	if _, err := h.Service.Queue().ProbeNow(h.Context(), demo.PortalName, "remark"); err != nil {
+		t.Fatal(err)
+	}
+	h.Until("all runs have succeeded", func() bool {
+		states := h.States()
+		return states[queue.Waiting]+states[queue.Running]+states[queue.Parked] == 0
+	})
+	if got := h.idsByName(); !maps.Equal(got, before) || !maps.Equal(h.cards(), cards) {
+		t.Errorf("with moved: %v and %v, want %v and %v", got, h.cards(), before, cards)
+	}
+}
+
+// TestOldKeyOfOne: a step that keeps one element or one item is refused with another key, and with
+// old_key they stay.
+func TestOldKeyOfOne(t *testing.T) {
+	t.Parallel()
+	h, put := oneHarness(t)
+	deal := h.AddDeal("Roof")
+	h.Wait()
+	before, cards := h.idsByName(), h.cards()
+	step := func(what string, refused bool, pairs ...string) {
+		t.Helper()
+		put(pairs...)
+		h.Service.Reload()
+		gen := h.Service.Generation()
+		if gen.Doubles() != refused || gen.Findings().HasErrors() != refused {
+			t.Fatalf("%s: refused %t, want %t: %v", what, gen.Doubles(), refused, gen.Findings())
+		}
+		if text := fmt.Sprint(gen.Findings()); refused && !strings.Contains(text, "old_key: ") {
+			t.Errorf("%s: the finding does not name old_key: %s", what, text)
+		}
+		h.Post(h.HookURL, formType, h.dealEvent(deal))
+		h.Wait()
+		if got := h.idsByName(); !maps.Equal(got, before) || !maps.Equal(h.cards(), cards) {
+			t.Errorf("%s: %v and %v, want %v and %v", what, got, h.cards(), before, cards)
+		}
+	}
+	const key, named = "key: =event.id,", "key: 'd{{ event.id }}',"
+	const item, sum = "key: {ufCrm5InvoiceId: =event.id},", "key: {ufCrm5Total: =event.id + 0.5},"
+	step("another key of an element", true, key, named)
+	step("another key of an element with old_key", false, key, named+" old_key: =event.id,")
+	step("old_key of an element removed", false, key, named)
+	step("another key of an item", true, key, named, item, sum)
+	step("another key of an item with old_key", false, key, named, item, sum+" old_key: {ufCrm5InvoiceId: =event.id},")
+	step("old_key of an item removed", false, key, named, item, sum)
+}

@@ -44,3 +44,10 @@ func (s *Service) WatchBacklog(ctx context.Context) { s.backlogs.watch(ctx) }
 func (s *Service) OwnFaults(ctx context.Context, now time.Time) ([]alerts.Condition, error) {
 	return s.faults().own(ctx, now)
 }
+
+// SetDriftConfirm sets after which time a comparison looks again at what differs. Call it before the
+// job is due.
+func (s *Service) SetDriftConfirm(d time.Duration) { s.drifts.confirm = d }
+
+// NextDrift is the next time of a comparison.
+var NextDrift = nextDrift

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/jobs"
 )
@@ -27,6 +28,7 @@ func (s *Service) newRunner() *jobs.Runner {
 	r.Handle(catchup.KindLook, syncs.kind())
 	r.Handle(catchup.KindTicked, syncs.kind())
 	r.Handle(kindTick, jobs.Kind{May: s.ticks.may(syncs), Work: s.ticks.work})
+	r.Handle(report.KindDrift, jobs.Kind{May: syncs.may, Work: s.drifts.work})
 	r.Handle(kindReplan, jobs.Kind{May: syncs.may, Work: s.looks.wake})
 	r.Handle(kindRetention, jobs.Kind{Work: func(ctx context.Context, _ *jobs.Claimed) error {
 		if err := s.queue.Retain(ctx); err != nil {

@@ -149,6 +149,8 @@ var (
 	overdueDesc = prometheus.NewDesc("b24rules_oldest_due_seconds", "Seconds since the longest overdue run became due.", []string{"portal"}, nil)
 	stateDesc   = prometheus.NewDesc("b24rules_portal_state", "1 for the state in which a portal is, in the words of b24rules status and of the console.", []string{"portal", "state"}, nil)
 	shadowDesc  = prometheus.NewDesc("b24rules_portal_shadow", "1 for a portal in shadow mode, whose rules write nothing.", []string{"portal"}, nil)
+	driftDesc   = prometheus.NewDesc("b24rules_drift", "Entities that differed from what the rule would write, when serve compared them last.", []string{"portal", "rule"}, nil)
+	driftAtDesc = prometheus.NewDesc("b24rules_drift_checked_seconds", "Unix time of the last comparison of a portal that has seen everything.", []string{"portal"}, nil)
 	storedDesc  = prometheus.NewDesc("b24rules_database_up", "1 when the database answers.", nil, nil)
 
 	openDesc    = prometheus.NewDesc("b24rules_connections", "Open connections to the event handler.", nil, nil)
@@ -172,7 +174,7 @@ func restCounter(what, help string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (g gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{runsDesc, overdueDesc, storedDesc, openDesc, closedDesc, refusedDesc, waitingDesc, shadowDesc, stateDesc} {
+	for _, d := range []*prometheus.Desc{runsDesc, overdueDesc, storedDesc, openDesc, closedDesc, refusedDesc, waitingDesc, shadowDesc, stateDesc, driftDesc, driftAtDesc} {
 		ch <- d
 	}
 	for _, d := range restDesc {
@@ -209,6 +211,17 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, p := range status.Portals {
 		gauge(stateDesc, 1, p.Portal, string(p.Condition))
+		if p.Drift == nil {
+			continue
+		}
+		for _, r := range p.Drift.Rules {
+			if r.NotCompared == "" {
+				gauge(driftDesc, float64(r.Differing), p.Portal, r.Rule)
+			}
+		}
+		if p.Drift.Complete() {
+			gauge(driftAtDesc, float64(p.Drift.At.Unix()), p.Portal)
+		}
 	}
 	conns := g.conns.Stats()
 	gauge(openDesc, float64(conns.Open))

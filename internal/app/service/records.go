@@ -38,3 +38,8 @@ func (r records) Owners(place string) []engine.Mark {
 func (r records) Recorded(ctx context.Context, place string, ids []int) (map[int]bool, error) {
 	return r.ledger.Recorded(ctx, r.portal, place, ids)
 }
+
+// HasMade reports whether the ledger has a record of a place that a step of a rule has made.
+func (r records) HasMade(ctx context.Context, rule, step, place string) (bool, error) {
+	return r.ledger.HasMade(ctx, r.portal, rule, step, place)
+}

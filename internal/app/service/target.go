@@ -11,10 +11,8 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
-	"github.com/b24rules/b24rules/engine/run"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/catchup"
-	"github.com/b24rules/b24rules/internal/numbers"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -128,6 +126,38 @@ func eventList(r *engine.Rule) string {
 	return strings.Join(codes, ", ")
 }
 
+// CanList returns an error for a rule whose entities cannot be listed, so that it cannot run without
+// its events.
+func CanList(r *engine.Rule) error {
+	if r.Derived() {
+		return fmt.Errorf("rule %s computes its entity from the event (entity), so it cannot run without one", r.ID)
+	}
+	types, every, foreign := ScopeOf(r)
+	if len(types) == 0 && !every {
+		return fmt.Errorf("rule %s has only events whose entities cannot be listed: %s", r.ID, strings.Join(foreign, ", "))
+	}
+	return nil
+}
+
+// SyncJob returns a new job for all entities of a rule in a portal.
+func (s *Service) SyncJob(ctx context.Context, portal string, t Target) (catchup.Job, error) {
+	job := catchup.Job{Portal: portal, Rule: t.Rule.ID, Started: time.Now(), Leftovers: t.Leftovers()}
+	types, every, _ := ScopeOf(t.Rule)
+	if every {
+		all, err := DynamicTypes(ctx, s.Portal(portal).Later())
+		if err != nil {
+			return job, err
+		}
+		for _, typ := range all {
+			if !slices.Contains(types, typ) {
+				types = append(types, typ)
+			}
+		}
+	}
+	job.Types = types
+	return job, nil
+}
+
 // Leftovers returns the places where a rule leaves records of its entities. It is nil
 // for entities of several types, because an id does not show the type.
 func (t Target) Leftovers() []catchup.Leftover {
@@ -163,17 +193,4 @@ func DynamicTypes(ctx context.Context, c bitrix.Later) ([]int, error) {
 		}
 	}
 	return out, nil
-}
-
-// PlanRun returns the run of a target in a portal, for a dry run. It reads the memory
-// of real runs.
-func (s *Service) PlanRun(t Target, p *Portal, deleted bool) run.Run {
-	q := s.queue
-	return run.Run{
-		Rule: findRule(s.rules, p.Name), Records: recordsOf(p.Name, s.rules.Current(), q.Database()),
-		Portal: p.Name, Client: p.Client, Entity: t.Entity, Event: t.Event, Count: 1, Deleted: deleted,
-		Attempt: 1, LastAttempt: true, Inputs: t.Inputs, Zone: p.Zone, Language: p.language, Calendar: p.calendar,
-		Numbers: numbers.New(q.Database(), p.Name),
-		Memory:  run.ReadOnly(q.Memory(p.Name, t.Rule.ID, t.Entity.String())),
-	}
 }

@@ -184,7 +184,7 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, gen *fleet.Generation, input
 		if entity.Kind == engine.KindPortal {
 			event.Data = nil
 		}
-	case r.Event.Code == catchup.CodeSync, r.Event.Code == catchup.CodeDowntime, r.Event.Code == catchup.CodeLook:
+	case r.Event.Code == catchup.CodeSync, r.Event.Code == catchup.CodeApply, r.Event.Code == catchup.CodeDowntime, r.Event.Code == catchup.CodeLook:
 		quiet = true
 		event.Data, event.Time = EntityEvent(entity.TypeID, entity.ID).Data, r.Event.Received // the portal has sent no event
 	}
