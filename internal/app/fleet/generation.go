@@ -34,6 +34,8 @@ type portalRules struct {
 	// orphans are marks that no rule has and whose records exist; owned are those that were
 	// orphans and are none now.
 	orphans, owned []ledger.Mark
+	// old are marks that a step finds only by its old key or scope.
+	old []ledger.Mark
 }
 
 // Instance is a rule set that runs in one portal, with its inputs there.
@@ -179,6 +181,9 @@ func (g *Generation) Orphans(portal string) (orphans, owned []ledger.Mark) {
 	p := g.of(portal)
 	return p.orphans, p.owned
 }
+
+// OfOldKeys returns what steps of a portal have made with the key or the scope that they had before.
+func (g *Generation) OfOldKeys(portal string) []ledger.Mark { return g.of(portal).old }
 
 // Portals returns the names of the portals, sorted.
 func (g *Generation) Portals() []string { return slices.Sorted(maps.Keys(g.portals)) }

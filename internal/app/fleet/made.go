@@ -371,6 +371,10 @@ func (d *decision) findOrphans(p *portalRules) {
 	marks := candidates(p.live, d.portal.Name)
 	for _, m := range stored {
 		waits := slices.ContainsFunc(p.refused, func(r Refused) bool { return !r.Removed() && r.Running == "" && r.Set == setOf(m) })
+		as := func(c candidate) bool { return c.Finds(m.Mark) && c.Identity == m.Identity }
+		if finds(marks, m) && !slices.ContainsFunc(marks, as) {
+			p.old = append(p.old, m)
+		}
 		switch found := finds(marks, m); {
 		case found && (!m.Orphan.IsZero() || !m.Released.IsZero() && !d.refuses(p, m)):
 			p.owned = append(p.owned, m)

@@ -57,6 +57,8 @@ type PortalStatus struct {
 	Windows []Window `json:"windows,omitempty"`
 	// Orphans is what rules have made and no rule has any more.
 	Orphans []Orphan `json:"orphans,omitempty"`
+	// OldKeys are records that steps find by their old_key or old_scope.
+	OldKeys []Orphan `json:"old_keys,omitempty"`
 	// Drift is what the last comparison by serve has found, nil without one.
 	Drift *DriftResult `json:"drift,omitempty"`
 }
@@ -164,6 +166,10 @@ func ReadStatusOf(ctx context.Context, q *queue.Queue, backlogs []queue.Backlog,
 			portals = append(portals, h.Portal)
 		}
 	}
+	oldKeys, err := q.Notes(ctx, OldKeysNote(""))
+	if err != nil {
+		return Status{}, err
+	}
 	s := Status{Portals: []PortalStatus{}}
 	backlogsOf := byPortal(backlogs, func(b queue.Backlog) string { return b.Portal })
 	holdsOf := byPortal(holds, func(h queue.Hold) string { return h.Portal })
@@ -180,6 +186,9 @@ func ReadStatusOf(ctx context.Context, q *queue.Queue, backlogs []queue.Backlog,
 		p.addWindows(windows)
 		p.outdated(liveOf[name])
 		if err := p.addOrphans(ctx, made, marksOf[name]); err != nil {
+			return Status{}, err
+		}
+		if err := p.addOldKeys(ctx, oldKeys, made, marksOf[name]); err != nil {
 			return Status{}, err
 		}
 		for _, u := range unrouted {
@@ -357,7 +366,7 @@ func (s Status) Write(w io.Writer, all bool) error {
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, p := range s.Portals {
-		if all || p.Attention() || len(p.Jobs) > 0 || p.Shadow != "" {
+		if all || p.Attention() || len(p.OldKeys) > 0 || len(p.Jobs) > 0 || p.Shadow != "" {
 			p.write(t)
 		}
 	}
@@ -394,6 +403,10 @@ func (p PortalStatus) write(w io.Writer) {
 	for _, o := range p.Orphans {
 		_, _ = fmt.Fprintf(w, "%s\t%s orphans since %s\t%s of %s without a rule, which was at %s; put the rule back, or run b24rules release --rule %s --portal %s\n",
 			p.Portal, o.Rule, o.Since.Local().Format(time.DateTime), Plural(o.Records, "record", "records"), o.Place, o.File, o.Rule, p.Portal)
+	}
+	for _, o := range p.OldKeys {
+		_, _ = fmt.Fprintf(w, "%s\t%s has old keys\t%s of %s, which was at %s; keep old_key and old_scope until a sync has given them the new one: b24rules sync --rule %s --portal %s\n",
+			p.Portal, o.Rule, Plural(o.Records, "record", "records"), o.Place, o.File, o.Rule, p.Portal)
 	}
 	if p.Drift != nil {
 		p.Drift.write(w, p.Portal)

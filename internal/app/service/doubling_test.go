@@ -12,6 +12,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/store"
@@ -357,7 +358,16 @@ func TestOldKeyOfOne(t *testing.T) {
 	const key, named = "key: =event.id,", "key: 'd{{ event.id }}',"
 	const item, sum = "key: {ufCrm5InvoiceId: =event.id},", "key: {ufCrm5Total: =event.id + 0.5},"
 	step("another key of an element", true, key, named)
+	put(key, named+" old_key: =event.id,")
+	h.Service.Reload()
+	h.Until("status counts the old key", func() bool {
+		s, err := report.ReadStatus(h.Context(), h.Service.Queue(), []string{demo.PortalName}, false)
+		return err == nil && len(s.Portals[0].OldKeys) == 1 && s.Portals[0].OldKeys[0].Records == 1
+	})
 	step("another key of an element with old_key", false, key, named+" old_key: =event.id,")
+	if s, err := report.ReadStatus(h.Context(), h.Service.Queue(), []string{demo.PortalName}, false); err != nil || len(s.Portals[0].OldKeys) != 0 {
+		t.Errorf("status after the run: %+v, %v", s.Portals[0].OldKeys, err)
+	}
 	step("old_key of an element removed", false, key, named)
 	step("another key of an item", true, key, named, item, sum)
 	step("another key of an item with old_key", false, key, named, item, sum+" old_key: {ufCrm5InvoiceId: =event.id},")

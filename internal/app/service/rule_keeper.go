@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/ledger"
@@ -149,7 +150,21 @@ func (k *ruleKeeper) move(portal string, rules map[string][]string) error {
 func (k *portalKeeper) orphans(ctx context.Context) error {
 	all, owned := k.gen.Orphans(k.portal)
 	all = slices.DeleteFunc(slices.Clone(all), func(m ledger.Mark) bool { return !m.Orphan.IsZero() })
-	return errors.Join(k.ledger.SetOrphans(ctx, time.Now(), all...), k.ledger.SetOrphans(ctx, time.Time{}, owned...))
+	return errors.Join(k.oldKeys(ctx), k.ledger.SetOrphans(ctx, time.Now(), all...), k.ledger.SetOrphans(ctx, time.Time{}, owned...))
+}
+
+// oldKeys stores what steps find only by their old_key or old_scope.
+func (k *portalKeeper) oldKeys(ctx context.Context) error {
+	var old []int64
+	for _, m := range k.gen.OfOldKeys(k.portal) {
+		old = append(old, m.ID)
+	}
+	name, value := report.OldKeysNote(k.portal), report.OldKeys(old)
+	was, ok, err := k.queue.Note(ctx, name)
+	if err != nil || ok && was.Value == value || !ok && len(old) == 0 {
+		return err
+	}
+	return k.queue.SetNote(ctx, name, value)
 }
 
 // portalKeeper is one keep of one portal.
