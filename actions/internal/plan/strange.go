@@ -57,7 +57,7 @@ func (l *List) unknown(ctx context.Context, c *engine.Call, others []*Record) ([
 }
 
 // CheckDoublingOf is CheckDoubling for a step without a scope that is about to add an element with a
-// key. The end of a code is that of the key, whoever the owner is. But a list has no filter for codes,
+// key. The end of a code is that of the key, for each owner. But a list has no filter for codes,
 // so the elements with the value that is the key, or with the name, are read: one page of them, until
 // the step has made an element.
 func (l *List) CheckDoublingOf(ctx context.Context, c *engine.Call, key string, d Desired) error {

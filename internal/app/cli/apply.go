@@ -46,7 +46,7 @@ Apply has no command for the way back. Put the old files back, and apply them to
 portals of the wave. Then a sync of the rule repairs what the wrong version has written.
 
 Exit codes: 0 what is on disk runs, or the plan is applied, 1 a wave has ended apply,
---yes is missing, something on disk has errors, or something of the plan was left out, 2
+--yes is missing, something on disk has errors, or something of the plan was omitted, 2
 usage error, 3 apply could not run, or a portal did not answer.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		a := &applying{halt: -1}

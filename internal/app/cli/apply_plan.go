@@ -22,7 +22,7 @@ import (
 )
 
 const (
-	// planAtOnce is how many entities of a portal are looked at and then run, before the next ones:
+	// planAtOnce is how many entities of a portal are checked and then run, before the next ones:
 	// a wave that ends apply leaves at most these in the queue.
 	planAtOnce = 50
 	// planPortals is how many portals of a wave run entities at the same time.
@@ -40,11 +40,11 @@ type planApplied struct {
 	portals map[string]report.PortalChange // those that are applied
 
 	mu   sync.Mutex
-	left int // entities and portals of the plan that were left out
+	left int // entities and portals of the plan that were omitted
 	away int // portals that did not answer
 }
 
-// leave notes and says what of the plan is left out.
+// leave notes and says what of the plan is omitted.
 func (p *planApplied) leave(format string, args ...any) {
 	p.mu.Lock()
 	p.left++
@@ -339,7 +339,7 @@ func (p *planApplied) fillPage(ctx context.Context, portal string, t service.Tar
 	}
 	now, faults := make([]report.Plan, len(page)), make([]error, len(page))
 	err = t.ForEach(entities, func(i int, one service.Target) (err error) {
-		now[i], faults[i], err = p.s.Rehearse(ctx, portal, one, one.Entity)
+		now[i], faults[i], err = p.s.PlanNow(ctx, portal, one, one.Entity)
 		return err
 	})
 	if err != nil {

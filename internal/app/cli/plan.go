@@ -34,7 +34,7 @@ steps see nothing. Plan reads from the database whether a step with once has run
 already.
 
 With --since, --all, --stored or --save plan compares versions of rules: those on
-disk, or RULEFILE in place of the rule sets of the same names, with those that ran
+disk, or RULEFILE instead of the rule sets of the same names, with those that ran
 last in each portal. Both read the same data of an entity, so plan shows what the
 change of the rules changes, and counts what differed before. It also shows what a
 portal would refuse, such as a rule that would make its records again. --since takes

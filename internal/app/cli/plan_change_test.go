@@ -95,7 +95,7 @@ func (w *changed) rename(deal int, name string) {
 const demoPortal = "portals: {demo: {webhook: '{webhook}', application_token: '{token}', plan: unlimited}}\n"
 
 // TestPlanOfChange: plan shows what a new version of a rule would change, and nothing else; apply
-// does that, leaves out what has moved on since, can be repeated, and refuses a plan that is stale.
+// does that, omits what has moved on since, can be repeated, and refuses a plan that is stale.
 func TestPlanOfChange(t *testing.T) {
 	t.Parallel()
 	w := newChanged(t, demoPortal, "Roof", "Wall", "Door")

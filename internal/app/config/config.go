@@ -72,7 +72,7 @@ type Config struct {
 	Console Console
 	// NoLooks says that new rules do not look at their entities.
 	NoLooks bool
-	// Drift are the comparisons that serve does by itself.
+	// Drift are the comparisons that serve does automatically.
 	Drift Drift
 	// PrivateHosts are the hosts on this machine and in private networks that rules may
 	// send requests to.

@@ -12,14 +12,14 @@ import (
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
-// Drift configures the comparisons that serve does by itself: where portals differ from what the
+// Drift configures the comparisons that serve does automatically: where portals differ from what the
 // rules would write.
 type Drift struct {
 	// Every is the time from one comparison to the next, 0 without any.
 	Every time.Duration
 	// Share is the part of the time in which a portal is read, above 0 and at most 1.
 	Share float64
-	// Start is when the first comparison of a day begins, in minutes after midnight of the portal's
+	// Start is when the first comparison of a day starts, in minutes after midnight of the portal's
 	// zone. It is negative without one.
 	Start int
 }
@@ -45,7 +45,7 @@ type driftFile struct {
 
 type ignoreFile struct {
 	Rule   scalar `yaml:"rule" doc:"the rule" example:"deal-shipments"`
-	Thing  scalar `yaml:"thing" doc:"the record, as drift prints it" example:"element 47:12"`
+	Record scalar `yaml:"thing" doc:"the record, as drift prints it" example:"element 47:12"`
 	Field  scalar `yaml:"field" doc:"the field, as drift prints it; all without it" example:"SUM"`
 	Reason scalar `yaml:"reason" doc:"why it may differ" example:"agreed with the customer"`
 	Until  scalar `yaml:"until" doc:"the last day" example:"\"2027-01-31\""`
@@ -109,17 +109,17 @@ func (r *reader) ignores(in ignores, now time.Time) []Ignore {
 		for _, key := range []struct {
 			name string
 			in   scalar
-		}{{"rule", one.Rule}, {"thing", one.Thing}, {"reason", one.Reason}, {"until", one.Until}} {
+		}{{"rule", one.Rule}, {"thing", one.Record}, {"reason", one.Reason}, {"until", one.Until}} {
 			if key.in.pos.Line == 0 || key.in.set() && strings.TrimSpace(key.in.text) == "" {
 				r.errorf(cmp.Or(key.in.pos, one.pos), "missing-key", "ignore needs %s", key.name).Hint = "ignore: [{rule: deal-shipments, thing: element 47:12, field: SUM, reason: agreed with the customer, until: 2027-01-31}]"
 			}
 		}
-		i := Ignore{Rule: one.Rule.text, Record: strings.Join(strings.Fields(one.Thing.text), " "), Field: one.Field.text, Reason: one.Reason.text, Pos: one.pos}
-		if one.Thing.set() && i.Record != "" {
+		i := Ignore{Rule: one.Rule.text, Record: strings.Join(strings.Fields(one.Record.text), " "), Field: one.Field.text, Reason: one.Reason.text, Pos: one.pos}
+		if one.Record.set() && i.Record != "" {
 			kind, ids, ok := strings.Cut(i.Record, " ")
 			place, id, both := strings.Cut(ids, ":")
 			if _, err := strconv.Atoi(place + id); err != nil || !ok || !both || kind != "element" && kind != "item" {
-				r.errorf(one.Thing.pos, "invalid-value", "ignore: thing %q is no record", one.Thing.text).Hint = "write it as drift prints it: element 47:12, or item 1038:7"
+				r.errorf(one.Record.pos, "invalid-value", "ignore: thing %q is no record", one.Record.text).Hint = "write it as drift prints it: element 47:12, or item 1038:7"
 			}
 		}
 		if one.Until.set() && one.Until.text != "" {

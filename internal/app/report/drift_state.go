@@ -16,11 +16,11 @@ const KindDrift = "drift"
 // KeptDifferences is how many differences of a rule such a job keeps.
 const KeptDifferences = 20
 
-// DriftState is the place of such a job: the comparison that is under way, and the last one.
+// DriftState is the place of such a job: the comparison that is running, and the last one.
 type DriftState struct {
 	// Times is the configuration that the job was made for.
 	Times string `json:"times"`
-	// Began is when the comparison that is under way has begun, zero without one. Rules are those
+	// Began is when the comparison that is running started, zero without one. Rules are those
 	// that it has compared, Now is the next one with its entities so far, Again are those that
 	// differ by type, and Used are the entries of ignore so far.
 	Began time.Time       `json:"began,omitzero"`

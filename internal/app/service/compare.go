@@ -71,9 +71,9 @@ func (s *Service) compare(ctx context.Context, v NewVersion, e engine.Entity, da
 	return before, after, err
 }
 
-// Rehearse is what a rule would write now for an entity, as a run without an event. fault is not nil
+// PlanNow is what a rule would write now for an entity, as a run without an event. fault is not nil
 // if that is not known because the portal as a whole does not answer.
-func (s *Service) Rehearse(ctx context.Context, portal string, t Target, e engine.Entity) (p report.Plan, fault, err error) {
+func (s *Service) PlanNow(ctx context.Context, portal string, t Target, e engine.Entity) (p report.Plan, fault, err error) {
 	one := s.PlanRun(t.For(e), s.Portal(portal), false)
 	one.Client, one.Quiet = s.Portal(portal).Later(), true
 	one.PortalDown = faultIn(&fault)

@@ -18,7 +18,7 @@ import (
 const (
 	// driftPage is how many entities are compared before the portal rests.
 	driftPage = 50
-	// driftAgain is how many entities of a rule are looked at again.
+	// driftAgain is how many entities of a rule are compared again.
 	driftAgain = 10_000
 )
 
@@ -26,7 +26,7 @@ const (
 // next time of the configuration.
 type drifts struct {
 	s *Service
-	// confirm is how long after the first look what differs is looked at again: a person may just
+	// confirm is how long after the first look what differs is compared again: a person may just
 	// be editing it.
 	confirm time.Duration
 	adding  sync.Mutex // a start and a reload may come at the same time
@@ -117,7 +117,7 @@ func nextDrift(c config.Drift, zone *time.Location, now time.Time) time.Time {
 	}
 }
 
-// work compares the rules of a portal, one after another, and goes on where it was stopped.
+// work compares the rules of a portal, one after another, and continues where it was stopped.
 func (d *drifts) work(ctx context.Context, j *jobs.Claimed) error {
 	state, err := report.ReadDriftState(j.Job)
 	if err != nil {

@@ -42,8 +42,8 @@ func (h *harness) compareNow(state report.DriftState) *report.DriftResult {
 	return out
 }
 
-// TestDriftJob: serve compares the rules with the portal by itself, writes nothing, goes on where it was
-// stopped, leaves out what is agreed, and never says that nothing differs when it has not seen all.
+// TestDriftJob: serve compares the rules with the portal automatically, writes nothing, continues where it was
+// stopped, omits what is agreed, and never says that nothing differs when it has not seen all.
 func TestDriftJob(t *testing.T) {
 	t.Parallel()
 	var ignore []config.Ignore
@@ -97,7 +97,7 @@ func TestDriftJob(t *testing.T) {
 		t.Errorf("status: %v %s", err, text.String())
 	}
 
-	// It goes on with the rule that was not compared before it was stopped.
+	// It continues with the rule that was not compared before it was stopped.
 	resumed := h.compareNow(report.DriftState{Began: time.Now(), Rules: []report.RuleDrift{{Portal: demo.PortalName, Rule: "deal-shipments", Entities: 77, Plans: []report.Plan{}}}})
 	if one(resumed, "deal-shipments").Entities != 77 || one(resumed, "invoice-total").NotSeen != "" {
 		t.Errorf("resumed: %+v", resumed)
