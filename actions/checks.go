@@ -122,6 +122,20 @@ func checkFetchItems(c *engine.StepCheck) {
 	checkItemFields(c, "order", false)
 	checkOrder(c)
 	checkSelect(c)
+	checkNoFilter(c)
+}
+
+// checkNoFilter warns of a step that reads all deals, contacts and so on again for each entity of
+// the rule. Items of a smart process may be a short list of settings.
+func checkNoFilter(c *engine.StepCheck) {
+	about, ok := c.Rule().Subject()
+	_, what, known := documented(c.Types())
+	if !known || constType(c.Types()) >= schemas.FirstDynamicType || !ok || about.Portal || c.Types().Written("filter") {
+		return
+	}
+	_, kind, _ := strings.Cut(what, " ")
+	c.Warnf("filter", "empty-filter", "without a filter the step reads each %s of the portal, and fails when there are more than limit", kind).
+		Hint = "add a filter, such as filter: {companyId: =deal.companyId}"
 }
 
 // checkOrder warns of a direction that is none.

@@ -121,6 +121,8 @@ func checkFieldValue(n engine.NamedArg, what string, typ int, f schemas.Field) {
 			n.WarnValuef("field-type", "%s of %s takes an id, this is %s", f.Name, what, shown)
 		case own.Check(v) == nil && isID(f.Type) && f.Multiple && !wholeNumbers(v):
 			n.WarnValuef("field-type", "%s of %s takes a list of ids", f.Name, what).Hint = "write numbers: [5, 7]"
+		case own.Check(v) == nil && isID(f.Type) && f.Multiple && isOneID(v):
+			warnOneID(n, what, f)
 		case own.Check(v) == nil && own.Kind == value.KindText && isFlag(v):
 			n.WarnValuef("field-type", "%s of %s takes text, this is %s", f.Name, what, shown).Hintf("write \"%v\" if the word is meant", v)
 		case own.Check(v) == nil && isIDText(f) && !isTextValue(v):
@@ -145,6 +147,8 @@ func checkFieldValue(n engine.NamedArg, what string, typ int, f schemas.Field) {
 		n.WarnValuef("field-type", "%s of %s takes a number, and %s is a text", f.Name, what, n.Source())
 	case t.Kind == formula.List && t.Elem != nil && t.Elem.Kind == formula.Record && isID(f.Type):
 		n.WarnValuef("field-type", "%s of %s takes a list of ids", f.Name, what).Hint = "write numbers: [5, 7]"
+	case (t.Kind == formula.Int || t.Kind == formula.Number) && f.Multiple && isID(f.Type):
+		warnOneID(n, what, f)
 	case t.Kind == formula.Record && own.Kind != value.KindFile && own.Kind != value.KindMultifields:
 		n.WarnValuef("field-type", "%s of %s takes %s, this is a record", f.Name, what, own.Kind)
 	case t.Kind == formula.Time && (own.Kind == value.KindNumber || isID(f.Type)), t.Kind == formula.Bool && isID(f.Type):
@@ -152,6 +156,18 @@ func checkFieldValue(n engine.NamedArg, what string, typ int, f schemas.Field) {
 	case (t.Kind == formula.Int || t.Kind == formula.Number) && (own.Kind == value.KindDay || own.Kind == value.KindDateTime):
 		n.WarnValuef("field-type", "%s of %s takes %s, this is a number", f.Name, what, own.Kind)
 	}
+}
+
+// warnOneID warns of an id where a field has a list: all other ids of the field are removed.
+func warnOneID(n engine.NamedArg, what string, f schemas.Field) {
+	n.WarnValuef("field-type", "%s of %s takes a list of ids, and this is one id, which replaces all others", f.Name, what).
+		Hintf("write a list, such as [5], or add the id: =uniq(concat(deal.%s ?? [], [5]))", f.Name)
+}
+
+// isOneID reports whether v is an id and no list.
+func isOneID(v any) bool {
+	_, ok := value.NumberOf(v)
+	return ok
 }
 
 // checkFilterValue warns of a condition that no item can fulfil.

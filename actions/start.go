@@ -56,6 +56,9 @@ func checkStart(c *engine.StepCheck) {
 			c.Errorf("id", "wrong-type", "argument id takes an id or a list of ids, not %s", n).Hint = "write id: =deal.companyId"
 		}
 	}
+	if about, ok := c.Rule().Subject(); ok && !about.Portal && c.Source("id") == "" && c.Types().Given("id") && len(c.Reads("id")) == 0 {
+		c.Warnf("id", "start-rule", "each run starts %s for the same entity", name).Hint = "take the id from the entity, such as =deal.companyId, or from an input"
+	}
 	t := c.Types().Type("id")
 	of := ""
 	if t.Kind == formula.List && t.Elem != nil {

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -226,12 +227,14 @@ func (p *past) collect(c *ruleCompiler, r *engine.Rule) {
 		return
 	}
 	var paths []string
+	readAt := map[string]*yaml.Node{}
 	for _, s := range r.AllSteps() {
 		s.EachValue(func(v *engine.Value) {
 			v.Paths(func(path string) {
 				rest, ok := strings.CutPrefix(path, engine.NameBefore+".")
 				if ok {
 					paths = append(paths, rest)
+					readAt[rest] = cmp.Or(readAt[rest], v.Node)
 				} else if path == engine.NameBefore {
 					c.Errorf(v.Node, "whole-before", "before holds only the values that formulas name").Hint = "write before.deal.stageId"
 				}
@@ -251,5 +254,22 @@ func (p *past) collect(c *ruleCompiler, r *engine.Rule) {
 			t = t.Fields[n]
 		}
 		r.Before = append(r.Before, engine.Past{Path: names, Type: t})
+		c.largePast(readAt[path], path, t)
+	}
+}
+
+// mostFields is how many fields a record may have that is kept as a whole. A record that a
+// rule computes is smaller, one of the CRM is larger.
+const mostFields = 20
+
+// largePast warns of a value of before that is as large as what the portal sends.
+func (c *ruleCompiler) largePast(n *yaml.Node, path string, t formula.Type) {
+	switch {
+	case t.Kind == formula.List && t.Elem != nil && t.Elem.Kind == formula.Record:
+		c.Warnf(n, "whole-before", "before.%s keeps all records of the list for each entity, and a run that would keep more than %d KiB is parked", path, engine.MaxMemory>>10).
+			Hintf("compute what you compare, such as compute: {lines: =len(%s)}, and read before.lines", path)
+	case t.Kind == formula.Record && (t.Open || len(t.Fields) > mostFields):
+		c.Warnf(n, "whole-before", "before.%s keeps the whole record for each entity, and a run that would keep more than %d KiB is parked", path, engine.MaxMemory>>10).
+			Hintf("read the fields that you need, such as before.%s.id", path)
 	}
 }

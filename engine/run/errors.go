@@ -43,6 +43,14 @@ func (e *RunError) Error() string {
 // Unwrap returns the cause.
 func (e *RunError) Unwrap() error { return e.Err }
 
+// TooSoonError says that a run must wait: what it has read has changed a moment ago, and the
+// event of that may still be on its way. It is no failure.
+type TooSoonError struct{ Until time.Time }
+
+func (e *TooSoonError) Error() string {
+	return "the entity has changed a moment ago, and its event may still be on its way"
+}
+
 // overAgain is after what time a run starts again that has met a pause of the portal which
 // is over. It is not at once, because the pause may be for some methods only.
 const overAgain = time.Minute
@@ -75,6 +83,10 @@ func verdictOf(err error) (Verdict, time.Time) {
 	var rest *bitrix.Error
 	if errors.As(err, &rest) && rest.Outcome == bitrix.Unknown && !rest.SafeAfter.IsZero() {
 		return Retry, rest.SafeAfter // before that, a read does not show whether the write was done
+	}
+	var soon *TooSoonError
+	if errors.As(err, &soon) {
+		return Later, soon.Until
 	}
 	var later *engine.LaterError
 	if errors.As(err, &later) {

@@ -2,6 +2,7 @@ package run_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -57,4 +58,63 @@ func TestALookTakesNothingFromALiveRun(t *testing.T) {
 	d.expect("WON: NEW") // saves, because it is not the portal that refuses
 	d.change = nil
 	d.expect("WON: NEW")
+}
+
+// TestStatesThatMustSettle: a run that no event has started asks before it remembers a state that
+// would hide the change of an event on its way: a condition that is true, values of before, and
+// for a look a time that has passed. It does not ask for what a run has known before.
+func TestStatesThatMustSettle(t *testing.T) {
+	const before = "    steps:\n      - compute: {stage: =event.data.stage}\n      - save: {entityTypeId: 9, fields: {it: '=before.stage ?? \"-\"'}}\n"
+	now := time.Date(2026, 5, 2, 10, 0, 0, 0, time.UTC)
+	until := now.Add(time.Minute)
+	for _, tt := range []struct {
+		name, steps string
+		data        map[string]any
+		look, asks  bool
+		first       bool // a live run has been there
+	}{
+		{name: "a look at a condition that is true", steps: won, data: map[string]any{"stage": "WON"}, look: true, asks: true},
+		{name: "a sync of a condition that is true", steps: won, data: map[string]any{"stage": "WON"}, asks: true},
+		{name: "a condition that is false", steps: won, data: map[string]any{"stage": "NEW"}, look: true},
+		{name: "a condition that a live run has seen", steps: won, data: map[string]any{"stage": "WON"}, look: true, first: true},
+		{name: "before", steps: before, data: map[string]any{"stage": "NEW"}, asks: true},
+		{name: "before that a live run has stored", steps: before, data: map[string]any{"stage": "NEW"}, first: true},
+		{name: "a look at a time that has passed", steps: reminder, data: map[string]any{"end": "2026-05-02T09:00:00Z"}, look: true, asks: true},
+		{name: "a look at a time to come", steps: reminder, data: map[string]any{"end": "2026-05-03T09:00:00Z"}, look: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := newDiary(t, tt.steps)
+			if tt.first {
+				if _, err := d.run(tt.data); err != nil {
+					t.Fatal(err)
+				}
+			}
+			asked := 0
+			d.change = func(r *run.Run) {
+				r.Now, r.Quiet, r.Look = now, true, tt.look
+				if tt.look {
+					r.DryRun = &dryrun.Run{}
+				}
+				r.Settled = func(context.Context) error {
+					asked++
+					return &run.TooSoonError{Until: until}
+				}
+			}
+			values := len(d.memory.Values)
+			_, err := d.run(tt.data)
+			var failed *run.RunError
+			switch {
+			case !tt.asks:
+				if err != nil || asked != 0 {
+					t.Errorf("asked %d times, %v", asked, err)
+				}
+			case !errors.As(err, &failed) || failed.Verdict != run.Later || !failed.NotBefore.Equal(until) || asked != 1:
+				t.Errorf("asked %d times, %v", asked, err)
+			default:
+				if d.memory.Fail(); len(d.memory.Values) != values {
+					t.Errorf("remembered %v", d.memory.Values)
+				}
+			}
+		})
+	}
 }

@@ -36,6 +36,8 @@ type remembered struct {
 	quiet  bool          // see Run.Quiet
 	look   bool          // see Run.Look
 	now    time.Time
+	// settled is Run.Settled.
+	settled func(ctx context.Context) error
 
 	isTrue  map[*engine.Step]bool // conditions of entered that count as true now
 	toStore []change
@@ -240,6 +242,7 @@ func (m *remembered) commit(ctx context.Context) error {
 	if err := m.moveOld(ctx); err != nil {
 		return err
 	}
+	first := false // a state of which no run knew, and which a live run would take for a change
 	for _, c := range m.toStore {
 		old, ok, err := m.get(ctx, c.key)
 		if err != nil {
@@ -250,7 +253,11 @@ func (m *remembered) commit(ctx context.Context) error {
 		}
 		if ok && old != c.value || !ok && c.value != "" {
 			m.memory.Set(c.key, c.value)
+			first = first || !ok && (c.key == keyBefore || c.value == wasTrue || strings.HasPrefix(c.key, keyAt))
 		}
+	}
+	if first && m.quiet && m.settled != nil {
+		return m.settled(ctx)
 	}
 	return nil
 }

@@ -218,8 +218,17 @@ func TestMoveRule(t *testing.T) {
 			memory("old", "deal:7", "a", "1")
 			memory("old", "deal:8", "a", "1")
 			memory("new", "deal:8", "a", "2")
-			routes := []queue.Route{{Rule: "old", Entity: "deal:7"}, {Rule: "old", Entity: "deal:8"}, {Rule: "new", Entity: "deal:8"}}
+			routes := []queue.Route{
+				{Rule: "old", Entity: "deal:7"}, {Rule: "old", Entity: "deal:8"}, {Rule: "new", Entity: "deal:8"},
+				{Rule: "new", Entity: "deal:9"}, {Rule: "old", Entity: "deal:9", Deleted: true},
+			}
 			if err := q.Push(t.Context(), queue.Event{Portal: "main", Code: "X", Data: []byte("{}")}, routes); err != nil {
+				t.Fatal(err)
+			}
+			if err := q.Database().Write(t.Context(), func(ctx context.Context, t store.Tx) error { // that of the new rule sleeps
+				_, err := t.Exec(ctx, `UPDATE b24_run SET opened_at = $1, due_at = $1, priority = 1 WHERE rule = 'new' AND entity = 'deal:9'`, store.Micros(time.Now().Add(time.Hour)))
+				return err
+			}); err != nil {
 				t.Fatal(err)
 			}
 			if err := q.Pause(t.Context(), "main", "old", "why"); err != nil {
@@ -245,8 +254,18 @@ func TestMoveRule(t *testing.T) {
 				t.Errorf("pauses %+v, %v", pauses, err)
 			}
 			waiting, err := q.Runs(t.Context(), queue.Filter{Rule: "new", States: []queue.State{queue.Waiting}})
-			if err != nil || len(waiting) != 2 {
-				t.Errorf("runs %+v, %v", waiting, err)
+			if err != nil || len(waiting) != 3 {
+				t.Fatalf("runs %+v, %v", waiting, err)
+			}
+			if r := waiting[0]; r.Entity != "deal:9" || !r.Deleted || r.Count != 2 || r.Priority != queue.Live || r.Due.After(time.Now()) {
+				t.Errorf("the run that slept is %+v", r)
+			}
+			given, err := q.Runs(t.Context(), queue.Filter{Rule: "old", States: []queue.State{queue.Discarded}})
+			if err != nil || len(given) != 2 || given[0].Finished.After(time.Now()) {
+				t.Errorf("given up %+v, %v", given, err)
+			}
+			if all, err := q.WaitingRules(t.Context(), "main"); err != nil || len(all) != 1 || all[0] != "new" {
+				t.Errorf("rules with waiting runs %v, %v", all, err)
 			}
 		})
 	}

@@ -62,6 +62,9 @@ func (q finisher) judge(r *Run, err error, stopped bool) verdict {
 			until = soon // this counts as no attempt, so nothing else would end the loop
 		}
 		v.turn = turn{due: until, notBefore: until, attempt: r.Attempt - 1, text: v.text}
+		if p.byEvent {
+			v.turn.notBefore = time.Time{}
+		}
 	case stopped:
 		v.outcome = OutcomeInterrupted
 		due, notBefore := q.safeAfter()

@@ -3,15 +3,47 @@ package queue
 import (
 	"context"
 	"fmt"
+
+	"github.com/b24rules/b24rules/internal/store"
 )
 
-// moveRule are the statements that give a rule what another one has: $1 is the portal, $2 the
-// old rule and $3 the new one. What the new rule has already stays.
-var moveRule = []string{
-	`UPDATE b24_run SET rule = $3 WHERE portal = $1 AND rule = $2 AND state IN ('waiting', 'blocked', 'queued') AND NOT EXISTS (
-    SELECT 1 FROM b24_run n WHERE n.portal = $1 AND n.rule = $3 AND n.entity = b24_run.entity AND n.state IN ('waiting', 'blocked', 'queued'))`,
-	// The run of the new rule does the work of the old one.
-	`UPDATE b24_run SET state = 'discarded', finished_at = opened_at WHERE portal = $1 AND rule = $2 AND state IN ('waiting', 'blocked', 'queued') AND rule <> $3`,
+const (
+	// moveWaiting gives a rule the waiting and sleeping runs of another one: $1 is the portal, $2
+	// the old rule and $3 the new one.
+	moveWaiting = `
+UPDATE b24_run SET rule = $3 WHERE portal = $1 AND rule = $2 AND state IN ('waiting', 'blocked', 'queued') AND NOT EXISTS (
+    SELECT 1 FROM b24_run n WHERE n.portal = $1 AND n.rule = $3 AND n.entity = b24_run.entity AND n.state IN ('waiting', 'blocked', 'queued'))`
+
+	// mergeWaiting gives a waiting run of the new rule what that of the old one knows. It starts when
+	// the earlier one of both would have started: it may sleep while the old one has an event.
+	mergeWaiting = `
+UPDATE b24_run SET
+    added = (b24_run.added OR o.added), deleted = (b24_run.deleted OR o.deleted), count = b24_run.count + o.count,
+    priority = CASE WHEN o.priority < b24_run.priority THEN o.priority ELSE b24_run.priority END,
+    event_id = CASE WHEN o.event_id > b24_run.event_id THEN o.event_id ELSE b24_run.event_id END,
+    first_at = CASE WHEN o.first_at < b24_run.first_at THEN o.first_at ELSE b24_run.first_at END,
+    opened_at = CASE WHEN o.opened_at < b24_run.opened_at THEN o.opened_at ELSE b24_run.opened_at END,
+    due_at = CASE WHEN o.due_at < b24_run.due_at THEN o.due_at ELSE b24_run.due_at END
+FROM b24_run o
+WHERE b24_run.portal = $1 AND b24_run.rule = $3 AND b24_run.state IN ('waiting', 'blocked', 'queued')
+    AND o.portal = $1 AND o.rule = $2 AND o.entity = b24_run.entity AND o.state IN ('waiting', 'blocked', 'queued') AND o.rule <> $3`
+
+	mergeEvents = `
+INSERT INTO b24_run_event (run_id, event_id)
+SELECT n.id, e.event_id FROM b24_run o
+JOIN b24_run n ON n.portal = o.portal AND n.rule = $3 AND n.entity = o.entity AND n.state IN ('waiting', 'blocked', 'queued')
+JOIN b24_run_event e ON e.run_id = o.id
+WHERE o.portal = $1 AND o.rule = $2 AND o.state IN ('waiting', 'blocked', 'queued') AND o.rule <> $3
+ON CONFLICT (run_id, event_id) DO NOTHING`
+
+	// dropMoved gives up what is left. The run of the new rule does the work of the old one.
+	dropMoved = `
+UPDATE b24_run SET state = 'discarded', finished_at = $4 WHERE portal = $1 AND rule = $2 AND state IN ('waiting', 'blocked', 'queued') AND rule <> $3`
+)
+
+// moveRest are the statements that give a rule what else another one has. What the new rule has
+// already stays.
+var moveRest = []string{
 	`UPDATE b24_run SET rule = $3 WHERE portal = $1 AND rule = $2 AND state = 'parked'`,
 	`UPDATE b24_memory SET rule = $3 WHERE portal = $1 AND rule = $2 AND NOT EXISTS (
     SELECT 1 FROM b24_memory n WHERE n.portal = $1 AND n.rule = $3 AND n.entity = b24_memory.entity AND n.key = b24_memory.key)`,
@@ -38,7 +70,15 @@ SELECT EXISTS (SELECT 1 FROM b24_memory WHERE portal = $1 AND rule = $2)
 func (q Repairs) MoveRule(ctx context.Context, portal, from, to string) (moved bool, err error) {
 	if err = q.db.read.QueryRow(ctx, hasRule, portal, from).Scan(&moved); err == nil && moved {
 		err = q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
-			for _, text := range moveRule {
+			for _, text := range []string{moveWaiting, mergeWaiting, mergeEvents} {
+				if _, err := t.Exec(ctx, text, portal, from, to); err != nil {
+					return err
+				}
+			}
+			if _, err := t.Exec(ctx, dropMoved, portal, from, to, micros(clock())); err != nil {
+				return err
+			}
+			for _, text := range moveRest {
 				if _, err := t.Exec(ctx, text, portal, from, to); err != nil {
 					return err
 				}
@@ -51,4 +91,12 @@ func (q Repairs) MoveRule(ctx context.Context, portal, from, to string) (moved b
 		return false, fmt.Errorf("move what rule %s has to rule %s: %w", from, to, err)
 	}
 	return moved, nil
+}
+
+// WaitingRules returns the rules of a portal that have waiting runs, also those that sleep.
+func (q Repairs) WaitingRules(ctx context.Context, portal string) ([]string, error) {
+	return store.All(ctx, q.db.read, "read which rules have waiting runs", func(row store.Row) (rule string, err error) {
+		err = row.Scan(&rule)
+		return rule, err
+	}, `SELECT DISTINCT rule FROM b24_run WHERE portal = $1 AND state IN ('waiting', 'blocked', 'queued') ORDER BY rule`, portal)
 }

@@ -164,8 +164,9 @@ func (r *Run) AtEnd(write func(ctx context.Context, t store.Tx) error) {
 }
 
 type postponed struct {
-	until time.Time
-	err   error
+	until   time.Time
+	byEvent bool // an event that joins the run starts it earlier
+	err     error
 }
 
 func (p *postponed) Error() string {
@@ -176,7 +177,13 @@ func (p *postponed) Unwrap() error { return p.err }
 // Postpone returns an error that postpones the run until a time, such as when a
 // portal is over its limits. It does not count as an attempt. A time in the past or
 // the next second means in a second.
-func Postpone(until time.Time, err error) error { return &postponed{until, err} }
+func Postpone(until time.Time, err error) error { return &postponed{until: until, err: err} }
+
+// AwaitEvent is Postpone for a run that waits for an event: one that joins it starts it at
+// its own time.
+func AwaitEvent(until time.Time, err error) error {
+	return &postponed{until: until, byEvent: true, err: err}
+}
 
 type retryFrom struct {
 	until time.Time

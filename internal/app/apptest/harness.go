@@ -100,6 +100,9 @@ func New(t testing.TB, o Options) *Harness {
 	if o.Limits.Settle == 0 {
 		o.Limits.Settle = time.Millisecond // the emulator ends a request with its connection
 	}
+	if o.Limits.EventDelay == 0 {
+		o.Limits.EventDelay = time.Millisecond
+	}
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -35,6 +36,9 @@ type looks struct {
 func (l *looks) add(ctx context.Context) {
 	l.adding.Lock()
 	defer l.adding.Unlock()
+	if err := l.endRemoved(ctx, l.rules.Current()); err != nil && ctx.Err() == nil {
+		l.log.Error("cannot end the first looks of removed rules", "error", err)
+	}
 	known, err := l.known(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -50,6 +54,22 @@ func (l *looks) add(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// endRemoved ends the looks of rules that the portals no longer have. If such a rule is back, it
+// looks again.
+func (l *looks) endRemoved(ctx context.Context, gen *fleet.Generation) error {
+	table := jobs.New(l.queue.Database())
+	open, err := table.List(ctx, jobs.Filter{Kind: catchup.KindLook, Open: true})
+	errs := []error{err}
+	for _, j := range open {
+		if _, _, runs := gen.Rule(j.Key, j.Portal); runs || len(gen.Missing(j.Portal)) > 0 {
+			continue
+		}
+		_, err := table.Cancel(ctx, j.Portal, catchup.KindLook, j.Key)
+		errs = append(errs, err, l.queue.DeleteNote(ctx, notePrefix+j.Portal+"."+j.Key))
+	}
+	return errors.Join(errs...)
 }
 
 // notePrefix starts the names of the notes of what the rules of the portals remember.
@@ -72,6 +92,12 @@ func (l *looks) addOne(ctx context.Context, portal string, r *engine.Rule, input
 	types, _, _ := ScopeOf(r)
 	name := notePrefix + portal + "." + r.ID
 	note, known := notes[name]
+	if !known {
+		var err error
+		if note, known, err = l.renamed(ctx, portal, r, notes); err != nil {
+			return err
+		}
+	}
 	shape := shapeOf(r)
 	if shape == "" || len(types) == 0 || r.Derived() {
 		if !known {
@@ -111,6 +137,19 @@ func (l *looks) addOne(ctx context.Context, portal string, r *engine.Rule, input
 		return err
 	}
 	return l.queue.SetNote(ctx, name, now)
+}
+
+// renamed returns the note of a rule that has taken over another one. With the memory of the
+// other rule it needs no look of its own.
+func (l *looks) renamed(ctx context.Context, portal string, r *engine.Rule, notes map[string]string) (note string, known bool, err error) {
+	for _, from := range slices.Backward(r.From) {
+		old := notePrefix + portal + "." + from
+		if note, known = notes[old]; !known {
+			continue
+		}
+		return note, true, l.queue.DeleteNote(ctx, old)
+	}
+	return "", false, nil
 }
 
 // replan stores the job that wakes the sleeping runs of a rule that has changed. With look, a
@@ -237,7 +276,7 @@ func (l *looks) wake(ctx context.Context, j *jobs.Claimed) error {
 	}
 	r, _, ok := l.rules.Current().Rule(j.Key, j.Portal)
 	if ok && !r.Sleeps() {
-		n, err := l.queue.DiscardAll(ctx, queue.Filter{Portal: j.Portal, Rule: j.Key, States: []queue.State{queue.Asleep}}, "")
+		n, err := l.queue.DiscardAll(ctx, queue.Filter{Portal: j.Portal, Rule: j.Key, States: []queue.State{queue.Asleep}}, "serve, because the rule waits for no time any more")
 		if n > 0 {
 			l.log.Warn("gave up the sleeping runs of a rule that waits for no time any more", "portal", j.Portal, "rule", j.Key, "runs", n)
 		}

@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/app/apptest"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/jobs"
+	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/shadow"
 )
 
@@ -73,6 +75,63 @@ rules:
 	}
 	change(old, "COMMENTS", "another edit")
 	want("New is won", "Old is won")
+}
+
+// TestEventBehindALook: a deal is won while the event of that is still on its way. The look does
+// not remember the new state, so the event announces it, once. The same holds for a company
+// that only the rule of its deals starts.
+func TestEventBehindALook(t *testing.T) {
+	t.Parallel()
+	var deal int
+	h := newHarness(t, apptest.Options{
+		Inputs: map[string]map[string]string{}, Limits: config.Limits{EventDelay: time.Hour},
+		Events: []string{"ONCRMLEADADD"}, // the test sends those of deals
+		Rules: fstest.MapFS{"won.yaml": {Data: []byte(`version: 1
+rules:
+  won:
+    on: ONCRMDEALUPDATE
+    debounce: 30ms
+    steps:
+      - id: deal
+        fetch_item: {owner: deal, id: =event.id}
+      - start: {rule: total, id: =deal.companyId}
+      - entered: =deal.stageId == "WON"
+        notify: {to: 1, message: deal}
+  total:
+    about: company
+    debounce: 30ms
+    steps:
+      - id: deals
+        fetch_items: {owner: deal, filter: {companyId: =event.id}, select: [opportunity], limit: 100}
+      - entered: =sum(deals, .opportunity) > 100
+        notify: {to: 1, message: company}
+`)}},
+		Before: func(s *demo.Fixture) {
+			var company int
+			if err := s.People.Client.Call(t.Context(), "crm.company.add", map[string]any{"fields": map[string]any{"TITLE": "A"}}, &company); err != nil {
+				t.Fatal(err)
+			}
+			fields := map[string]any{"TITLE": "New", "STAGE_ID": "WON", "OPPORTUNITY": 200, "COMPANY_ID": company}
+			if err := s.People.Client.Call(t.Context(), "crm.deal.add", map[string]any{"fields": fields}, &deal); err != nil {
+				t.Fatal(err)
+			}
+		},
+	})
+	h.Until("both looks wait for an event", func() bool {
+		all, err := h.Service.Queue().Runs(h.Context(), queue.Filter{States: []queue.State{queue.Waiting}, Text: "its event may still be on its way"})
+		return err == nil && len(all) == 2
+	})
+	for range 2 { // the second one reports nothing new
+		h.Post(h.HookURL, formType, h.dealEvent(deal))
+		h.Wait()
+		got := map[string]int{}
+		for _, n := range h.Portal.Notifications() {
+			got[n.Text]++
+		}
+		if len(got) != 2 || got["deal"] != 1 || got["company"] != 1 {
+			t.Errorf("notifications %v, want one of the deal and one of the company", got)
+		}
+	}
 }
 
 // TestFirstLookInShadowMode: a first look is no comparison with a script, because the script has

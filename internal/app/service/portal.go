@@ -43,6 +43,7 @@ type Portal struct {
 	encoding bitrix.Encoding
 	app      *application // nil for a webhook
 	guard    *run.LoopGuard
+	clock    *portalClock
 	fields   *run.Fields
 	permit   func() error
 	hold     *hold.Portal
@@ -76,7 +77,7 @@ func (p *Portal) Connector() string { return p.app.connector }
 // newPortal makes the shared parts of a portal's runs.
 func (s *Service) newPortal(ctx context.Context, c config.Portal) (*Portal, error) {
 	p := &Portal{
-		Name: c.Name, guard: &run.LoopGuard{}, fields: &run.Fields{}, complete: &atomic.Bool{}, started: &atomic.Bool{}, running: &atomic.Int64{},
+		Name: c.Name, guard: &run.LoopGuard{}, clock: &portalClock{}, fields: &run.Fields{}, complete: &atomic.Bool{}, started: &atomic.Bool{}, running: &atomic.Int64{},
 		permit: func() error { return s.permits.get(c.Name) },
 	}
 	p.configure(c)

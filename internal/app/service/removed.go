@@ -134,7 +134,7 @@ func (k *ruleKeeper) worksElsewhere(ctx context.Context, portal string) (bool, e
 // forgetPortal gives up what waits for a portal that was removed long ago, and ends its
 // holds and those of its rules. holds are those of all portals.
 func (k *ruleKeeper) forgetPortal(ctx context.Context, portal string, holds []queue.Hold) error {
-	n, err := k.queue.DiscardAll(ctx, queue.Filter{Portal: portal, States: []queue.State{queue.Waiting, queue.Asleep}}, "")
+	n, err := k.queue.DiscardAll(ctx, queue.Filter{Portal: portal, States: []queue.State{queue.Waiting, queue.Asleep}}, "serve, because the portal was removed 7 days ago")
 	if err != nil {
 		return err
 	}

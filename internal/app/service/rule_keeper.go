@@ -23,6 +23,10 @@ const (
 	keepEvery = 15 * time.Second
 	// removedFor is how long events and runs wait for a file that was removed.
 	removedFor = 7 * 24 * time.Hour
+	// removedRule is why a rule is held that was removed.
+	removedRule = "the rule is in no rule file of the portal; after 7 days its waiting and sleeping runs are given up"
+	// ofRemovedRule says who has given up the runs of such a rule.
+	ofRemovedRule = "serve, because the rule was removed 7 days ago"
 )
 
 // ruleKeeper keeps the database in step with the rule sets that run: which version runs
@@ -96,7 +100,7 @@ func (k *ruleKeeper) keep(ctx context.Context) error {
 		p := &portalKeeper{ruleKeeper: k, gen: gen, portal: portal, shown: shown}
 		errs = append(errs, k.store.Put(ctx, gen, portal, live[portal]), p.holds(ctx, holds), k.move(portal, gen.Moved(portal)))
 		if gen != k.owned[portal] {
-			err := p.orphans(ctx)
+			err := errors.Join(p.orphans(ctx), p.removedRules(ctx, holds))
 			if errs = append(errs, err); err == nil {
 				k.owned[portal] = gen
 			}
@@ -165,6 +169,24 @@ func (k *portalKeeper) oldKeys(ctx context.Context) error {
 		return err
 	}
 	return k.queue.SetNote(ctx, name, value)
+}
+
+// removedRules holds the rules that the portal no longer has and whose runs wait. So runs that
+// sleep for months are given up together with the others, a week after the rule was removed.
+func (k *portalKeeper) removedRules(ctx context.Context, stored []queue.Hold) error {
+	if slices.ContainsFunc(k.gen.Refused(), func(r fleet.Refused) bool { return r.Portal == k.portal && r.Running == "" && !r.Removed() }) {
+		return nil // the rule may be in a file with errors
+	}
+	rules, err := k.queue.WaitingRules(ctx, k.portal)
+	errs := []error{err}
+	for _, rule := range rules {
+		_, _, runs := k.gen.Rule(rule, k.portal)
+		if runs || slices.ContainsFunc(stored, func(h queue.Hold) bool { return h.Portal == k.portal && h.Rule == rule }) {
+			continue
+		}
+		errs = append(errs, k.set(ctx, queue.Hold{Portal: k.portal, Rule: rule, Cause: hold.Removed, Reason: removedRule, Since: time.Now()}))
+	}
+	return errors.Join(errs...)
 }
 
 // portalKeeper is one keep of one portal.
@@ -247,7 +269,7 @@ func (k *portalKeeper) forget(ctx context.Context, h queue.Hold) error {
 		k.wake.Send() // to give up the events
 	} else {
 		var err error
-		if n, err = k.queue.DiscardAll(ctx, queue.Filter{Portal: h.Portal, Rule: h.Rule, States: []queue.State{queue.Waiting, queue.Asleep}}, ""); err != nil {
+		if n, err = k.queue.DiscardAll(ctx, queue.Filter{Portal: h.Portal, Rule: h.Rule, States: []queue.State{queue.Waiting, queue.Asleep}}, ofRemovedRule); err != nil {
 			return err
 		}
 	}

@@ -1,14 +1,17 @@
 package service_test
 
 import (
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
 
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/jobs"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -116,5 +119,99 @@ rules:
 	h.Until("it is given up, because the rule waits for nothing", func() bool { return runs(queue.Discarded) == 1 && runs(queue.Asleep) == 0 })
 	if n := runs(queue.Parked); n != 0 {
 		t.Errorf("%d runs are parked", n)
+	}
+}
+
+// sleepingRule is a rule with a run that sleeps for each deal, next to another file.
+func sleepingRule(id, moved string) map[string]string {
+	return map[string]string{
+		"other.yaml": "version: 1\nrules:\n  other:\n    on: ONCRMLEADADD\n    steps: [{log: {message: x}}]\n",
+		"a.yaml": "version: 1\nrules:\n  " + id + ":\n" + moved + `    on: [ONCRMDEALADD, ONCRMDEALUPDATE]
+    debounce: 30ms
+    steps:
+      - id: deal
+        fetch_item: {owner: deal, id: =event.id}
+      - when: =deal.createdTime != nil
+        at: =addDays(date(deal.createdTime), 300)
+        notify: {to: 1, message: due}
+`,
+	}
+}
+
+// ofState returns the runs of a rule in a state.
+func (h *harness) ofState(rule string, state queue.State) []queue.Info {
+	h.T.Helper()
+	all, err := h.Service.Queue().Runs(h.Context(), queue.Filter{Rule: rule, States: []queue.State{state}})
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	return all
+}
+
+// TestSleepersOfARemovedRule: sleeping runs wait for a rule that is removed, and are given up
+// with all that waits for it, a week after the removal and not after their own time.
+func TestSleepersOfARemovedRule(t *testing.T) {
+	t.Parallel()
+	files := &ruleFiles{files: fstest.MapFS{}}
+	files.set(sleepingRule("remind", ""))
+	h := newHarness(t, apptest.Options{Rules: files, Inputs: map[string]map[string]string{}, Findings: true})
+	h.AddDeal("Roof")
+	held := func(rule string) bool {
+		return slices.ContainsFunc(h.holds(), func(o queue.Hold) bool { return o.Rule == rule && o.Cause == hold.Removed })
+	}
+	file := files.remove("a.yaml")
+	h.Service.Reload()
+	h.Until("the rule is held", func() bool { return held("remind") })
+	files.put("a.yaml", file)
+	h.Service.Reload()
+	h.Until("the rule runs again", func() bool { return len(h.holds()) == 0 })
+	if n := len(h.ofState("remind", queue.Asleep)); n != 1 {
+		t.Fatalf("%d sleeping runs of the rule that is back", n)
+	}
+	files.remove("a.yaml")
+	h.Service.Reload()
+	h.Until("the rule is held again", func() bool { return held("remind") && held(queue.AllOf("a")) })
+	db, err := openRaw(filepath.Join(h.Options.Dir, "b24rules.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.Exec(`UPDATE b24_hold SET since = since - $1`, (8 * 24 * time.Hour).Microseconds()); err != nil {
+		t.Fatal(err)
+	}
+	h.Service.Reload()
+	h.Until("given up", func() bool { return len(h.holds()) == 0 && len(h.ofState("remind", queue.Asleep)) == 0 })
+	gone := h.ofState("remind", queue.Discarded)
+	if len(gone) != 1 {
+		t.Fatalf("given up %+v", gone)
+	}
+	if acts, err := h.Service.Queue().Acts(h.Context(), gone[0].ID); err != nil || len(acts) != 1 || !strings.Contains(acts[0].Who, "the rule was removed") {
+		t.Errorf("acts %+v, %v", acts, err)
+	}
+}
+
+// TestSleepersOfARenamedRule: a renamed rule takes over the sleeping runs, which wake at the same
+// time, and the first look.
+func TestSleepersOfARenamedRule(t *testing.T) {
+	t.Parallel()
+	files := &ruleFiles{files: fstest.MapFS{}}
+	files.set(sleepingRule("remind", ""))
+	h := newHarness(t, apptest.Options{Rules: files, Inputs: map[string]map[string]string{}, Findings: true})
+	h.AddDeal("Roof")
+	h.waitLook()
+	before := h.ofState("remind", queue.Asleep)
+	files.set(sleepingRule("reminder", "    moved: {from: remind}\n"))
+	h.Service.Reload()
+	h.Until("the times are planned again", func() bool {
+		all, err := jobs.New(h.Service.Queue().Database()).List(h.Context(), jobs.Filter{Kind: "replan"})
+		return err == nil && len(all) == 1 && all[0].Key == "reminder" && all[0].State == jobs.Done
+	})
+	h.Wait()
+	after := h.ofState("reminder", queue.Asleep)
+	if len(before) != 1 || len(after) != 1 || !before[0].Due.Equal(after[0].Due) {
+		t.Errorf("slept %+v, sleep %+v", before, after)
+	}
+	if len(h.holds()) != 0 || !h.looked() {
+		t.Errorf("holds %v, and the look is the only one: %t", h.holds(), h.looked())
 	}
 }

@@ -60,6 +60,9 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 	if err != nil {
 		return queue.Park(err)
 	}
+	if run.Quiet && rule.Remembers() {
+		waitForEvents(&run, p, r, rule, w.config.Load().Limits)
+	}
 	var trace *history.Trace
 	if p.Shadow() && !run.Look { // no event: the script may never have worked on the entity
 		trace, err = w.dryRun(ctx, p, r, run, rule)
@@ -144,7 +147,7 @@ func outdated(p *Portal, started time.Time, err error) error {
 
 // holdOf is the hold of a rule that does not run now.
 func holdOf(gen *fleet.Generation, r *queue.Run) queue.Hold {
-	h := queue.Hold{Portal: r.Portal, Rule: r.Rule, Cause: hold.Removed, Reason: "the rule is in no rule file of the portal"}
+	h := queue.Hold{Portal: r.Portal, Rule: r.Rule, Cause: hold.Removed, Reason: removedRule}
 	for _, refused := range gen.Refused() {
 		if refused.Portal == r.Portal && refused.Running == "" && !refused.Removed() {
 			h.Cause, h.Reason = hold.Broken, "the rule is in no valid rule file: "+refused.Reason()
@@ -217,6 +220,9 @@ func verdict(err error) (outcome string, forQueue error) {
 	}
 	if !errors.As(err, &re) {
 		return "failed", err
+	}
+	if soon := (*run.TooSoonError)(nil); errors.As(err, &soon) {
+		return "postponed", queue.AwaitEvent(soon.Until, err)
 	}
 	switch re.Verdict {
 	case run.Park:
