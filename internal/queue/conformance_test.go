@@ -58,6 +58,7 @@ var conformance = []struct {
 	{"JoinedRunsAreFound", testJoinedRunsAreFound},
 	{"Causes", testCauses},
 	{"Served", testServed},
+	{"ARunThatAwaitsAnEvent", testARunThatAwaitsAnEvent},
 
 	{"UnroutedEvents", testUnroutedEvents},
 	{"WhatIsHeldDoesNotStart", testWhatIsHeldDoesNotStart},

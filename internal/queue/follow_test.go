@@ -267,6 +267,27 @@ func testSleepers(t *testing.T) {
 			}
 		})
 	})
+	t.Run("a changed rule wakes only those that sleep", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			q := openNew(t, queue.Options{})
+			until := time.Now().Add(time.Hour)
+			work(t, q, func(context.Context, *queue.Run) error { return queue.Postpone(until, errPortal) })
+			if _, err := q.Backfill(t.Context(), queue.Page{Portal: "acme", Code: "SYNC", Routes: []queue.Route{{Rule: "r", Entity: "deal:2"}}}); err != nil {
+				t.Fatal(err)
+			}
+			push(t, q, "1", queue.Route{Rule: "r", Entity: "deal:1", Debounce: 10 * time.Minute})
+			time.Sleep(time.Second)
+			before := runs(t, q, queue.Filter{})
+			if last, err := q.WakeSleepers(t.Context(), "acme", "r", ""); err != nil || last != "" {
+				t.Errorf("woke up to %q, %v", last, err)
+			}
+			for i, r := range runs(t, q, queue.Filter{}) {
+				if !r.Due.Equal(before[i].Due) || time.Until(r.Due) < 9*time.Minute {
+					t.Errorf("%s was due at %v, and is due at %v", r.Entity, before[i].Due, r.Due)
+				}
+			}
+		})
+	})
 	t.Run("they keep their event", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			q := openNew(t, queue.Options{RetainEvents: time.Minute, RetainSucceeded: time.Minute})

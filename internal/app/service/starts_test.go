@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/b24rules/b24rules/internal/app/apptest"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // TestRollUp: the sum of the deals of a company is right after a deal has moved to another
@@ -66,5 +68,41 @@ rules:
 	want(a, "0")
 	if n := h.Logged("level=ERROR"); n > 0 {
 		t.Error(fmt.Sprint(n, " errors are logged"))
+	}
+}
+
+// TestStartedRunsWait: a started run waits for the debounce of its rule, so that many starts become
+// one run.
+func TestStartedRunsWait(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, apptest.Options{
+		Inputs: map[string]map[string]string{},
+		Rules: fstest.MapFS{"all.yaml": {Data: []byte(`version: 1
+rules:
+  changed:
+    on: [ONCRMDEALADD, ONCRMDEALUPDATE]
+    debounce: 10ms
+    steps: [{start: {rule: all}}]
+  all:
+    about: portal
+    debounce: 1h
+    steps: [{log: {message: "all deals"}}]
+`)}},
+	})
+	ended := func() int {
+		all, err := h.Service.Queue().Runs(h.Context(), queue.Filter{Rule: "changed", States: []queue.State{queue.Succeeded}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	for i := range 3 {
+		n := ended()
+		h.Rest("crm.deal.add", map[string]any{"fields": map[string]any{"TITLE": fmt.Sprint("Deal ", i)}}, new(int))
+		h.Until("the deal has started the rule", func() bool { return ended() > n })
+	}
+	all, err := h.Service.Queue().Runs(h.Context(), queue.Filter{Rule: "all"})
+	if err != nil || len(all) != 1 || all[0].State != queue.Waiting || all[0].Count < 3 || all[0].Due.Sub(all[0].First) < time.Hour {
+		t.Errorf("started %+v, %v, want one run that waits for an hour", all, err)
 	}
 }
