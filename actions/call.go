@@ -86,7 +86,7 @@ func checkCall(c *engine.StepCheck) {
 
 // checkAtLeastOnce warns of a writing call that may be done twice.
 func checkAtLeastOnce(c *engine.StepCheck, name string) {
-	if callEffect(c.Types()) == engine.Writes && !c.Remembers() {
+	if callEffect(c.Types()) == engine.Writes && !c.Remembers() && !c.Ordered() {
 		c.Warnf("method", "at-least-once", "%s is called in every run of the rule, and again when its answer is lost", name).Hint = "add once with the value that allows one call, such as once: =deal.stageId"
 	}
 }

@@ -26,6 +26,14 @@ func callResult(t *engine.ArgTypes) formula.Type {
 	if member := m.Wrapper(); member != "" {
 		return formula.RecordOf(map[string]formula.Type{member: {}})
 	}
+	if slices.Contains(listMethods, strings.ToLower(m.Name)) {
+		return formula.Type{Kind: formula.Any, Domain: &formula.Domain{NoField: func(field string) (why, hint diag.Phrase) {
+			if why, hint = neverInResult(field); why.Empty() {
+				why, hint = diag.Phrasef("%s answers a list of records, which has no %s", m.Name, field), diag.Phrasef("write first(…)?.%s", field)
+			}
+			return why, hint
+		}}}
+	}
 	parts := strings.Split(strings.ToLower(m.Name), ".")
 	if len(parts) != 3 || parts[0] != "crm" {
 		return unknown
@@ -42,6 +50,11 @@ func callResult(t *engine.ArgTypes) formula.Type {
 	}
 	return unknown
 }
+
+// listMethods answer a list of records, although their names do not say so.
+//
+// Source: https://apidocs.bitrix24.com/api-reference/user/user-get.html
+var listMethods = []string{"user.get", "user.search", "department.get", "crm.status.list", "crm.activity.list", "crm.timeline.comment.list"}
 
 // neverInResult: people write the whole answer of the portal, such as x.result.ID.
 func neverInResult(name string) (why, hint diag.Phrase) {

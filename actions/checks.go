@@ -1,6 +1,7 @@
 package actions
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/b24rules/b24rules/actions/internal/value"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/formula"
+	"github.com/b24rules/b24rules/engine/num"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -65,6 +67,7 @@ func checkUpdateItem(c *engine.StepCheck) {
 	checkItemOfEvent(c)
 	checkItemFields(c, "fields", true)
 	checkFmMode(c)
+	checkOneItem(c)
 }
 
 // checkFmMode reports an fm_mode without an fm.
@@ -72,6 +75,40 @@ func checkFmMode(c *engine.StepCheck) {
 	fields := c.Types().Type("fields")
 	if _, named := fields.Fields["fm"]; c.Types().Given("fm_mode") && fields.Kind == formula.Record && !fields.Open && !named {
 		c.Errorf("fm_mode", "missing-argument", "fm_mode says what happens to the entries of fm, and fields does not name fm").Hint = "add fm to fields, or remove fm_mode"
+	}
+}
+
+// checkOneItem warns of a rule about deals that writes what it reads of each of them into one deal,
+// such as the one with which the author has tried it.
+func checkOneItem(c *engine.StepCheck) {
+	id, constant := c.Types().Const("id")
+	typ, events := constType(c.Types()), c.Rule().EventTypes()
+	if _, isNumber := id.(num.Num); !constant || !isNumber || len(c.Reads("id")) > 0 || len(events) != 1 || events[0] != typ || !c.DependsOnEvent("fields") {
+		return
+	}
+	c.Warnf("id", "constant-key", "the id is the same in every run, so all runs write the same item").Hint = "write id: =event.id"
+}
+
+// checkSetProducts also warns of columns that product rows do not have.
+func checkSetProducts(c *engine.StepCheck) {
+	checkItemOfEvent(c)
+	rows := c.Types().Type("rows")
+	if rows.Elem == nil || rows.Elem.Kind != formula.Record || rows.Elem.Open {
+		return
+	}
+	known := schemas.ProductRowFields()
+	names := make([]string, len(known))
+	for i, f := range known {
+		names[i] = f.Name
+	}
+	for _, name := range slices.Sorted(maps.Keys(rows.Elem.Fields)) {
+		if name == "key" || slices.Contains(names, name) {
+			continue
+		}
+		f := c.Warnf("rows", "unknown-item-field", "product rows have no column %q", name)
+		if near := diag.Closest(name, names); near != "" {
+			f.Hint = "did you mean " + near + "?" + diag.Lookalike(name, near)
+		}
 	}
 }
 
@@ -92,6 +129,7 @@ func checkUpsertItem(c *engine.StepCheck) {
 		return
 	}
 	checkKeyFields(c)
+	checkSharedKey(c, "item", diag.Phrasef("add the entity to the key, such as {ufCrm5Deal: =event.id}"))
 	checkRepeatedKey(c, "item")
 }
 
@@ -157,6 +195,7 @@ func checkUpsertElement(c *engine.StepCheck) {
 		c.Warnf("key", "constant-key", "the key is the same in every run, so all runs write the same element").Hint = "use event.id in it"
 		return
 	}
+	checkSharedKey(c, "element", diag.Phrasef("use event.id in it"))
 	checkRepeatedKey(c, "element")
 }
 
@@ -212,41 +251,98 @@ func checkScopeOfRun(c *engine.StepCheck, does string) {
 // checkScopeOfEntity warns of a scope that several entities share although each has its own
 // rows: the run of one would delete what the run of another made.
 func checkScopeOfEntity(c *engine.StepCheck) {
-	events := c.Rule().EventTypes()
-	if len(events) != 1 || events[0] == 0 {
+	s := sharedValues(c, "scope")
+	if s.path == "" || !slices.ContainsFunc(c.ReadFor("rows"), func(p string) bool { return s.ids[p] }) {
 		return
 	}
-	own, shared := map[string]bool{engine.NameEvent + ".id": true}, ""
-	var of schemas.Field
+	f := c.Warnf("scope", "key-not-unique", "several entities have the same %s and share this scope, but the rows are those of one: each run would delete what the others made", s.path)
+	f.Hint = "add the entity to the scope, such as {DEAL: =event.id}, or fetch the rows of all that share " + s.field
+}
+
+// checkSharedKey warns of a key that several entities share although the fields are those of one: each
+// run would overwrite what the run of another wrote.
+func checkSharedKey(c *engine.StepCheck, what string, hint diag.Phrase) {
+	s := sharedValues(c, "key")
+	if s.path == "" || s.record { // a record of a company may say what its latest deal says
+		return
+	}
+	for _, p := range c.ReadFor("fields") {
+		name := engine.PathPrefix(p, 1)
+		if !s.names[name] || s.paths[p] || p == name {
+			continue
+		}
+		c.Warnf("key", "key-not-unique", "several entities have the same %s, so they share one %s, and each run would overwrite the %s of another", s.path, what, p).SetHint(hint)
+		return
+	}
+}
+
+// shared is what an argument reads of the entity of the run, all of which many entities have.
+type shared struct {
+	path, field string          // one of the values; "" when some value tells the entities apart
+	paths       map[string]bool // all of them
+	ids         map[string]bool // the paths of the id of the entity
+	names       map[string]bool // the steps that read the entity
+	record      bool            // one of the values is the id of a company, a contact and so on
+}
+
+func sharedValues(c *engine.StepCheck, arg string) shared {
+	events := c.Rule().EventTypes()
+	s := shared{paths: map[string]bool{}, ids: map[string]bool{engine.NameEvent + ".id": true}, names: map[string]bool{}}
+	if len(events) != 1 || events[0] == 0 {
+		return s
+	}
 	distinct := false
-	c.EachName("scope", func(n engine.NamedArg) {
-		if _, constant := n.Const(); constant {
+	see := func(v string, constant bool) {
+		name, field, isPath := strings.Cut(v, ".")
+		if constant || slices.Contains([]string{engine.NameInputs, engine.NameVars}, name) {
 			return
 		}
-		name, field, isPath := strings.Cut(n.Source(), ".")
 		step := c.StepBefore(name)
 		if !isPath || step == nil || step.Types == nil || constType(step.Types) != events[0] {
-			distinct = distinct || !slices.Contains([]string{engine.NameInputs, engine.NameVars}, name)
-			return
-		}
-		own[name+".id"] = true
-		f, known := schemas.ItemField(events[0], field)
-		if !known || f.HoldsID() == 0 || f.Multiple {
 			distinct = true
 			return
 		}
-		shared, of = n.Source(), f
-	})
-	if distinct || shared == "" || !slices.ContainsFunc(c.ReadFor("rows"), func(p string) bool { return own[p] }) {
-		return
+		s.ids[name+".id"], s.names[name] = true, true
+		f, known := schemas.ItemField(events[0], field)
+		if !known || !sharedByMany(f) {
+			distinct = true
+			return
+		}
+		s.path, s.field, s.paths[v] = v, f.Name, true
+		s.record = s.record || f.HoldsID() > 0
 	}
-	f := c.Warnf("scope", "key-not-unique", "several entities have the same %s and share this scope, but the rows are those of one: each run would delete what the others made", shared)
-	f.Hint = "add the entity to the scope, such as {DEAL: =event.id}, or fetch the rows of all that share " + of.Name
+	named := false
+	c.EachName(arg, func(n engine.NamedArg) {
+		named = true
+		_, constant := n.Const()
+		see(n.Source(), constant)
+	})
+	if !named && c.Types().Given(arg) { // one value
+		_, constant := c.Types().Const(arg)
+		see(c.Source(arg), constant)
+	}
+	if distinct {
+		s.path = ""
+	}
+	return s
 }
 
 // dependsOnRun reports whether an argument reads anything except inputs and vars.
 func dependsOnRun(c *engine.StepCheck, arg string) bool {
 	return slices.ContainsFunc(c.Reads(arg), func(name string) bool { return name != "inputs" && name != "vars" })
+}
+
+// sharedByMany reports whether many entities have the same value of a field: that of another
+// record, of a directory or of a pipeline, or a flag.
+func sharedByMany(f schemas.Field) bool {
+	if f.Multiple {
+		return false
+	}
+	switch f.Type {
+	case "crm_status", "crm_currency", "crm_category", "boolean":
+		return true
+	}
+	return f.HoldsID() != 0
 }
 
 // checkRowKey warns of a key that does not identify rows, or not permanently.

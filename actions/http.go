@@ -128,7 +128,7 @@ func checkHTTP(c *engine.StepCheck) {
 			n.WarnNamef("invalid-value", "%s", err)
 		}
 	})
-	if httpEffect(t) == engine.Writes && !c.Remembers() {
+	if httpEffect(t) == engine.Writes && !c.Remembers() && !c.Ordered() {
 		c.Warnf("url", "at-least-once", "the request is sent in every run of the rule, and again when its answer is lost").Hint = "add once with the value that allows one request, such as once: =deal.stageId"
 	}
 }

@@ -63,7 +63,7 @@ func checkHTTPPost(c *engine.StepCheck) {
 			n.WarnNamef("invalid-value", "%s", err)
 		}
 	})
-	if !c.Remembers() {
+	if !c.Remembers() && !c.Ordered() {
 		c.Warnf("url", "at-least-once", "the request is sent in every run of the rule, and again when its answer is lost").Hint = "add once with the value that allows one request, such as once: =deal.stageId"
 	}
 }

@@ -63,7 +63,7 @@ func checkNotify(c *engine.StepCheck) {
 	default:
 		c.Errorf("to", "wrong-type", "argument to takes the id of a user or a list of ids, not %s", t).Hint = "write to: =deal.assignedById"
 	}
-	if !c.Remembers() {
+	if !c.Remembers() && !c.Ordered() {
 		c.Warnf("to", "at-least-once", "the users are notified in every run of the rule").Hint = "add once with the value that allows one notification, such as once: =deal.stageId"
 	}
 }

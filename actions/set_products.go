@@ -39,7 +39,7 @@ The result has the flag updated and the number of rows.`,
 	Touches: func(t *engine.ArgTypes) []engine.Touch {
 		return []engine.Touch{{Kind: engine.TouchItems, Of: ownerArg(t), Updates: true, Which: "id", Compares: true}}
 	},
-	Check: checkOwner,
+	Check: checkSetProducts,
 })
 
 type setProductsArgs struct {

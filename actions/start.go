@@ -51,13 +51,14 @@ func checkStart(c *engine.StepCheck) {
 	case name == c.Rule().ID:
 		c.Errorf("rule", "start-rule", "a rule cannot start itself").Hint = "to run again at a time, give a step at"
 	}
+	about, ok := c.Rule().Subject()
 	if v, fixed := c.Types().Const("id"); fixed {
-		if n, isNumber := v.(num.Num); isNumber && (!n.IsInt() || n.Sign() < 0) {
+		switch n, isNumber := v.(num.Num); {
+		case isNumber && (!n.IsInt() || n.Sign() < 0):
 			c.Errorf("id", "wrong-type", "argument id takes an id or a list of ids, not %s", n).Hint = "write id: =deal.companyId"
+		case isNumber && constant && name != c.Rule().ID && ok && !about.Portal && len(c.Reads("id")) == 0:
+			c.Warnf("id", "start-rule", "each run starts rule %s for the same entity", name).Hint = "take the id from the entity, such as =deal.companyId, or from an input"
 		}
-	}
-	if about, ok := c.Rule().Subject(); ok && !about.Portal && c.Source("id") == "" && c.Types().Given("id") && len(c.Reads("id")) == 0 {
-		c.Warnf("id", "start-rule", "each run starts %s for the same entity", name).Hint = "take the id from the entity, such as =deal.companyId, or from an input"
 	}
 	t := c.Types().Type("id")
 	of := ""

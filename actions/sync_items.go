@@ -79,6 +79,7 @@ func checkSyncItems(c *engine.StepCheck) {
 		c.Errorf("key", "empty-key", "an empty key does not distinguish items").Hint = "key: {ufCrm5Row: =row.key}"
 	}
 	checkScopeOfRun(c, "would delete the items of all other entities")
+	checkScopeOfEntity(c)
 	checkRepeatedScope(c)
 	checkRowKey(c)
 	checkKeyFields(c)

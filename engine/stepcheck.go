@@ -79,6 +79,12 @@ func (s *StepCheck) node(arg string) *yaml.Node {
 // Remembers reports whether the memory of earlier runs decides if the step runs.
 func (s *StepCheck) Remembers() bool { return s.step.Remembers || s.step.AfterChange }
 
+// Ordered reports whether each run of the rule is meant as one: only a schedule, a robot or a
+// business process starts it, and no edit.
+func (s *StepCheck) Ordered() bool {
+	return len(s.rule.Triggers) == 0 && s.rule.Hook == nil && len(s.rule.Schedules)+len(s.rule.Robots) > 0
+}
+
 // Parks reports whether a failure of the step parks the run.
 func (s *StepCheck) Parks() bool { return s.step.OnError == OnErrorPark }
 
@@ -163,6 +169,9 @@ func (r *Rule) EventTypes() []int {
 	}
 	for _, b := range r.Robots {
 		out = append(out, b.Types...)
+	}
+	if r.AboutKind != nil && !r.AboutKind.Portal {
+		out = append(out, r.AboutKind.TypeID)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)

@@ -45,7 +45,11 @@ type trial struct {
 	past     []string                 // the paths below before
 	computed []string                 // the names that are computed, each after those that it reads
 	values   []any
+	lists    bool // values has lists
 }
+
+// ofLists finds the functions that take a list.
+var ofLists = regexp.MustCompile(`\b(len|count|sum|map|filter|find|any|all|none|first|last|join|uniq|concat|sort|max|min)\(| in \w`)
 
 // constants finds the texts and numbers in a formula.
 var constants = regexp.MustCompile(`"([^"\\]*)"|'([^'\\]*)'|\b\d+(?:\.\d+)?\b`)
@@ -63,6 +67,10 @@ func (t *trial) collect(v *engine.Value) {
 				t.add(m[1] + m[2])
 			}
 		}
+	}
+	if v.Formula != nil && ofLists.MatchString(v.Formula.Source()) && !t.lists {
+		t.lists = true
+		t.values = append(t.values, []any{}, []any{num.FromInt(1)})
 	}
 	v.Paths(func(p string) {
 		if rest, ok := strings.CutPrefix(p, engine.NameBefore+"."); ok {
@@ -85,7 +93,7 @@ func (t *trial) collect(v *engine.Value) {
 }
 
 func (t *trial) add(v any) {
-	if !slices.ContainsFunc(t.values, func(x any) bool { return x == v }) {
+	if !slices.ContainsFunc(t.values, func(x any) bool { _, isList := x.([]any); return !isList && x == v }) {
 		t.values = append(t.values, v)
 	}
 }

@@ -21,10 +21,12 @@ type known struct {
 	present formula.Facts
 	// implied is what a computed condition says when it is true.
 	implied map[string]formula.Facts
+	// given is what holds where a result has a value.
+	given map[string]formula.Facts
 }
 
 func (k *known) clone() *known {
-	out := &known{types: make(map[string]formula.Type, len(k.types)), guards: k.guards, later: k.later, trusted: maps.Clone(k.trusted), present: k.present, implied: maps.Clone(k.implied)}
+	out := &known{types: make(map[string]formula.Type, len(k.types)), guards: k.guards, later: k.later, trusted: maps.Clone(k.trusted), present: k.present, implied: maps.Clone(k.implied), given: maps.Clone(k.given)}
 	for n, t := range k.types {
 		out.types[n] = t
 	}
@@ -73,7 +75,7 @@ func (k *known) env(conditions []string) formula.Env {
 	for _, n := range missing {
 		vars[n] = vars[n].Optional()
 	}
-	return formula.Env{Vars: vars, Later: k.later, Absent: absent, Present: k.present, Trusted: k.trusted, Guards: guards, Implied: k.implied}
+	return formula.Env{Vars: vars, Later: k.later, Absent: absent, Present: k.present, Trusted: k.trusted, Guards: guards, Implied: k.implied, Given: k.given}
 }
 
 // without returns the conditions that are not among others.

@@ -75,8 +75,11 @@ func (c *stepCompiler) stepAt(s *engine.Step, m yamlfile.Mapping, env formula.En
 		c.keys(inner, diag.Phrasef("at"), keyNames(atKeys)...)
 		if late, ok := inner.Get("late"); ok {
 			d, err := time.ParseDuration(yamlfile.Resolve(late.Value).Value)
-			if err != nil || d < 0 || d > longestLate {
+			switch {
+			case err != nil || d < 0 || d > longestLate:
 				c.Errorf(late.Value, "wrong-type", "late takes a duration up to 744h, such as 30m or 2h")
+			case d == 0:
+				c.Errorf(late.Value, "invalid-value", "with late: %s the step never runs, because a run starts a moment after its time", d).Hint = "write how late the step may still run, such as 2h"
 			}
 			s.Late = d
 		}

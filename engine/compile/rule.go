@@ -364,8 +364,8 @@ func (c *ruleCompiler) ruleNames(r *engine.Rule, vars formula.Type) *known {
 		id.Domain = engine.IDDomain(types[0])
 	}
 	k := &known{
-		implied: map[string]formula.Facts{},
-		types:   map[string]formula.Type{}, guards: map[string][]string{}, later: elsewhere(r, c.set.Actions),
+		implied: map[string]formula.Facts{}, given: map[string]formula.Facts{},
+		types: map[string]formula.Type{}, guards: map[string][]string{}, later: elsewhere(r, c.set.Actions),
 		trusted: map[string]bool{engine.NameInputs: true, engine.NameVars: true, engine.NameEvent + ".portal": true},
 	}
 	event := map[string]formula.Type{

@@ -214,6 +214,7 @@ func (c *stepCompiler) stepNames(s *engine.Step, m yamlfile.Mapping, types *engi
 			for _, nv := range a.Names {
 				if c.newName(nv.Key, nv.Name) {
 					k.define(nv.Name, nv.Value.Type, guards)
+					k.given[nv.Name] = s.When.Facts()
 					c.past.define(nv.Name, nv.Value.Type)
 					if s.ForEach == nil {
 						k.implied[nv.Name] = nv.Value.Facts()
@@ -250,6 +251,7 @@ func (c *stepCompiler) stepNames(s *engine.Step, m yamlfile.Mapping, types *engi
 		result = formula.ListOf(result)
 	}
 	k.define(name, result, guards)
+	k.given[name] = s.When.Facts()
 	c.past.define(name, result)
 }
 

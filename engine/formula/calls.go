@@ -202,8 +202,13 @@ func (c *checker) special(x ast.Node, name string, nodes []ast.Node, types []Typ
 	case "formatDate":
 		c.datePattern(nodes[1])
 		c.fixedLanguage(nodes, 2)
-	case "formatNumber", "plural":
+	case "formatNumber":
 		c.fixedLanguage(nodes, 2)
+	case "plural":
+		c.fixedLanguage(nodes, 2)
+		if forms, ok := nodes[1].(*ast.ArrayNode); ok && len(forms.Nodes) != 2 && len(forms.Nodes) != 3 {
+			c.errorOf(nodes[1], codeArgs, `write ["день", "дня", "дней"], or ["day", "days"] for English`, "plural takes three forms of a word, or two for English, not %d", len(forms.Nodes))
+		}
 	case "inWords":
 		if len(nodes) > 1 {
 			c.fixedText(nodes[1], spokenCurrency)

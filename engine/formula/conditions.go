@@ -1,6 +1,7 @@
 package formula
 
 import (
+	"maps"
 	"strconv"
 	"strings"
 
@@ -60,6 +61,11 @@ var negated = map[string]string{"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">
 
 // guardedNames notes the names that have a value because their guards hold.
 func (c *checker) guardedNames(found Facts) {
+	for name, facts := range c.env.Given {
+		if found[name] {
+			maps.Copy(found, facts)
+		}
+	}
 	for name, guards := range c.env.Guards {
 		known := true
 		for _, guard := range guards {
@@ -267,6 +273,11 @@ func (c *checker) doubtZero(divisor ast.Node) {
 
 // doubtIndex warns of an element of a list that may have fewer.
 func (c *checker) doubtIndex(x *ast.MemberNode, key ast.Node, t Type) {
+	if name, args := callOf(x.Property); name == "len" && len(args) == 1 && c.visits <= maxNodes && canonical(c.source, args[0]) == canonical(c.source, x.Node) {
+		list := c.excerpt(x.Node)
+		c.doubtOf(x, codeEmpty, "write last("+list+"), or "+list+"[-1] for a list that is not empty", "the elements of %s are numbered from 0, so no element has the number len(%s)", list, list)
+		return
+	}
 	literal, _ := isConstant(key)
 	n, isNum := literal.(num.Num)
 	i, isInt := n.Int64()

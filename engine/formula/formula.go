@@ -58,6 +58,9 @@ type Env struct {
 	Guards map[string][]string
 	// Implied are facts that a name, which is true or false, says when it is true.
 	Implied map[string]Facts
+	// Given are facts that hold where a name has a value: those of the condition under which it
+	// gets one.
+	Given map[string]Facts
 	// Present are values that are known not to be nil, as Formula.Facts gives
 	// them: a condition that holds here says so.
 	Present Facts
@@ -77,6 +80,19 @@ func (f Facts) And(g Facts) Facts {
 	}
 	out := maps.Clone(g)
 	maps.Copy(out, f)
+	return out
+}
+
+// True returns the conditions that are true, in the form of Formula.Conjuncts, sorted. Those about an
+// element of a loop are not among them.
+func (f Facts) True() []string {
+	var out []string
+	for key := range f {
+		if cond, ok := strings.CutPrefix(key, factHolds); ok && !strings.Contains(cond, "#") {
+			out = append(out, cond)
+		}
+	}
+	slices.Sort(out)
 	return out
 }
 

@@ -179,7 +179,7 @@ func (c *checker) groupBy(x *ast.BuiltinNode, list ast.Node, elem Type, body ast
 	c.shares = true
 	at := x.Location()
 	key, kt := c.body(loopScope{list: x.Arguments[0], elem: elem}, body)
-	c.doubtSame(x, body)
+	c.doubtKey(x, body)
 	pairs := builtin(at, "map", list, predicate(pairOf(key)))
 	group := RecordOf(map[string]Type{"key": kt, "items": SizedList(elem, 1)})
 	return call(at, binary(groupFn), machineNode(), pairs), ListOf(bounded(group))
@@ -196,7 +196,7 @@ func pairOf(key ast.Node) ast.Node {
 func (c *checker) sortBy(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.Node) (ast.Node, Type) {
 	at := x.Location()
 	key, kt := c.body(loopScope{list: x.Arguments[0], elem: elem}, body)
-	c.doubtSame(x, body)
+	c.doubtKey(x, body)
 	several, isList := body.(*ast.ArrayNode)
 	switch {
 	case !isList:
@@ -253,7 +253,7 @@ func (c *checker) bestBy(x *ast.BuiltinNode, list ast.Node, elem Type, body ast.
 		return list, elem.Optional()
 	}
 	key, kt := c.body(loopScope{list: x.Arguments[0], elem: elem}, body)
-	c.doubtSame(x, body)
+	c.doubtKey(x, body)
 	c.wantOrdered(body, kt, x.Name)
 	if kt.mayBeNil() {
 		c.missing(body, kt)

@@ -67,6 +67,20 @@ func (c *checker) doubtSame(x *ast.BuiltinNode, body ast.Node) {
 	c.doubtOf(body, codeShadow, "write .name for a field of the element, or # for the element", "the value in %s does not read the element, so it is the same for all", x.Name)
 }
 
+// doubtKey warns of a key that is the same for all elements of a list.
+func (c *checker) doubtKey(x *ast.BuiltinNode, body ast.Node) {
+	text, isText := body.(*ast.StringNode)
+	if body == nil || c.visits > maxNodes || !isText && !isLiteral(body) {
+		c.doubtSame(x, body)
+		return
+	}
+	hint := "write .name for a field of the element, or # for the element"
+	if isText && CheckName(text.Value) == nil {
+		hint = "write ." + text.Value
+	}
+	c.doubtOf(body, codeShadow, hint, "the key of %s does not read the element, so it is the same for all", x.Name)
+}
+
 // readsName reports whether an expression reads a name.
 func readsName(n ast.Node) bool {
 	if _, isName := n.(*ast.IdentifierNode); isName {

@@ -69,7 +69,47 @@ func (f *flow) keepsGoing(e *effect, op string) diag.Phrase {
 			return why
 		}
 	}
-	return diag.Phrase{}
+	return f.growing(e)
+}
+
+// growing says that a step makes a list longer in each pass, because it adds to what it has read.
+// The phrase is empty when it does not.
+func (f *flow) growing(e *effect) diag.Phrase {
+	a := e.step.Types.Arg("rows")
+	if e.Fields != "" || a == nil || a.Value == nil || a.Value.Formula == nil {
+		return diag.Phrase{}
+	}
+	v, base := a.Value, ""
+	vars := map[string]any{engine.NameVars: f.fixed(engine.NameVars), engine.NameInputs: f.fixed(engine.NameInputs)}
+	for _, p := range v.Formula.Paths() {
+		name := engine.PathPrefix(p, 1)
+		switch s := f.Fetched[name]; {
+		case vars[name] != nil:
+		case s != nil && p == name && s.Effect() == engine.Reads && f.reads(s, e) && (base == "" || base == name):
+			base = name
+		default:
+			setPath(vars, p, num.FromInt(5))
+		}
+	}
+	guarded := base == ""
+	for _, c := range []*engine.Value{e.step.When, e.rule.When} {
+		f.Sources(c, func(p string) { guarded = guarded || engine.PathPrefix(p, 1) == base })
+	}
+	if guarded {
+		return diag.Phrase{}
+	}
+	m := formula.NewMachine(context.Background())
+	var rows any = []any{}
+	for size, pass := 0, 0; pass < 3; pass++ {
+		vars[base] = rows
+		next, err := v.Formula.Eval(m, vars)
+		list, isList := next.([]any)
+		if err != nil || !isList || len(list) <= size {
+			return diag.Phrase{}
+		}
+		rows, size = next, len(list)
+	}
+	return diag.Phrasef("each pass adds to the rows that it has read")
 }
 
 // unstable says why a field gets another value in each pass. The phrase is empty when
@@ -91,7 +131,11 @@ func (f *flow) varying(e *effect, v *engine.Value) diag.Phrase {
 	var out diag.Phrase
 	f.Sources(v, func(p string) {
 		switch p {
-		case "event.time", "event.count":
+		case "event.time":
+			if f.fineTime(v, 0) {
+				out = diag.Phrasef("%s", p)
+			}
+		case "event.count":
 			out = diag.Phrasef("%s", p)
 		case engine.NameEvent:
 			out = diag.Phrasef("the whole event")
@@ -102,6 +146,42 @@ func (f *flow) varying(e *effect, v *engine.Value) diag.Phrase {
 		}
 	})
 	return out
+}
+
+// fineTime reports whether a value depends on the time of the event in more than its day: itself, or
+// by a computed value or the arguments of a step.
+func (f *flow) fineTime(v *engine.Value, depth int) bool {
+	if depth > 8 {
+		return true
+	}
+	out := false
+	v.Paths(func(p string) {
+		name := engine.PathPrefix(p, 1)
+		switch {
+		case p == "event.time":
+			out = out || !daily(v)
+		case f.Computed[name] != nil:
+			out = out || f.fineTime(f.Computed[name], depth+1)
+		case f.Fetched[name] != nil:
+			f.Fetched[name].EachValue(func(v *engine.Value) { out = out || f.fineTime(v, depth+1) })
+		}
+	})
+	return out
+}
+
+// eventTime finds the time of the event, and dailyTime its parts that stay the same for a day.
+var (
+	eventTime = regexp.MustCompile(`\bevent\.time\b`)
+	dailyTime = regexp.MustCompile(`\b(?:(?:yearOf|monthOf|dayOf|weekdayOf|isWorkday|daysBetween|workdaysBetween)\([^()]*\bevent\.time\b|formatDate\(\s*event\.time\s*,\s*(?:"[^"Hhms]*"|'[^'Hhms]*'))`)
+)
+
+// daily reports whether a value uses only the day of the time of the event.
+func daily(v *engine.Value) bool {
+	text := ""
+	if v.Node != nil {
+		text = v.Node.Value
+	}
+	return text != "" && len(eventTime.FindAllString(text, -1)) == len(dailyTime.FindAllString(text, -1))
 }
 
 // coarseParts are functions that give the same value for many times.
@@ -187,34 +267,82 @@ func (f *flow) repeats(v *engine.Value, field string) bool {
 	}
 	base := ""
 	vars := map[string]any{engine.NameVars: f.fixed(engine.NameVars), engine.NameInputs: f.fixed(engine.NameInputs)}
+	var others []string // what else it reads
 	for _, p := range v.Formula.Paths() {
 		name, rest, _ := strings.Cut(p, ".")
 		if _, constant := vars[name]; constant {
 			continue
 		}
-		if rest != field || base != "" && base != name {
+		switch {
+		case rest != field:
+			others = append(others, p)
+		case base != "" && base != name:
 			return false
+		default:
+			base = name
 		}
-		base = name
+	}
+	if base == "" {
+		return false
 	}
 	m := formula.NewMachine(context.Background())
+	var other any
 	apply := func(x any) (any, bool) {
-		vars[base] = map[string]any{field: x}
+		for _, p := range others {
+			setPath(vars, p, other)
+		}
+		setPath(vars, base+"."+field, x)
 		out, err := v.Formula.Eval(m, vars)
 		return out, err == nil
 	}
+	if len(others) == 0 {
+		return stays(apply)
+	}
 	worked := false
+	for _, other = range []any{num.FromInt(5), "x", "2026-05-02", true, []any{num.FromInt(5)}} {
+		if holds, ran := staysFor(apply); ran && !holds {
+			return false
+		} else if ran {
+			worked = true
+		}
+	}
+	return worked
+}
+
+// setPath sets a value in nested records.
+func setPath(vars map[string]any, path string, v any) {
+	name, rest, deeper := strings.Cut(path, ".")
+	if !deeper {
+		vars[name] = v
+		return
+	}
+	inner, ok := vars[name].(map[string]any)
+	if !ok {
+		inner = map[string]any{}
+		vars[name] = inner
+	}
+	setPath(inner, rest, v)
+}
+
+// stays reports whether a function returns its own result when that result is its input.
+func stays(apply func(any) (any, bool)) bool {
+	holds, ran := staysFor(apply)
+	return holds && ran
+}
+
+// staysFor is stays. ran is false if the function takes none of the values that are tried.
+func staysFor(apply func(any) (any, bool)) (holds, ran bool) {
 	for _, x := range []any{num.MustParse("0"), num.MustParse("-7.125"), num.MustParse("1234567.891"), "", " Straße X ", "new:WON", "1500.555|RUB", true, nil, []any{}, []any{num.FromInt(7), num.FromInt(7), num.FromInt(12)}} {
 		once, ok := apply(x)
 		if !ok {
 			continue
 		}
-		worked = true
+		ran = true
 		if twice, ok := apply(once); !ok || !sameValue(once, twice) {
-			return false
+			return false, true
 		}
 	}
-	return worked
+	return true, ran
 }
 
 // fixed are the vars or inputs whose values are known before any run.

@@ -22,7 +22,7 @@ func (c *reviewer) neverEntered(s *engine.Step) {
 }
 
 // compared is the canonical text of a comparison of a value with a literal.
-var compared = regexp.MustCompile(`^\(*([^()"]+?|[^()"]+\[[^\]]*\]) (==|!=|<|<=|>|>=) ("[^"]*"|-?[0-9.]+|true|false)\)*$`)
+var compared = regexp.MustCompile(`^\(*([^()"]+?|[^()"]+\[[^\]]*\]) (==|!=|<|<=|>|>=) ("[^"]*"|-?[0-9.]+|true|false|nil)\)*$`)
 
 // exclude reports whether two conditions are never true for one value. They are canonical.
 func exclude(a, b string) bool {
@@ -36,7 +36,7 @@ func exclude(a, b string) bool {
 	m, errM := num.Parse(x[3])
 	n, errN := num.Parse(y[3])
 	if errM != nil || errN != nil {
-		return x[3] == y[3] && x[2] != y[2] || x[3] != y[3] && x[2] == "==" && y[2] == "=="
+		return x[3] == y[3] && (x[2] == "==" && y[2] == "!=" || x[2] == "!=" && y[2] == "==") || x[3] != y[3] && x[2] == "==" && y[2] == "=="
 	}
 	order := m.Cmp(n)
 	return below(x[2]) && above(y[2]) && (order < 0 || order == 0 && (strict(x[2]) || strict(y[2]))) ||

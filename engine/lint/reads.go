@@ -145,7 +145,10 @@ func (f *flow) asksAbove(s *engine.Step, path string) bool {
 				return true
 			}
 		}
-		return slices.ContainsFunc(v.Formula.Vars(), func(name string) bool { return asks(f.Computed[name], depth+1) })
+		return slices.ContainsFunc(v.Formula.Vars(), func(name string) bool {
+			s := f.Fetched[name]
+			return asks(f.Computed[name], depth+1) || s != nil && hasValue(v, name) && asks(s.When, depth+1)
+		})
 	}
 	if asks(s.When, 0) || asks(f.rule.When, 0) {
 		return true
@@ -161,6 +164,11 @@ func (f *flow) asksAbove(s *engine.Step, path string) bool {
 		}
 	}
 	return false
+}
+
+// hasValue reports whether a condition asks whether a name has a value.
+func hasValue(v *engine.Value, name string) bool {
+	return slices.ContainsFunc(v.Conjuncts(), func(c string) bool { return strings.Trim(c, "()") == name+" != nil" })
 }
 
 // typeWord names one item of a type in a message.

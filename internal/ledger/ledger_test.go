@@ -219,8 +219,11 @@ func TestMoveRule(t *testing.T) {
 			memory("old", "deal:8", "a", "1")
 			memory("new", "deal:8", "a", "2")
 			routes := []queue.Route{
-				{Rule: "old", Entity: "deal:7"}, {Rule: "old", Entity: "deal:8"}, {Rule: "new", Entity: "deal:8"},
-				{Rule: "new", Entity: "deal:9"}, {Rule: "old", Entity: "deal:9", Deleted: true},
+				{Rule: "old", Entity: "deal:7"},
+				{Rule: "old", Entity: "deal:8"},
+				{Rule: "new", Entity: "deal:8"},
+				{Rule: "new", Entity: "deal:9"},
+				{Rule: "old", Entity: "deal:9", Deleted: true},
 			}
 			if err := q.Push(t.Context(), queue.Event{Portal: "main", Code: "X", Data: []byte("{}")}, routes); err != nil {
 				t.Fatal(err)

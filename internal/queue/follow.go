@@ -157,30 +157,30 @@ func (q finisher) sleep(ctx context.Context, t *tx, r *Run, until time.Time, del
 const asleep = `(r.state = 'waiting' AND r.priority = 1 AND r.opened_at > $1 AND r.due_at > $1)`
 
 const selectSleepers = `
-SELECT r.entity FROM b24_run r
+SELECT r.id, r.entity FROM b24_run r
 WHERE r.portal = $2 AND r.rule = $3 AND r.state IN ('waiting', 'blocked', 'queued') AND r.entity > $4 AND ` + asleep + `
 ORDER BY r.entity LIMIT $5`
-
-const wakeSleeper = `
-UPDATE b24_run AS r SET first_at = $1, opened_at = $1, due_at = $1
-WHERE r.portal = $2 AND r.rule = $3 AND r.entity = $4 AND r.state IN ('waiting', 'blocked', 'queued') AND ` + asleep
 
 // WakeSleepers makes runs of a rule due that sleep, at most a page of them: those of
 // entities after a name. It returns the last entity, "" when there are no more.
 func (q Input) WakeSleepers(ctx context.Context, portal, rule, after string) (last string, err error) {
 	err = q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
 		now := micros(clock())
-		entities, err := store.All(ctx, t, "", func(row store.Row) (entity string, err error) {
-			err = row.Scan(&entity)
-			return entity, err
-		}, selectSleepers, now, portal, rule, after, maxPage)
+		type sleeper struct {
+			id     int64
+			entity string
+		}
+		page, err := store.All(ctx, t, "", func(row store.Row) (s sleeper, err error) {
+			err = row.Scan(&s.id, &s.entity)
+			return s, err
+		}, selectSleepers+t.forUpdate("r"), now, portal, rule, after, maxPage)
 		if err != nil {
 			return err
 		}
 		last = ""
-		for _, entity := range entities {
-			last = entity
-			if _, err := t.Exec(ctx, wakeSleeper, now, portal, rule, entity); err != nil {
+		for _, s := range page {
+			last = s.entity
+			if _, err := t.Exec(ctx, `UPDATE b24_run SET first_at = $1, opened_at = $1, due_at = $1 WHERE id = $2`, now, s.id); err != nil {
 				return err
 			}
 		}

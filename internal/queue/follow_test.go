@@ -148,6 +148,9 @@ func testSleepers(t *testing.T) {
 		start := time.Now()
 		times, woken = &[]time.Duration{}, &[]time.Time{}
 		work(t, q, func(_ context.Context, r *queue.Run) error {
+			if r.First.After(time.Now()) {
+				t.Errorf("the first event of a run is of %v", r.First)
+			}
 			*times = append(*times, time.Since(start))
 			*woken = append(*woken, r.Woken)
 			if len(*times) == 1 {
