@@ -7,9 +7,9 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 )
 
-// impossible warns of conditions that are never true, because a step before ends the run
+// checkImpossible warns of conditions that are never true, because a step before ends the run
 // where they would be, or because two parts of them exclude each other.
-func (c *reviewer) impossible(steps []*engine.Step) {
+func checkImpossible(c *reviewer, steps []*engine.Step) {
 	type known struct {
 		cond string
 		by   *engine.Step

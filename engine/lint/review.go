@@ -252,7 +252,7 @@ func readsRow(v *engine.Value) (reads bool) {
 // stepLists checks the steps of one list: steps after the end of the run, and steps
 // that do the same as an earlier one.
 func (c *reviewer) stepLists(steps []*engine.Step) {
-	c.impossible(steps)
+	checkImpossible(c, steps)
 	first := map[string]*engine.Step{}
 	var end *engine.Step
 	for _, s := range steps {

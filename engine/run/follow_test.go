@@ -46,6 +46,14 @@ import (
 //   - a failed run starts and plans nothing (AFailedRunStartsNothing, which does not end)
 //   - the end of a run changes the started entities in the order of their keys, with its own in
 //     its place (TestOrderOfStarts)
+//   - a changed rule wakes only runs that sleep, and a person who repeats one has its first event in the
+//     past (Sleepers); a run that awaits an event starts with it (ARunThatAwaitsAnEvent)
+//
+// In internal/app/service:
+//
+//   - a started run waits for the debounce of its rule (TestStartedRunsWait)
+//   - a look waits for events on their way, also for those of listed items (TestEventBehindALook)
+//   - sleeping runs of a removed rule are held at once, a renamed rule has no second look (sleep_test.go)
 
 type startArgs struct {
 	Rule string `yaml:"rule" doc:"rule"`

@@ -60,10 +60,10 @@ func TestALookTakesNothingFromALiveRun(t *testing.T) {
 	d.expect("WON: NEW")
 }
 
-// TestStatesThatMustSettle: a run that no event has started asks before it remembers a state that
+// TestStatesBehindAnEvent: a run that no event has started asks before it remembers a state that
 // would hide the change of an event on its way: a condition that is true, values of before, and
 // for a look a time that has passed. It does not ask for what a run has known before.
-func TestStatesThatMustSettle(t *testing.T) {
+func TestStatesBehindAnEvent(t *testing.T) {
 	const before = "    steps:\n      - compute: {stage: =event.data.stage}\n      - save: {entityTypeId: 9, fields: {it: '=before.stage ?? \"-\"'}}\n"
 	now := time.Date(2026, 5, 2, 10, 0, 0, 0, time.UTC)
 	until := now.Add(time.Minute)
@@ -95,7 +95,7 @@ func TestStatesThatMustSettle(t *testing.T) {
 				if tt.look {
 					r.DryRun = &dryrun.Run{}
 				}
-				r.Settled = func(context.Context) error {
+				r.Arrived = func(context.Context) error {
 					asked++
 					return &run.TooSoonError{Until: until}
 				}

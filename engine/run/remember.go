@@ -36,8 +36,8 @@ type remembered struct {
 	quiet  bool          // see Run.Quiet
 	look   bool          // see Run.Look
 	now    time.Time
-	// settled is Run.Settled.
-	settled func(ctx context.Context) error
+	// arrived is Run.Arrived.
+	arrived func(ctx context.Context) error
 
 	isTrue  map[*engine.Step]bool // conditions of entered that count as true now
 	toStore []change
@@ -256,8 +256,8 @@ func (m *remembered) commit(ctx context.Context) error {
 			first = first || !ok && (c.key == keyBefore || c.value == wasTrue || strings.HasPrefix(c.key, keyAt))
 		}
 	}
-	if first && m.quiet && m.settled != nil {
-		return m.settled(ctx)
+	if first && m.quiet && m.arrived != nil {
+		return m.arrived(ctx)
 	}
 	return nil
 }

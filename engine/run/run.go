@@ -44,9 +44,9 @@ type Run struct {
 	// sync do. A condition of entered that no run has looked at before then counts as true
 	// before.
 	Quiet bool
-	// Settled is asked before a run that is Quiet or a Look remembers a state of which no run
+	// Arrived is asked before a run that is Quiet or a Look remembers a state of which no run
 	// knew. Its error ends the attempt: see TooSoonError. Nil is never asked.
-	Settled func(ctx context.Context) error
+	Arrived func(ctx context.Context) error
 	// Guard stops cycles of rules. Nil stops none.
 	Guard *LoopGuard
 	// Fields finds custom fields that somebody has deleted. Nil finds none.
@@ -153,7 +153,7 @@ func (run Run) Do(ctx context.Context, r *engine.Rule) (*history.Trace, error) {
 		run.Now = time.Now()
 	}
 	x.remembered = remembered{
-		rule: r, memory: run.Memory, quiet: run.Quiet || run.Look, look: run.Look, now: run.Now, settled: run.Settled,
+		rule: r, memory: run.Memory, quiet: run.Quiet || run.Look, look: run.Look, now: run.Now, arrived: run.Arrived,
 		isTrue: map[*engine.Step]bool{}, results: map[string]any{}, named: map[string]map[string]bool{},
 	}
 	outcome, err := x.do(ctx)

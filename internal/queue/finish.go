@@ -318,7 +318,8 @@ FROM b24_run b
 WHERE b24_run.id = $1 AND b.id = $2`
 
 	waitAgain = `
-UPDATE b24_run SET state = 'waiting', due_at = $2, not_before = $3, attempt = $4, earlier = earlier + $6, error = $5, finished_at = 0
+UPDATE b24_run SET state = 'waiting', due_at = $2, not_before = $3, attempt = $4, earlier = earlier + $6, error = $5, finished_at = 0,
+    first_at = CASE WHEN first_at > $2 THEN $2 ELSE first_at END -- that of a run that slept
 WHERE id = $1`
 )
 

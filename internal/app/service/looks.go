@@ -140,7 +140,7 @@ func (l *looks) addOne(ctx context.Context, portal string, r *engine.Rule, input
 }
 
 // renamed returns the note of a rule that has taken over another one. With the memory of the
-// other rule it needs no look of its own.
+// other rule it needs no own look.
 func (l *looks) renamed(ctx context.Context, portal string, r *engine.Rule, notes map[string]string) (note string, known bool, err error) {
 	for _, from := range slices.Backward(r.From) {
 		old := notePrefix + portal + "." + from

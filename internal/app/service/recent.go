@@ -25,7 +25,7 @@ import (
 type recent struct {
 	engine.Portal
 	entity engine.Entity
-	// listings says that the items of listings count, too: the rule has no events of its own,
+	// listings says that the items of listings count, too: the rule has no own events,
 	// and is started because such an item has changed.
 	listings bool
 	clock    *portalClock
@@ -47,7 +47,7 @@ func waitForEvents(out *run.Run, p *Portal, r *queue.Run, rule *engine.Rule, lim
 		Portal: out.Client, entity: out.Entity, listings: len(rule.Triggers) == 0, clock: p.clock, delay: delay,
 		until: r.First.Add(mostDelays * delay),
 	}
-	out.Client, out.Settled = w, w.settled
+	out.Client, out.Arrived = w, w.arrived
 }
 
 // methodItems is the listing whose rows may count.
@@ -117,8 +117,8 @@ func (w *recent) note(answer json.RawMessage) {
 	}
 }
 
-// settled returns a *run.TooSoonError while the event of a change may be on its way.
-func (w *recent) settled(ctx context.Context) error {
+// arrived returns a *run.TooSoonError while the event of a change may be on its way.
+func (w *recent) arrived(ctx context.Context) error {
 	w.mu.Lock()
 	latest := w.latest
 	w.mu.Unlock()
@@ -126,11 +126,11 @@ func (w *recent) settled(ctx context.Context) error {
 	if latest.IsZero() || now.After(w.until) {
 		return nil
 	}
-	ahead, err := w.clock.ahead(ctx, w.Portal)
+	lead, err := w.clock.lead(ctx, w.Portal)
 	if err != nil {
 		return fmt.Errorf("read the portal's clock: %w", err)
 	}
-	changed := latest.Add(time.Second - ahead) // the portal cuts the second
+	changed := latest.Add(time.Second - lead) // the portal cuts the second
 	until := changed.Add(w.delay)
 	if !now.Before(until) || changed.After(now.Add(w.delay)) { // no clock of the present has written the latter
 		return nil
@@ -145,21 +145,21 @@ const readClockAgain = 10 * time.Minute
 type portalClock struct {
 	mu   sync.Mutex
 	read time.Time // when; zero before the first time
-	lead time.Duration
+	by   time.Duration
 }
 
-// ahead returns how far the portal's clock is ahead, at most a second too little, because the portal
+// lead returns how far the portal's clock is ahead, at most a second too little, because the portal
 // answers in seconds.
-func (c *portalClock) ahead(ctx context.Context, p catchup.Portal) (time.Duration, error) {
+func (c *portalClock) lead(ctx context.Context, p catchup.Portal) (time.Duration, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.read.IsZero() && time.Since(c.read) < readClockAgain {
-		return c.lead, nil
+		return c.by, nil
 	}
 	now, err := catchup.Now(ctx, p)
 	if err != nil {
 		return 0, err
 	}
-	c.read, c.lead = time.Now(), time.Until(now)
-	return c.lead, nil
+	c.read, c.by = time.Now(), time.Until(now)
+	return c.by, nil
 }

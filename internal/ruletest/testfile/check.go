@@ -64,13 +64,38 @@ func (c *fileChecker) test(t *Test) {
 			c.List.Errorf(t.Name.Pos, "missing-key", "a scene needs an event, or a time").Hint = "event: ONCRMDEALUPDATE 759, or at: 2026-05-01T09:00"
 			continue
 		}
-		if name := a.Scenario.Event.Start; name != "" && !c.hasRule(name) {
-			c.List.Errorf(a.Scenario.Event.Pos, "start-rule", "no rule file under test has a rule %q", name)
-		} else if a.Scenario.Event.Tick && !c.hasSchedule(name) {
-			c.List.Errorf(a.Scenario.Event.Pos, "start-rule", "rule %s has no schedule", name)
-		}
+		c.started(a.Scenario.Event)
 		c.source(a.Scenario.Event)
 		c.scene(a.Scenario)
+	}
+}
+
+// started checks that the rule exists that a scene starts, and that the scene has an id exactly if the
+// rule is about one entity.
+func (c *fileChecker) started(e *Event) {
+	name := e.Start
+	if name == "" {
+		return
+	}
+	if !c.hasRule(name) {
+		c.List.Errorf(e.Pos, "start-rule", "no rule file under test has a rule %q", name)
+		return
+	}
+	if e.Tick && !c.hasSchedule(name) {
+		c.List.Errorf(e.Pos, "start-rule", "rule %s has no schedule", name)
+		return
+	}
+	for _, s := range c.file.Sets {
+		for _, r := range s.Rules {
+			about, ok := r.Subject()
+			switch portal := about.Portal || !ok && len(r.Schedules) > 0; {
+			case r.ID != name:
+			case portal && e.ID != "":
+				c.List.Errorf(e.Pos, "start-rule", "rule %s is about the portal, so it takes no id", name).Hint = "remove id"
+			case ok && !about.Portal && e.ID == "":
+				c.List.Errorf(e.Pos, "missing-key", "rule %s runs for %s, and the scene does not say for which", name, about).Hintf("add id, such as {start: %s, id: 3}", name)
+			}
+		}
 	}
 }
 
