@@ -152,14 +152,17 @@ type portalClock struct {
 // answers in seconds.
 func (c *portalClock) lead(ctx context.Context, p catchup.Portal) (time.Duration, error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.read.IsZero() && time.Since(c.read) < readClockAgain {
-		return c.by, nil
+	read, by := c.read, c.by
+	c.mu.Unlock()
+	if !read.IsZero() && time.Since(read) < readClockAgain {
+		return by, nil
 	}
-	now, err := catchup.Now(ctx, p)
+	now, err := catchup.Now(ctx, p) // without the lock: the portal may take its time, and two answers are as good as one
 	if err != nil {
 		return 0, err
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.read, c.by = time.Now(), time.Until(now)
 	return c.by, nil
 }
