@@ -141,7 +141,7 @@ func (c *cluster) join(place int) *member {
 		c.t.Fatal(err)
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "listen: %s\ndatabase: %s\nrules: [%s]\nlog: {level: info}\nlimits: {retry_first: 100ms, retry_max: 1s, grace: 5s, settle: 2s}\nportals:\n",
+	fmt.Fprintf(&text, "listen: %s\ndatabase: %s\nrules: [%s]\nlog: {level: info}\nlimits: {retry_first: 100ms, retry_max: 1s, grace: 5s, settle: 2s, event_delay: 1s}\nportals:\n",
 		m.hooks, c.pg.DSN("postgres"), rules)
 	for _, p := range c.portals {
 		fmt.Fprintf(&text, "  %s: {webhook: %s/%s%s, application_token: %s, inputs: {deal-shipments: {list: %d}}}\n",

@@ -94,7 +94,7 @@ portals:
     application_token: ${TEST_TOKEN}
     plan: unlimited
 %slog: {level: debug}
-limits: {attempts: 8, retry_first: 10ms, retry_max: 20ms, settle: 1ms}
+limits: {attempts: 8, retry_first: 10ms, retry_max: 20ms, settle: 1ms, event_delay: 1ms}
 `, addr, rules, webhook, inputs))
 	return path
 }
