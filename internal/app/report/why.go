@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -122,7 +123,7 @@ func (w *Writer) addRun(ctx context.Context, q *queue.Queue, portal, field strin
 		}
 		for _, s := range record.Steps {
 			if strings.HasPrefix(w.File, fmt.Sprintf("%s:%d:", record.File, s.Line)) {
-				w.addValue(s, field)
+				w.addValue(s, record.Inputs, field)
 			}
 		}
 	}
@@ -133,7 +134,7 @@ func (w *Writer) addRun(ctx context.Context, q *queue.Queue, portal, field strin
 const mostRuns = 50
 
 // addValue adds the value of a field of a step.
-func (w *Writer) addValue(s history.StepRecord, field string) {
+func (w *Writer) addValue(s history.StepRecord, inputs map[string]any, field string) {
 	for _, a := range s.Args {
 		switch fields := a.Values["fields"].(type) {
 		case map[string]any:
@@ -143,13 +144,55 @@ func (w *Writer) addValue(s history.StepRecord, field string) {
 				}
 			}
 		case string: // computed for each row: its text in the file
-			for _, part := range strings.Split(fields, ", ") {
-				if name, text, ok := strings.Cut(part, ": "); ok && strings.EqualFold(name, field) {
-					w.Formula = text
+			for _, f := range splitFields(fields) {
+				name := f.name
+				if f.input {
+					name = fmt.Sprint(inputs[name])
+				}
+				if strings.EqualFold(name, field) {
+					w.Formula = f.text
 				}
 			}
 		}
 	}
+}
+
+// fieldPart is one of the fields in the text of a record.
+type fieldPart struct {
+	name  string
+	input bool // name is the input that has the name of the field
+	text  string
+}
+
+// fieldName is the beginning of a field.
+var fieldName = regexp.MustCompile(`^(=inputs\.)?(\w+): `)
+
+// splitFields reads a text such as NAME: Roof, =inputs.sum: =round(a, 2).
+func splitFields(text string) (out []fieldPart) {
+	depth, start := 0, 0
+	for i := range len(text) {
+		switch text[i] {
+		case '(', '[', '{':
+			depth++
+		case ')', ']', '}':
+			depth--
+		}
+		if depth > 0 || i > 0 && !strings.HasSuffix(text[:i], ", ") {
+			continue
+		}
+		m := fieldName.FindStringSubmatch(text[i:])
+		if m == nil {
+			continue
+		}
+		if len(out) > 0 {
+			out[len(out)-1].text = text[start : i-len(", ")]
+		}
+		out, start = append(out, fieldPart{name: m[2], input: m[1] != ""}), i+len(m[0])
+	}
+	if len(out) > 0 {
+		out[len(out)-1].text = text[start:]
+	}
+	return out
 }
 
 // Write prints the answer as text. zone is that of the portal.
