@@ -175,7 +175,7 @@ type Limits struct {
 
 	Settle time.Duration `yaml:"settle" validate:"min=1ms" default:"60s" doc:"the settle time: how long the portal may still execute a request whose connection was lost"`
 
-	EventDelay time.Duration `yaml:"event_delay" validate:"min=1ms" default:"60s" doc:"how long an event may be on its way: a first look or a sync of a rule that remembers waits so long after the last change of an entity"`
+	EventDelay time.Duration `yaml:"event_delay" validate:"min=1ms" default:"5s" doc:"how long an event may be on its way: a first look or a sync of a rule that remembers waits so long after the last change of an entity"`
 
 	Connections  int `yaml:"connections" validate:"min=1,max=100000" default:"1000" doc:"open connections to the event handler"`
 	PortalEvents int `yaml:"portal_events" validate:"min=1,max=100000" default:"500" doc:"events of one portal that wait to be stored at the same time"`
@@ -185,7 +185,7 @@ type Limits struct {
 func (l Limits) ShutdownGrace() time.Duration { return cmp.Or(l.Grace, 10*time.Second) }
 
 // EventsArrive is how long an event may be on its way.
-func (l Limits) EventsArrive() time.Duration { return cmp.Or(l.EventDelay, time.Minute) }
+func (l Limits) EventsArrive() time.Duration { return cmp.Or(l.EventDelay, 5*time.Second) }
 
 // Secrets returns the secrets of the configuration, except the inputs of rule sets.
 func (c *Config) Secrets() []string {
