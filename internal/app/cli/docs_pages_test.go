@@ -250,11 +250,14 @@ var pageRuns = []pageRun{
 			r.also(" 41", " 1", " 812", " 1", "deal:759", "deal:1", "element:47:12", "element:47:1", "/var/backups/", r.home+"/")
 		},
 		before: func(r *reader, command string) {
-			if strings.HasPrefix(command, "b24rules restore") {
+			switch {
+			case strings.HasPrefix(command, "b24rules restore"):
 				r.end() // serve
+			case strings.HasPrefix(command, "b24rules plan --since"):
+				r.must("mkdir new && sed 's/ × / x /' rules/deal-shipments.yaml > new/deal-shipments.yaml")
 			}
 		},
-		alike: []string{"b24rules events list", "b24rules backup"},
+		alike: []string{"b24rules events list", "b24rules backup", "b24rules why"},
 		codes: map[string][]int{
 			"b24rules runs replay 41": {exitFailure}, "b24rules runs discard 41": {exitFailure}, // the run has succeeded
 		},
