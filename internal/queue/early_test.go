@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,6 +61,7 @@ func testARunThatAwaitsAnEvent(t *testing.T) {
 		begun := time.Now()
 		until := begun.Add(10 * time.Minute)
 		got := map[string]string{}
+		var mu sync.Mutex
 		work(t, q, func(_ context.Context, r *queue.Run) error {
 			switch {
 			case r.Event.Code == "LOOK" && time.Now().Before(until) && r.Entity != "deal:3":
@@ -67,6 +69,8 @@ func testARunThatAwaitsAnEvent(t *testing.T) {
 			case r.Entity == "deal:3" && time.Now().Before(until):
 				return queue.Postpone(until, errPortal)
 			}
+			mu.Lock()
+			defer mu.Unlock()
 			got[r.Entity] = fmt.Sprintf("%s %d, attempt %d, after %s", r.Priority, r.Count, r.Attempt, time.Since(begun).Round(time.Minute))
 			return nil
 		})
