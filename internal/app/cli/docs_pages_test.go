@@ -39,6 +39,9 @@ var blockShown = regexp.MustCompile("(?ms)^ *```(sh|console)\n(.*?)^ *```")
 // TestTutorial and TestFromNothing run those of their pages, TestCIPage the jobs of
 // docs/ci.md, and TestWayOver the way over of docs/from-crest.md.
 func TestPages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long, and other tests run the same commands")
+	}
 	t.Parallel()
 	own := []string{"docs/tutorial.md", "docs/tutorial.ru.md", "docs/from-nothing.md"}
 	for page, text := range manualPages(t) {

@@ -18,6 +18,9 @@ import (
 // customer's portal, then the way over from a PHP script. B24_ARCHIVE is the archive of a
 // release; without it, the archive holds this program.
 func TestFromNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long, and other tests run the same commands")
+	}
 	t.Parallel()
 	commands := shownCommands(t, "docs/from-nothing.md")
 	first := 0

@@ -13,6 +13,9 @@ import (
 // TestTutorial runs the commands of docs/tutorial.md with an empty HOME, and compares their
 // outputs. Those of the Russian page are the same.
 func TestTutorial(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long, and other tests run the same commands")
+	}
 	t.Parallel()
 	commands := shownCommands(t, "docs/tutorial.md")
 	if russian := shownCommands(t, "docs/tutorial.ru.md"); !slices.Equal(commands, russian) {

@@ -36,6 +36,9 @@ func wayOver(t *testing.T) []string {
 // on a portal where a script has written a list: nothing is written before the change over, and
 // nothing is doubled after it. TestShadow does the same with the script itself.
 func TestWayOver(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long, and other tests run the same commands")
+	}
 	t.Parallel()
 	commands := wayOver(t)
 	if want := []string{"validate rules/", "test rules/", "serve", "shadow", "sync --rule deal-shipments", "sync --rule deal-shipments"}; !slices.Equal(commands, want) {
