@@ -306,7 +306,7 @@ func (s *syncing) follow(ctx context.Context, env environment, a *service.Servic
 			return err
 		}
 		select {
-		case <-time.After(w.pause()):
+		case <-time.After(lookEvery):
 		case <-ctx.Done():
 		}
 	}

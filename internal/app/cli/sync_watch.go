@@ -16,9 +16,9 @@ import (
 )
 
 const (
-	// barEvery is the interval between two updates of the bar on a terminal,
-	// lineEvery the interval between two lines elsewhere.
-	barEvery  = 250 * time.Millisecond
+	// lookEvery is how often the job is read, and the bar on a terminal drawn. lineEvery is
+	// the interval between two lines elsewhere.
+	lookEvery = 250 * time.Millisecond
 	lineEvery = 10 * time.Second
 	// rateOver is the time before now over which the rate is measured.
 	rateOver = 20 * time.Second
@@ -42,13 +42,6 @@ type jobWatch struct {
 type progressMark struct {
 	at   time.Time
 	done int
-}
-
-func (w *jobWatch) pause() time.Duration {
-	if report.IsTerminal(w.env.Err) {
-		return barEvery
-	}
-	return time.Second
 }
 
 // look reads and shows the progress. It reports whether the job has ended.
