@@ -86,7 +86,7 @@ func (in *intake) receive(ctx context.Context, portal string, e bitrix.Event) er
 
 // push stores an event and the runs of the rules that match it. The data of the
 // event is stored unchanged. An event without the id that its code promises is
-// invalid, because it cannot start a run.
+// invalid, because it cannot start a run. One whose id cannot be read is stored.
 func (in *intake) push(ctx context.Context, portal string, e bitrix.Event) error {
 	return in.pushOr(ctx, portal, e, func(queue.Event) {})
 }
@@ -114,14 +114,21 @@ func (in *intake) pushOr(ctx context.Context, portal string, e bitrix.Event, fai
 	if err != nil {
 		return err
 	}
+	var unreadable error
 	if known, _, ok := schemas.LookupEvent(event.Code); ok && len(known.IDs) > 0 {
 		if _, err := event.ValidID(known); err != nil {
-			return ingest.Invalid(err)
+			if event.EntityID(known) == "" {
+				return ingest.Invalid(err)
+			}
+			unreadable = err
 		}
 	}
 	if err := in.store(ctx, stored, event); err != nil {
 		failed(stored)
 		return err
+	}
+	if unreadable != nil { // the portal sends the event once, so it is kept for a person
+		in.log.Warn("an event is stored and starts no rule", "portal", portal, "error", unreadable)
 	}
 	return nil
 }

@@ -132,29 +132,36 @@ func TestFallingBehind(t *testing.T) {
 	})
 }
 
-// Events whose code promises an id are refused when the id cannot be read, because no
-// rule could run for them.
+// Events whose code promises an id are refused without one, because no rule could run for
+// them. When the id cannot be read, they are stored, and a warning tells a person.
 func TestEventsWithoutAReadableID(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, apptest.Options{})
 	token := "&auth[application_token]=" + h.Options.Emulator.ApplicationToken
 	bad := []string{
-		"event=ONCRMDEALUPDATE", "event=ONCRMDEALUPDATE&data[FIELDS][ID]=", "event=ONCRMDEALUPDATE&data[FIELDS][ID]=D_5",
-		"event=ONCRMDEALUPDATE&data[FIELDS][ID]=-5", "event=ONCRMDEALUPDATE&data[FIELDS][ID]=5.0", "event=ONCRMDEALUPDATE&data[FIELDS][ID]=%2B5%2B",
-		"event=ONCRMDEALUPDATE&data[FIELDS][ID][]=5", "event=ONCRMDYNAMICITEMUPDATE&data[FIELDS][ENTITY_TYPE_ID]=31", "event=ONTASKADD&data[FIELDS_AFTER][ID]=x",
+		"event=ONCRMDEALUPDATE", "event=ONCRMDEALUPDATE&data[FIELDS][ID]=",
+		"event=ONCRMDEALUPDATE&data[FIELDS][ID][]=5", "event=ONCRMDYNAMICITEMUPDATE&data[FIELDS][ENTITY_TYPE_ID]=31",
 	}
 	for _, form := range bad {
 		if got := h.Post(h.HookURL, formType, form+token); got != http.StatusBadRequest {
 			t.Errorf("%s: status %d, want 400", form, got)
 		}
 	}
+	unreadable := []string{
+		"event=ONCRMDEALUPDATE&data[FIELDS][ID]=D_5", "event=ONCRMDEALUPDATE&data[FIELDS][ID]=-5", "event=ONCRMDEALUPDATE&data[FIELDS][ID]=5.0",
+		"event=ONCRMDEALUPDATE&data[FIELDS][ID]=%2B5%2B", "event=ONTASKADD&data[FIELDS_AFTER][ID]=x",
+	}
 	good := []string{"event=ONCRMCURRENCYUPDATE&data[FIELDS][ID]=EUR", "event=ONAPPTEST", "event=ONTASKDELETE&data[FIELDS_BEFORE][ID]=7&data[FIELDS_AFTER]=undefined"}
+	good = append(good, unreadable...)
 	for _, form := range good {
 		if got := h.Post(h.HookURL, formType, form+token); got != http.StatusOK {
 			t.Errorf("%s: status %d, want 200", form, got)
 		}
 	}
-	if n := h.Logged(`level=WARN msg=event portal=demo event=ONCRMDEALUPDATE status=400 id=D_5`); n != 1 {
+	if n := h.Logged(`level=WARN msg="an event is stored and starts no rule"`); n != len(unreadable) {
+		t.Errorf("%d warnings, want %d", n, len(unreadable))
+	}
+	if n := h.Logged(`cannot read the id \"D_5\"`); n != 1 {
 		t.Errorf("the id is logged %d times, want once", n)
 	}
 	if want := fmt.Sprintf(`b24rules_events_total{portal="demo",status="400"} %d`, len(bad)); !strings.Contains(h.scrape(), want) {
@@ -163,5 +170,8 @@ func TestEventsWithoutAReadableID(t *testing.T) {
 	events, err := h.Service.Queue().LatestEvents(t.Context(), 0, 100)
 	if err != nil || len(events) != len(good) {
 		t.Errorf("%d events are stored, %v; want %d", len(events), err, len(good))
+	}
+	if states := h.States(); len(states) > 0 {
+		t.Errorf("runs %v, want none", states)
 	}
 }
