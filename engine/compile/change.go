@@ -127,7 +127,7 @@ func (t *trial) canBeTrue(when *engine.Value, still bool) bool {
 			if still && t.rare[engine.PathPrefix(p, 1)] {
 				v = nil
 			}
-			setPath(vars, p, v)
+			formula.SetPath(vars, p, v)
 		}
 		m := formula.NewMachine(context.Background())
 		for _, name := range t.computed {
@@ -137,9 +137,9 @@ func (t *trial) canBeTrue(when *engine.Value, still bool) bool {
 		}
 		for i, p := range t.past {
 			if still {
-				setPath(vars, engine.NameBefore+"."+p, getPath(vars, p))
+				formula.SetPath(vars, engine.NameBefore+"."+p, getPath(vars, p))
 			} else {
-				setPath(vars, engine.NameBefore+"."+p, t.values[chosen[len(t.leaves)+i]])
+				formula.SetPath(vars, engine.NameBefore+"."+p, t.values[chosen[len(t.leaves)+i]])
 			}
 		}
 		if v, err := when.Formula.Eval(m, vars); err == nil && v == true {
@@ -157,20 +157,6 @@ func (t *trial) canBeTrue(when *engine.Value, still bool) bool {
 		}
 	}
 	return still // too many to try: nothing is known
-}
-
-func setPath(vars map[string]any, path string, v any) {
-	name, rest, deeper := strings.Cut(path, ".")
-	if !deeper {
-		vars[name] = v
-		return
-	}
-	inner, ok := vars[name].(map[string]any)
-	if !ok {
-		inner = map[string]any{}
-		vars[name] = inner
-	}
-	setPath(inner, rest, v)
 }
 
 func getPath(vars map[string]any, path string) any {

@@ -319,3 +319,19 @@ func appendRecordKey(m *Machine, key []byte, record map[string]any, depth int) (
 	}
 	return append(key, '}'), err
 }
+
+// SetPath sets a variable that a path names, such as item.contact.name. It makes the records on the way
+// that are not there.
+func SetPath(vars map[string]any, path string, v any) {
+	name, rest, deeper := strings.Cut(path, ".")
+	if !deeper {
+		vars[name] = v
+		return
+	}
+	inner, ok := vars[name].(map[string]any)
+	if !ok {
+		inner = map[string]any{}
+		vars[name] = inner
+	}
+	SetPath(inner, rest, v)
+}

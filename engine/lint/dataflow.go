@@ -88,7 +88,7 @@ func (f *flow) growing(e *effect) diag.Phrase {
 		case s != nil && p == name && s.Effect() == engine.Reads && f.reads(s, e) && (base == "" || base == name):
 			base = name
 		default:
-			setPath(vars, p, num.FromInt(5))
+			formula.SetPath(vars, p, num.FromInt(5))
 		}
 	}
 	guarded := base == ""
@@ -289,9 +289,9 @@ func (f *flow) repeats(v *engine.Value, field string) bool {
 	var other any
 	apply := func(x any) (any, bool) {
 		for _, p := range others {
-			setPath(vars, p, other)
+			formula.SetPath(vars, p, other)
 		}
-		setPath(vars, base+"."+field, x)
+		formula.SetPath(vars, base+"."+field, x)
 		out, err := v.Formula.Eval(m, vars)
 		return out, err == nil
 	}
@@ -307,21 +307,6 @@ func (f *flow) repeats(v *engine.Value, field string) bool {
 		}
 	}
 	return worked
-}
-
-// setPath sets a value in nested records.
-func setPath(vars map[string]any, path string, v any) {
-	name, rest, deeper := strings.Cut(path, ".")
-	if !deeper {
-		vars[name] = v
-		return
-	}
-	inner, ok := vars[name].(map[string]any)
-	if !ok {
-		inner = map[string]any{}
-		vars[name] = inner
-	}
-	setPath(inner, rest, v)
 }
 
 // stays reports whether a function returns its own result when that result is its input.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/pgtemp"
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 // idle measures an engine whose portals send nothing.
@@ -44,11 +45,11 @@ func (b idle) on(ctx context.Context, name, database string) error {
 	if err != nil {
 		return err
 	}
-	if err := wait(ctx, startTime); err != nil {
+	if err := wakeup.Sleep(ctx, startTime); err != nil {
 		return err
 	}
 	before := e.cpu()
-	if err := wait(ctx, idleFor); err != nil {
+	if err := wakeup.Sleep(ctx, idleFor); err != nil {
 		return err
 	}
 	used := e.cpu() - before
@@ -57,13 +58,4 @@ func (b idle) on(ctx context.Context, name, database string) error {
 		note: fmt.Sprintf("%.1f %% of a core", 100*used.Seconds()/idleFor.Seconds()),
 	})
 	return e.stop()
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 // peers measures other clients with the work of ours.
@@ -146,10 +148,8 @@ func (q *batches) send(ctx context.Context, method string, params map[string]any
 	q.level++
 	q.sent++
 	q.mu.Unlock()
-	select {
-	case <-time.After(wait):
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := wakeup.Sleep(ctx, wait); err != nil {
+		return err
 	}
 	return q.post(ctx, method, params, answer)
 }

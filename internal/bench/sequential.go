@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 // sequential is a client for comparison. It does the work of the rule for one deal after
@@ -33,10 +35,8 @@ func newSequential(s *site) *sequential {
 func (q *sequential) call(ctx context.Context, method string, params map[string]any, result any) error {
 	if wait := q.room(time.Now()); wait > 0 {
 		q.waited += wait
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := wakeup.Sleep(ctx, wait); err != nil {
+			return err
 		}
 		q.room(time.Now())
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/emulator"
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 const (
@@ -110,7 +111,7 @@ func (s *site) changeRows(ctx context.Context, e *engine) (events int, err error
 			return events, err
 		}
 		events++
-		pause(ctx, rowsPause)
+		_ = wakeup.Sleep(ctx, rowsPause)
 	}
 	return events, nil
 }
@@ -144,16 +145,9 @@ func (s *site) tick(ctx context.Context) error {
 		if _, err := s.person("lists.element.update", update); err != nil {
 			return err
 		}
-		pause(ctx, tickPause)
+		_ = wakeup.Sleep(ctx, tickPause)
 	}
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
 }
 
 // person does what a person does in the portal, and returns the result.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 const (
@@ -30,7 +32,7 @@ func (db *postgresDB) watch(ctx context.Context, log *slog.Logger, received func
 			logged = true
 		}
 		received("")
-		if pause(ctx, pollEvery) != nil {
+		if wakeup.Sleep(ctx, pollEvery) != nil {
 			return
 		}
 	}

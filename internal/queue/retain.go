@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/store"
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 const (
@@ -80,7 +81,7 @@ func (q Retention) sweepRuns(ctx context.Context, state State, before time.Time)
 		if err != nil || n < sweepBatch {
 			return err
 		}
-		if err := pause(ctx, sweepPause); err != nil {
+		if err := wakeup.Sleep(ctx, sweepPause); err != nil {
 			return err
 		}
 	}
@@ -105,7 +106,7 @@ func (q Retention) sweepEvents(ctx context.Context, before time.Time) error {
 			return err
 		}
 		last = old[len(old)-1]
-		if err := pause(ctx, sweepPause); err != nil {
+		if err := wakeup.Sleep(ctx, sweepPause); err != nil {
 			return err
 		}
 	}
@@ -120,16 +121,4 @@ func (q Retention) oldEvents(ctx context.Context, before time.Time, last oldEven
 		err := row.Scan(&e.id, &e.received)
 		return e, err
 	}, selectOldEvents, micros(before), last.received, last.id, sweepBatch)
-}
-
-// pause waits, or returns why ctx has ended.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

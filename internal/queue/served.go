@@ -12,6 +12,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/lease"
 	"github.com/b24rules/b24rules/internal/store"
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 // Served reports whether a process works the database now: on PostgreSQL, any portal of
@@ -113,7 +114,7 @@ func (db *postgresDB) served(ctx context.Context, read store.Reader) (bool, erro
 	}
 	until := time.Now().Add(servedFor)
 	for len(first) > 0 && time.Now().Before(until) {
-		if err := pause(ctx, servedLook); err != nil {
+		if err := wakeup.Sleep(ctx, servedLook); err != nil {
 			return false, err
 		}
 		next, err := heartbeats(ctx, read)

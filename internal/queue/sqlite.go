@@ -15,9 +15,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/b24rules/b24rules/internal/store"
 	"modernc.org/sqlite" // registers the driver "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/b24rules/b24rules/internal/store"
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 // ErrInUse is returned by Lock and Work when another process works the database.
@@ -158,7 +160,7 @@ func (db *sqliteDB) watch(ctx context.Context, log *slog.Logger, received func(n
 			last = now
 			received("")
 		}
-		if pause(ctx, othersEvery) != nil {
+		if wakeup.Sleep(ctx, othersEvery) != nil {
 			return
 		}
 	}
@@ -180,7 +182,7 @@ func (db *sqliteDB) migrate(ctx context.Context, log *slog.Logger) (err error) {
 		if err = migrate(ctx, db, "schema/sqlite", before); err == nil || errors.Is(err, ErrNewer) || errors.Is(err, store.ErrNoRoom) {
 			return err
 		}
-		if pause(ctx, rand.N(100*time.Millisecond)) != nil {
+		if wakeup.Sleep(ctx, rand.N(100*time.Millisecond)) != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/store"
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 // unroutedBatch bounds how many events one transaction routes again, so that new events do
@@ -69,7 +70,7 @@ func (q Input) RouteAgain(ctx context.Context, portal string, route func(e Event
 			return seen, nil
 		}
 		last = next
-		if err := pause(ctx, unroutedPause); err != nil {
+		if err := wakeup.Sleep(ctx, unroutedPause); err != nil {
 			return seen, err
 		}
 	}

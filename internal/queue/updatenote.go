@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 const (
@@ -39,7 +41,7 @@ func (q NoteTable) UpdateNote(ctx context.Context, name string, change func(ctx 
 		if mine {
 			break
 		}
-		if err := pause(ctx, noteClaimRetry); err != nil {
+		if err := wakeup.Sleep(ctx, noteClaimRetry); err != nil {
 			return err
 		}
 	}

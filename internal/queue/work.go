@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/store"
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 // Work executes due runs with do until ctx ends. Then it lets running runs finish
@@ -74,7 +75,7 @@ func (q finisher) insist(ctx context.Context, what string, run int64, write func
 			return
 		}
 		q.options.Log.ErrorContext(ctx, "cannot "+what+", trying again", slog.Int64("run", run), slog.Any("error", err))
-		if pause(ctx, wait) != nil {
+		if wakeup.Sleep(ctx, wait) != nil {
 			return
 		}
 	}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/store"
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 // Manager obtains certificates.
@@ -94,10 +95,8 @@ func (m *Manager) Obtain(ctx context.Context) {
 			pause := retries[min(attempt, len(retries)-1)]
 			m.log.Error("cannot obtain a certificate", slog.String("host", host), slog.String("error", err.Error()), slog.Duration("again_in", pause),
 				slog.String("advice", "the name must lead to this machine, and port 443 of it to the address of listen, also through firewalls"))
-			select {
-			case <-ctx.Done():
+			if wakeup.Sleep(ctx, pause) != nil {
 				return
-			case <-time.After(pause):
 			}
 		}
 	}

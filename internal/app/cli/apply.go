@@ -17,6 +17,7 @@ import (
 	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/reload"
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 var applyCmd = &command{
@@ -322,11 +323,9 @@ func (a *applying) applyWave(ctx context.Context, env environment, q *queue.Queu
 		if !time.Now().Before(end) {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
+		if err := wakeup.Sleep(ctx, min(watchEvery, time.Until(end))); err != nil {
 			env.say("interrupted: the portals of later waves keep their versions; repeat the command to continue")
-			return ctx.Err()
-		case <-time.After(min(watchEvery, max(0, time.Until(end)))):
+			return err
 		}
 	}
 }
@@ -391,10 +390,8 @@ func (w wave) waitLive(ctx context.Context, env environment, q *queue.Queue) err
 		case time.Now().After(until):
 			return fmt.Errorf("after %s serve does not run the new versions in %s", reloadPatience, strings.Join(missing, ", "))
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(reloadLook):
+		if err := wakeup.Sleep(ctx, reloadLook); err != nil {
+			return err
 		}
 	}
 }

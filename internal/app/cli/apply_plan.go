@@ -19,6 +19,7 @@ import (
 	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 const (
@@ -382,10 +383,8 @@ func (p *planApplied) fillPage(ctx context.Context, portal string, t service.Tar
 		if len(open) == 0 {
 			break
 		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(planLook):
+		if err := wakeup.Sleep(ctx, planLook); err != nil {
+			return nil, err
 		}
 	}
 	return nil, p.count(ctx, portal, r.Event, sum)

@@ -13,6 +13,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 var driftCmd = &command{
@@ -168,10 +169,8 @@ func (d *drifting) compareRule(ctx context.Context, env environment, s *syncing,
 		return err
 	}
 	env.say("%s in portal %s: %s, looking again in %s", r.Rule, r.Portal, report.Plural(r.Differing, "difference", "differences"), d.confirm)
-	select {
-	case <-time.After(d.confirm):
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := wakeup.Sleep(ctx, d.confirm); err != nil {
+		return err
 	}
 	seen := r.Entities
 	r.Plans, r.Differing = []report.Plan{}, 0

@@ -15,6 +15,7 @@ import (
 	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/reload"
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 var reloadCmd = &command{
@@ -102,10 +103,8 @@ func askReload(ctx context.Context, q *queue.Queue, r reload.Request) (answers [
 		if len(silent) == 0 && len(answers) > 0 || time.Now().After(until) {
 			return answers, silent, nil
 		}
-		select {
-		case <-ctx.Done():
-			return nil, nil, ctx.Err()
-		case <-time.After(reloadLook):
+		if err := wakeup.Sleep(ctx, reloadLook); err != nil {
+			return nil, nil, err
 		}
 	}
 }

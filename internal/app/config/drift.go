@@ -85,7 +85,7 @@ func (r *reader) drift(in driftFile) Drift {
 	out := Drift{Every: in.Every, Share: 0.1, Start: -1}
 	if in.Share.set() {
 		n, err := strconv.ParseFloat(strings.TrimSuffix(in.Share.text, "%"), 64)
-		if err != nil || !strings.HasSuffix(in.Share.text, "%") || n <= 0 || n > 100 {
+		if err != nil || !strings.HasSuffix(in.Share.text, "%") || !(n > 0 && n <= 100) {
 			r.errorf(in.Share.pos, "invalid-value", "drift: share %q is no part of the time", in.Share.text).Hint = "write more than 0% and at most 100%, such as 10%"
 		}
 		out.Share = n / 100
@@ -118,7 +118,7 @@ func (r *reader) ignores(in ignores, now time.Time) []Ignore {
 		if one.Record.set() && i.Record != "" {
 			kind, ids, ok := strings.Cut(i.Record, " ")
 			place, id, both := strings.Cut(ids, ":")
-			if _, err := strconv.Atoi(place + id); err != nil || !ok || !both || kind != "element" && kind != "item" {
+			if !ok || !both || !digits(place) || !digits(id) || kind != "element" && kind != "item" {
 				r.errorf(one.Record.pos, "invalid-value", "ignore: thing %q is no record", one.Record.text).Hint = "write it as drift prints it: element 47:12, or item 1038:7"
 			}
 		}
@@ -136,6 +136,12 @@ func (r *reader) ignores(in ignores, now time.Time) []Ignore {
 		out = append(out, i)
 	}
 	return out
+}
+
+// digits reports whether a text is a number as ids are written.
+func digits(s string) bool {
+	n, err := strconv.Atoi(s)
+	return err == nil && n > 0 && strconv.Itoa(n) == s
 }
 
 // Ignores returns the entries of a portal that hold at a time.

@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/wakeup"
 	"github.com/b24rules/b24rules/rules"
 )
 
@@ -235,10 +236,8 @@ func (d *demonstration) continueChanges(ctx context.Context) error {
 	d.page.scene("Small changes until Ctrl-C")
 	const pause = 3 * time.Second
 	for n := 1; ; n++ {
-		select {
-		case <-ctx.Done():
+		if wakeup.Sleep(ctx, pause) != nil {
 			return nil
-		case <-time.After(pause):
 		}
 		deal := d.deals[n%3]
 		i := n % len(deal.rows)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 // question is something that we assume of portals.
@@ -356,10 +357,8 @@ func (p *prober) events(ctx context.Context) error {
 				return err
 			}
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(p.Quiet):
+		if err := wakeup.Sleep(ctx, p.Quiet); err != nil {
+			return err
 		}
 		if p.report.Events[c.name], err = p.Events(ctx, p.changed, since); err != nil {
 			return err

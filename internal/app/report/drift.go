@@ -32,10 +32,10 @@ type RuleDrift struct {
 	NotCompared string `json:"not_compared,omitempty"`
 	// Failed are how many runs would fail, so that their entities were not compared.
 	Failed int `json:"failed,omitempty"`
+	// First is the first of these failures.
+	First string `json:"first_failure,omitempty"`
 	// Plans are the differences, one for each entity.
 	Plans []Plan `json:"differences"`
-
-	first string // of the failures
 }
 
 // Add counts an entity with what the rule would write for it. It reports whether that differs from
@@ -44,9 +44,9 @@ func (r *RuleDrift) Add(p Plan, ignore *Ignores, keep int) bool {
 	r.Entities++
 	if p.Error != "" {
 		if r.Failed++; r.Failed == 1 {
-			r.first = fmt.Sprintf("%s: %s", p.Entity, p.Error)
+			r.First = fmt.Sprintf("%s: %s", p.Entity, p.Error)
 		}
-		r.NotSeen = fmt.Sprintf("%s would fail, the first of them %s", Plural(r.Failed, "run", "runs"), r.first)
+		r.NotSeen = fmt.Sprintf("%s would fail, the first of them %s", Plural(r.Failed, "run", "runs"), r.First)
 		return false
 	}
 	if p.Changes = ignore.Without(r.Rule, OfRecords(p.Changes)); len(p.Changes) == 0 {

@@ -70,7 +70,7 @@ func ReadWhy(ctx context.Context, q *queue.Queue, portal, place string, id int64
 		return w, err
 	}
 	for _, row := range rows {
-		if field != "" && !slices.ContainsFunc(row.Mark.Fields, func(name string) bool { return strings.EqualFold(name, field) }) {
+		if field != "" && !slices.ContainsFunc(row.Mark.Fields, func(name string) bool { return sameField(name, field) }) {
 			continue
 		}
 		one := Writer{
@@ -139,7 +139,7 @@ func (w *Writer) addValue(s history.StepRecord, inputs map[string]any, field str
 		switch fields := a.Values["fields"].(type) {
 		case map[string]any:
 			for name, v := range fields {
-				if strings.EqualFold(name, field) {
+				if sameField(name, field) {
 					w.Value = v
 				}
 			}
@@ -149,7 +149,7 @@ func (w *Writer) addValue(s history.StepRecord, inputs map[string]any, field str
 				if f.input {
 					name = fmt.Sprint(inputs[name])
 				}
-				if strings.EqualFold(name, field) {
+				if sameField(name, field) {
 					w.Formula = f.text
 				}
 			}

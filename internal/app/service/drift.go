@@ -13,6 +13,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/jobs"
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 const (
@@ -189,7 +190,7 @@ type driftWork struct {
 // rule compares one rule. Its error is not about the rule: the job is tried again.
 func (d *driftWork) rule(ctx context.Context, t Target) error {
 	if d.state.Now == nil || d.state.Now.Rule != t.Rule.ID || d.state.Job == nil {
-		d.state.Now, d.state.Again = &report.RuleDrift{Portal: d.portal.Name, Rule: t.Rule.ID, Plans: []report.Plan{}}, map[int][]int{}
+		d.state.Now, d.state.Again = &report.RuleDrift{Portal: d.portal.Name, Rule: t.Rule.ID, Plans: []report.Plan{}}, nil
 		if err := CanList(t.Rule); err != nil {
 			d.state.Now.NotCompared = err.Error()
 			return d.end(ctx)
@@ -199,6 +200,9 @@ func (d *driftWork) rule(ctx context.Context, t Target) error {
 			return d.judge(ctx, err)
 		}
 		d.state.Job = &job
+	}
+	if d.state.Again == nil { // an empty map is not stored
+		d.state.Again = map[int][]int{}
 	}
 	reader := catchup.NewReader(d.portal.Later())
 	for more := true; more; {
@@ -245,7 +249,7 @@ func (d *driftWork) page(ctx context.Context, t Target, typ int, ids []int, reme
 				d.state.Again[typ] = append(d.state.Again[typ], some[i])
 			}
 		}
-		if err := rest(ctx, time.Duration(float64(time.Since(began))*(1/d.share-1))); err != nil {
+		if err := wakeup.Sleep(ctx, time.Duration(float64(time.Since(began))*(1/d.share-1))); err != nil {
 			return err
 		}
 	}
@@ -261,7 +265,7 @@ func (d *driftWork) again(ctx context.Context, t Target) error {
 	if n == 0 || n > driftAgain {
 		return nil
 	}
-	if err := rest(ctx, d.confirm); err != nil {
+	if err := wakeup.Sleep(ctx, d.confirm); err != nil {
 		return err
 	}
 	seen := d.state.Now.Entities
@@ -285,19 +289,4 @@ func (d *driftWork) end(ctx context.Context) error {
 func (d *driftWork) progress(ctx context.Context) error {
 	d.state.Used = d.ignore.Used
 	return d.job.Progress(ctx, d.state)
-}
-
-// rest waits for a while.
-func rest(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
+	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/jobs"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -101,6 +102,15 @@ func TestDriftJob(t *testing.T) {
 	resumed := h.compareNow(report.DriftState{Began: time.Now(), Rules: []report.RuleDrift{{Portal: demo.PortalName, Rule: "deal-shipments", Entities: 77, Plans: []report.Plan{}}}})
 	if one(resumed, "deal-shipments").Entities != 77 || one(resumed, "invoice-total").NotSeen != "" {
 		t.Errorf("resumed: %+v", resumed)
+	}
+	// It continues within a rule, and what differs is new to it.
+	resumed = h.compareNow(report.DriftState{
+		Began: time.Now(),
+		Now:   &report.RuleDrift{Portal: demo.PortalName, Rule: "deal-shipments", Entities: 40, Failed: 1, First: "deal:9: no answer", Plans: []report.Plan{}},
+		Job:   &catchup.Job{Portal: demo.PortalName, Rule: "deal-shipments", Types: []int{2}},
+	})
+	if r := one(resumed, "deal-shipments"); r.Entities != 41 || r.Differing != 1 || r.Failed != 1 || r.First != "deal:9: no answer" {
+		t.Errorf("resumed within a rule: %+v", resumed)
 	}
 
 	// What is agreed is not counted; what is agreed and does not differ is said.

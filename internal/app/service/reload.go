@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/lease"
 	"github.com/b24rules/b24rules/internal/reload"
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 // Watch logs the rule sets that run. It loads the configuration and the rules again when
@@ -146,10 +147,8 @@ func (s *Service) answerReloads(ctx context.Context) {
 			s.log.Error("cannot answer a request to load the rules again, trying again", "error", err)
 		}
 		failed = err != nil
-		select {
-		case <-ctx.Done():
+		if wakeup.Sleep(ctx, askedEvery) != nil {
 			return
-		case <-time.After(askedEvery):
 		}
 	}
 }
