@@ -84,11 +84,20 @@ func (c *Client) Call(ctx context.Context, method string, params map[string]any,
 	return decode(ctx, c, Call{Method: method, Params: params, Write: true}, result)
 }
 
-// decode makes one call and decodes its result.
+// Read makes one call of a method that changes nothing, and decodes its result.
+func (c *Client) Read(ctx context.Context, method string, params map[string]any, result any) error {
+	return decode(ctx, c, Call{Method: method, Params: params}, result)
+}
+
+// decode makes one call and decodes its result. A missing result is an error, because
+// it would leave the zero value.
 func decode(ctx context.Context, c *Client, call Call, result any) error {
 	a := c.Do(ctx, call)[0]
 	if a.Err != nil || result == nil {
 		return a.Err
+	}
+	if text := string(a.Result); text == "" || text == "null" {
+		return badShape(call.Method, errors.New("it is null"))
 	}
 	if err := json.Unmarshal(a.Result, result); err != nil {
 		return badShape(call.Method, err)

@@ -38,7 +38,8 @@ check | grep -F "the database $root/b24rules.db does not exist yet"
 # shell, no home directory and no file of the system.
 if [ "$(id -u)" = 0 ]; then
 	image=$root/image
-	mkdir -p "$image/etc/b24rules" "$image/var/lib/b24rules"
+	mkdir -p "$image/etc/b24rules" "$image/var/lib/b24rules" "$image/tmp"
+	chmod 1777 "$image/tmp"
 	cp "$program" "$image/"
 	cp -r "$root/etc/b24rules/rules" "$image/etc/b24rules/"
 	chown 65532:65532 "$image/var/lib/b24rules"
@@ -54,6 +55,8 @@ if [ "$(id -u)" = 0 ]; then
 		    time_zone: Europe/Moscow
 		    inputs: {deal-shipments: {list: 47}}
 	END
+	# Doctor runs before serve has made a database. This portal does not exist.
+	(chroot --userspec=65532:65532 "$image" /b24rules doctor --config /etc/b24rules/b24rules.yaml || true) | grep -F '127.0.0.1:1: connect: connection refused'
 	chroot --userspec=65532:65532 "$image" /b24rules serve --config /etc/b24rules/b24rules.yaml 2> "$root/serve.log" &
 	serve=$!
 	for ((i = 0; i < 300; i++)); do

@@ -34,7 +34,7 @@ for target in $targets; do
 	[ "$GOOS" != windows ] || program=b24rules.exe
 	mkdir "$folder"
 	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X github.com/b24rules/b24rules/internal/app/cli.release=$version" -o "$folder/$program" ./cmd/b24rules
-	cp -r LICENSE README.md README.ru.md llms.txt THIRD_PARTY_NOTICES.md docs rules "$folder"
+	cp -r CHANGELOG.md LICENSE README.md README.ru.md llms.txt THIRD_PARTY_NOTICES.md docs rules "$folder"
 	find "$folder" -name '*.go' -delete
 	cp -r "$work/completion" "$folder/completion"
 	if [ "$GOOS" = windows ]; then

@@ -3,23 +3,10 @@ package describe
 import (
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/schemas"
 )
-
-// scopeOf are the permissions (scopes) for methods, by the first part of the method's name.
-// Methods of the platform, such as profile and event.bind, need none.
-// https://apidocs.bitrix24.com/api-reference/scopes/permissions.html
-var scopeOf = map[string]string{
-	"ai": "ai_admin", "biconnector": "biconnector", "bizproc": "bizproc", "booking": "booking", "calendar": "calendar", "catalog": "catalog",
-	"crm": "crm", "department": "department", "disk": "disk", "documentgenerator": "documentgenerator", "entity": "entity",
-	"im": "im", "imbot": "imbot", "imconnector": "imopenlines", "imopenlines": "imopenlines", "landing": "landing", "lists": "lists",
-	"log": "log", "mailservice": "mailservice", "messageservice": "messageservice", "pay_system": "pay_system", "placement": "placement",
-	"pull": "pull", "rpa": "rpa", "sale": "sale", "sign": "sign.b2e", "sonet_group": "sonet_group", "task": "task", "tasks": "task",
-	"telephony": "telephony", "timeman": "timeman", "user": "user", "userconsent": "userconsent", "userfieldconfig": "userfieldconfig",
-	"voximplant": "telephony",
-}
 
 // Scopes are the permissions that the credentials need, sorted.
 func (n Needs) Scopes() []string {
@@ -32,8 +19,7 @@ func (n Needs) Scopes() []string {
 		}
 	}
 	for _, method := range n.Methods {
-		first, _, _ := strings.Cut(method, ".")
-		if scope, ok := scopeOf[first]; ok {
+		if scope, _ := schemas.MethodScope(method); scope != "" {
 			out = append(out, scope)
 		}
 	}

@@ -54,15 +54,6 @@ type pull struct {
 	s      *Snapshot
 }
 
-// ask reads an answer of one page.
-func (p *pull) ask(method string, params map[string]any, into any) error {
-	a := p.client.Do(p.ctx, bitrix.Call{Method: method, Params: params})[0]
-	if a.Err != nil {
-		return a.Err
-	}
-	return decode(method, a.Result, into)
-}
-
 func decode(method string, raw json.RawMessage, into any) error {
 	if err := json.Unmarshal(raw, into); err != nil {
 		return fmt.Errorf("%s: the answer is not what the documentation says: %w", method, err)
@@ -85,7 +76,7 @@ func all[T any](p *pull, method string, params map[string]any, wrapper string) (
 	return out, nil
 }
 
-func (p *pull) scopes() error { return p.ask("scope", nil, &p.s.Scopes) }
+func (p *pull) scopes() error { return p.client.Read(p.ctx, "scope", nil, &p.s.Scopes) }
 
 // https://apidocs.bitrix24.com/api-reference/crm/currency/crm-currency-list.html
 func (p *pull) currencies() error {
@@ -157,7 +148,7 @@ func (p *pull) ownerTypes() ([]typeRow, error) {
 		ID    bitrix.ID `json:"ID"`
 		Title string    `json:"NAME"`
 	}
-	if err := p.ask("crm.enum.ownertype", nil, &rows); err != nil {
+	if err := p.client.Read(p.ctx, "crm.enum.ownertype", nil, &rows); err != nil {
 		return nil, err
 	}
 	var out []typeRow
@@ -220,7 +211,7 @@ func (p *pull) pipelines(t *Type) error {
 			Title string    `json:"name"`
 		} `json:"categories"`
 	}
-	err := p.ask("crm.category.list", map[string]any{"entityTypeId": t.ID}, &answer)
+	err := p.client.Read(p.ctx, "crm.category.list", map[string]any{"entityTypeId": t.ID}, &answer)
 	switch {
 	case err != nil && bitrix.IsCode(err, "ENTITY_TYPE_NOT_SUPPORTED"):
 		return nil // a type without pipelines
@@ -229,6 +220,8 @@ func (p *pull) pipelines(t *Type) error {
 		return nil
 	case err != nil:
 		return err
+	case answer.Categories == nil:
+		return fmt.Errorf("crm.category.list: the answer has no categories")
 	}
 	for _, c := range answer.Categories {
 		if stages := p.stagesOf(t.ID, int(c.ID)); stages != "" {

@@ -169,6 +169,11 @@ func usageOf(err error) error {
 
 func usagef(format string, args ...any) error { return &usageError{text: fmt.Sprintf(format, args...)} }
 
+// valuef is an error of a value that was given.
+func valuef(format string, args ...any) error {
+	return &usageError{text: fmt.Sprintf(format, args...), isValue: true}
+}
+
 // runCommand runs the command that args name and returns the exit code.
 func runCommand(ctx context.Context, args []string, env environment) int {
 	if env.redactor == nil {

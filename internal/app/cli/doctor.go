@@ -74,6 +74,7 @@ func runDoctor(ctx context.Context, env environment, path, portal, format string
 	if err := checkPortal(c, portal); err != nil {
 		return err
 	}
+	served := haveDatabase(c) == nil // openService may replace the database by an empty one
 	s, done, err := openService(ctx, c, rules, true, warnings(env))
 	if err != nil {
 		return err
@@ -93,7 +94,11 @@ func runDoctor(ctx context.Context, env environment, path, portal, format string
 		if b := brokenPortal(c, name); b != nil {
 			found = []doctor.Check{{Portal: name, Name: "configuration", State: doctor.Failed, Text: b.Reason(), Advice: "correct it: nothing else of the portal was checked"}}
 		} else {
-			found = doctor.Examine(ctx, s.DoctorPortal(name, time.Now))
+			p := s.DoctorPortal(name, time.Now)
+			if !served {
+				p.Latest, p.Arrivals, p.Limited = nil, nil, nil
+			}
+			found = doctor.Examine(ctx, p)
 		}
 		if format == "text" {
 			if err := writeChecks(env.Out, found); err != nil {

@@ -33,7 +33,10 @@ func TestDoctor(t *testing.T) {
 	// Serve has its own user on many machines, and must be able to write its database.
 	before := testkit.ReadFile(t, c.config)
 	testkit.WriteFile(t, c.config, strings.Replace(before, "sqlite:b24rules.db", "sqlite:new.db", 1))
-	c.run(exitFindings, "doctor")
+	out, _ = c.run(exitFindings, "doctor")
+	if want := "demo       events       unknown  serve has not run yet"; !strings.Contains(out, want) || !strings.Contains(out, "-> start serve and change an entity") {
+		t.Errorf("%s\nwant %s", out, want)
+	}
 	if _, err := os.Stat(filepath.Join(h.Options.Dir, "new.db")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("doctor has created the database: %v", err)
 	}

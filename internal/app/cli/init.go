@@ -108,7 +108,7 @@ func (n *initialisation) run(ctx context.Context, env environment, args []string
 	if n.set != "" {
 		var err error
 		if n.found, err = catalogueSet([]string{n.set}); err != nil {
-			return usagef("--rules: %v", err)
+			return valuef("--rules: %v", err)
 		}
 	}
 	if n.app.portal == "" && cmp.Or(n.app.id, n.app.secret, n.app.public) != "" {
@@ -132,6 +132,10 @@ func (n *initialisation) run(ctx context.Context, env environment, args []string
 		return fmt.Errorf("%s has a %s already: init never replaces a file", dir, found[0])
 	}
 	if err := n.access(ctx); err != nil {
+		return err
+	}
+	// The flags are checked before the portal is asked, which takes time.
+	if err := checkConfiguration(dir, n.configuration(&setup.Inputs{Set: &engine.RuleSet{}})); err != nil {
 		return err
 	}
 	var client *bitrix.Client
@@ -230,7 +234,7 @@ func withoutMethod(webhook string) string {
 
 // noWebhook says that a URL is none of an inbound webhook.
 func noWebhook(err error) error {
-	return &usageError{text: fmt.Sprintf("this is no URL of an inbound webhook: %v (the portal shows it in Developer resources > Incoming webhook)", err), isValue: true}
+	return valuef("this is no URL of an inbound webhook: %v (the portal shows it in Developer resources > Incoming webhook)", err)
 }
 
 // connect checks that the webhook works, and reads what the portal has.
@@ -254,7 +258,11 @@ func (n *initialisation) read(ctx context.Context, client *bitrix.Client) (*snap
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range doctor.Examine(ctx, doctor.Portal{Name: n.portal, Client: client, URL: n.webhook, Webhook: true, Now: time.Now}) {
+	checks := doctor.Examine(ctx, doctor.Portal{Name: n.portal, Client: client, URL: n.webhook, Webhook: true, Now: time.Now})
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	for _, c := range checks {
 		if c.State == doctor.Failed && (c.Name == "address" || c.Name == "credentials") {
 			return nil, fmt.Errorf("portal %s: %s: %s", u.Host, strings.TrimPrefix(c.Text, u.Host+": "), c.Advice)
 		}
@@ -395,7 +403,7 @@ func checkConfiguration(dir string, text []byte) error {
 	_, list := config.Parse(filepath.Join(dir, config.DefaultFile), text, func(string) (string, bool) { return "set later", true })
 	for _, f := range list {
 		if f.Severity == diag.Error && f.Code != "unreadable-file" {
-			return usagef("nothing was written: %s", f.Text())
+			return valuef("nothing was written: %s", f.Text())
 		}
 	}
 	return nil

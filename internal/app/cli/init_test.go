@@ -177,8 +177,8 @@ func TestInitWithFlags(t *testing.T) {
 		{"product_property=goods", "has no input count", "--input", "count=1"},
 	} {
 		args := append(append(slices.Clone(flags), "--input", wrong[0]), append(wrong[2:], dir)...)
-		if _, talk := initCommand(t.Context(), t, exitUsage, nil, args...); !strings.Contains(talk, wrong[1]) {
-			t.Errorf("%s: %s", wrong[0], talk)
+		if _, talk := initCommand(t.Context(), t, exitUsage, nil, args...); !strings.Contains(talk, wrong[1]) || strings.Contains(talk, "usage: ") {
+			t.Errorf("%s: %s, want no usage line", wrong[0], talk)
 		}
 		wantEmpty(t, dir)
 	}
@@ -220,6 +220,20 @@ func TestInitHTTPS(t *testing.T) {
 	}
 }
 
+// withAnswer is the webhook of the portal behind a server that answers one method itself.
+func withAnswer(t *testing.T, c *customer, method, answer string) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path+".", "/"+method+".") {
+			_, _ = w.Write([]byte(answer))
+			return
+		}
+		c.portal.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL + c.portal.WebhookPath()
+}
+
 // TestInitRefuses: each thing that is wrong is one sentence, and nothing is written.
 func TestInitRefuses(t *testing.T) {
 	t.Parallel()
@@ -257,6 +271,8 @@ func TestInitRefuses(t *testing.T) {
 		{"half an answer", c.webhook, "deal-shipments\n63\nGoo", exitFailure, "no answer, so nothing was written: name it with --input"},
 		{"half an application", "", strings.TrimSuffix(c.webhook, c.portal.WebhookPath()) + "\nlocal.1\n", exitFailure, "no answer, so nothing was written: name it with --client-secret SECRET"},
 		{"an application without a portal", "", goneURL + "\n", exitFailure, "connection refused: check the address"},
+		{"permissions of another form", withAnswer(t, c, "scope", `{"result":null,"time":{}}`), "", exitFailure, "scope: BAD_ANSWER: the result has another shape"},
+		{"pipelines of another form", withAnswer(t, c, "crm.category.list", `{"result":{},"time":{}}`), "", exitFailure, "crm.category.list: the answer has no categories"},
 		{"no smart process", c.webhook, "invoice-total\n", exitFailure, "the portal has none that the user of the credentials can see"},
 	} {
 		dir := filepath.Join(t.TempDir(), "x")
@@ -265,6 +281,35 @@ func TestInitRefuses(t *testing.T) {
 			t.Errorf("%s: %s%s, want %s and no usage line", tt.name, out, talk, tt.want)
 		}
 		wantEmpty(t, filepath.Dir(dir))
+	}
+	// Wrong flags are found without the portal.
+	for _, wrong := range [][]string{
+		{`portal name "a b" cannot be part of a URL`, "--portal", "a b"},
+		{`listen "foo" is not an address`, "--listen", "foo"},
+		{`the catalogue has no rule set "deal-shipmnts" (did you mean deal-shipments?)`, "--rules", "deal-shipmnts"},
+	} {
+		dir := filepath.Join(t.TempDir(), "x")
+		_, talk := initCommand(t.Context(), t, exitUsage, nil, append([]string{"init", "--yes", "--webhook", goneURL + "/rest/1/abcdefgh/", dir}, wrong[1:]...)...)
+		if !strings.Contains(talk, wrong[0]) || strings.Contains(talk, "usage: ") {
+			t.Errorf("%s, want %s and no usage line", talk, wrong[0])
+		}
+		wantEmpty(t, filepath.Dir(dir))
+	}
+	// Ctrl-C while the portal does not answer.
+	for _, method := range []string{"server.time", "lists.get"} {
+		if err := c.portal.SetFaults(emulator.Fault{Method: method, Kind: emulator.FaultTimeout, Delay: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		dir := filepath.Join(t.TempDir(), "x")
+		if _, talk := initCommand(ctx, t, exitFailure, nil, "init", "--yes", "--webhook", c.webhook, "--rules", "deal-shipments", dir); !strings.HasPrefix(talk, "b24rules: interrupted") {
+			t.Errorf("%s: %s", method, talk)
+		}
+		wantEmpty(t, filepath.Dir(dir))
+	}
+	if err := c.portal.SetFaults(); err != nil {
+		t.Fatal(err)
 	}
 	// Ctrl-C at a question.
 	ctx, cancel := context.WithCancel(t.Context())

@@ -88,7 +88,7 @@ func (q *questions) askFor(ctx context.Context, given, question, hint string) (s
 func (q *questions) inputs(ctx context.Context, set *engine.RuleSet, portal *snapshot.Snapshot) (*setup.Inputs, error) {
 	for name := range q.given {
 		if !slices.ContainsFunc(set.Inputs, func(in engine.Input) bool { return in.Name == name }) {
-			return nil, usagef("--input %s: rule set %s has no input %s", name, set.Name, name)
+			return nil, valuef("--input %s: rule set %s has no input %s", name, set.Name, name)
 		}
 	}
 	inputs := setup.NewInputs(set, portal)
@@ -105,7 +105,7 @@ func (q *questions) inputs(ctx context.Context, set *engine.RuleSet, portal *sna
 func (q *questions) input(ctx context.Context, inputs *setup.Inputs, in engine.Input) error {
 	if given, ok := q.given[in.Name]; ok {
 		if err := inputs.Put(in.Name, given); err != nil {
-			return usagef("--input %s: %v", in.Name, err)
+			return valuef("--input %s: %v", in.Name, err)
 		}
 		return nil
 	}
@@ -157,12 +157,12 @@ func (q *questions) examine(ctx context.Context, p doctor.Portal, inputs *setup.
 	var bad []doctor.Check
 	for _, c := range doctor.Examine(ctx, p) {
 		// Whether events arrive is not known before serve runs.
-		if c.State == doctor.Failed && c.Name != "events" && c.Name != "reachability" {
+		if (c.State == doctor.Failed || c.State == doctor.Unknown && c.Name == "places") && c.Name != "events" && c.Name != "reachability" {
 			bad = append(bad, c)
 		}
 	}
-	if len(bad) == 0 {
-		return ctx.Err()
+	if err := ctx.Err(); err != nil || len(bad) == 0 {
+		return err
 	}
 	if err := writeChecks(q.env.Out, bad); err != nil {
 		return err

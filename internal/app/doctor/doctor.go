@@ -4,7 +4,7 @@ package doctor
 import (
 	"cmp"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -205,7 +205,11 @@ func (x *examination) user(ctx context.Context, name string) {
 		Name     string `json:"NAME"`
 		LastName string `json:"LAST_NAME"`
 	}
-	if err := x.ask(ctx, "profile", &u); err != nil {
+	err := x.Client.Read(ctx, "profile", nil, &u)
+	if err == nil && u.ID <= 0 {
+		err = errors.New("profile: the answer has no id of a user")
+	}
+	if err != nil {
 		x.add(name, Unknown, err.Error(), "")
 		return
 	}
@@ -215,18 +219,6 @@ func (x *examination) user(ctx context.Context, name string) {
 		return
 	}
 	x.add(name, OK, who+", is an administrator", "")
-}
-
-// ask calls a method that reads and has no parameters.
-func (x *examination) ask(ctx context.Context, method string, into any) error {
-	a := x.Client.Do(ctx, bitrix.Call{Method: method})[0]
-	if a.Err != nil {
-		return a.Err
-	}
-	if err := json.Unmarshal(a.Result, into); err != nil {
-		return fmt.Errorf("%s: the answer is not what the documentation says: %w", method, err)
-	}
-	return nil
 }
 
 // leftovers reports what an interrupted probe has left on the portal.

@@ -145,6 +145,64 @@ rules:
 `)}}
 	h = apptest.New(t, apptest.Options{Rules: rules, Inputs: map[string]map[string]string{}})
 	want(t, examine(h, only(`"crm","lists"`)), "scopes", doctor.Failed, "im (for tell)", "telephony (for tell)")
+	want(t, examine(h, through(h, "scope", `{"result":null,"time":{}}`)), "scopes", doctor.Unknown, "scope: BAD_ANSWER")
+}
+
+// TestEachScope: the permission for each kind of step is named, and ticking exactly it ends
+// the failure.
+func TestEachScope(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ scope, step string }{
+		{"crm", "{fetch_item: {owner: deal, id: =event.id}}"},
+		{"lists", "{delete_elements: {list: 47, scope: {DEAL: =event.id}}}"},
+		{"im", "{notify: {to: 1, message: a}, once: =event.id}"},
+		{"user", "{call: {method: user.get, params: {ID: 1}}}"},
+		{"task", "{call: {method: tasks.task.get, params: {taskId: 1}}}"},
+		{"calendar", "{compute: {day: '=addWorkdays(event.time, 3)'}}"},
+		{"bizproc", "{call: {method: bizproc.workflow.start, params: {TEMPLATE_ID: 1}}, once: =event.id}"},
+		{"telephony", "{call: {method: voximplant.statistic.get, params: {}}}"},
+		{"catalog", "{call: {method: catalog.product.get, params: {id: 1}}}"},
+		{"disk", "{call: {method: disk.file.get, params: {id: 1}}}"},
+		{"pay_system", "{call: {method: sale.paysystem.list, params: {}}}"},
+		{"sale", "{call: {method: sale.order.get, params: {id: 1}}}"},
+		{"imopenlines", "{call: {method: imopenlines.config.get, params: {CONFIG_ID: 1}}}"},
+		{"department", "{call: {method: department.get, params: {}}}"},
+	} {
+		t.Run(tt.scope, func(t *testing.T) {
+			t.Parallel()
+			rules := fstest.MapFS{"r.yaml": {Data: []byte("version: 1\nrules:\n  r:\n    on: [ONCRMDEALADD]\n    steps:\n      - " + tt.step + "\n")}}
+			h := apptest.New(t, apptest.Options{Rules: rules, Inputs: map[string]map[string]string{}})
+			given := func(scope string) func(*doctor.Portal) {
+				return through(h, "scope", `{"result":["`+scope+`"],"time":{}}`)
+			}
+			want(t, examine(h, given("rating")), "scopes", doctor.Failed, "missing: "+tt.scope+" (for r)", "tick it in the form")
+			want(t, examine(h, given(tt.scope)), "scopes", doctor.OK, "the rules need "+tt.scope)
+		})
+	}
+}
+
+// TestEventsOfOthers: hooks are no events of the portal, and a webhook cannot send each event.
+func TestEventsOfOthers(t *testing.T) {
+	t.Parallel()
+	rules := fstest.MapFS{"r.yaml": {Data: []byte(`version: 1
+rules:
+  hook:
+    on: {hook: shop, fields: {order: {type: string, required: true}}, key: =event.data.order}
+    steps: [{log: {message: a}}]
+  moved:
+    on: [ONCRMDEALMOVETOCATEGORY]
+    steps: [{log: {message: a}}]
+`)}}
+	h := apptest.New(t, apptest.Options{Rules: rules, Inputs: map[string]map[string]string{}})
+	checks := examine(h, nil)
+	want(t, checks, "events", doctor.Warning, "ONCRMDEALMOVETOCATEGORY, for moved, is not sent by an outbound webhook", "connect the portal as an application")
+	for _, c := range checks {
+		if strings.Contains(c.Text, "B24RULES") {
+			t.Errorf("%s: %s", c.Name, c.Text)
+		}
+	}
+	h = apptest.NewApplication(t, "online", emulator.Config{})
+	want(t, examine(h, through(h, "scope", `{"result":["lists"],"time":{}}`)), "scopes", doctor.Failed, "missing: crm (for deal-shipments, invoice-total)", "form of the application, and install it again")
 }
 
 // TestPlaces: a list, a type and a field that the portal does not have are named, and a
@@ -167,6 +225,18 @@ func TestPlaces(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(t, examine(h, nil), "places", doctor.Failed, "for deal-shipments: access denied", "give the user of the credentials the right")
+	for code, state := range map[string]doctor.State{"insufficient_scope": doctor.Failed, "INTERNAL_SERVER_ERROR": doctor.Unknown} {
+		if err := h.Portal.SetFaults(emulator.Fault{Method: "lists.element.get", Kind: emulator.FaultRefuse, Code: code}); err != nil {
+			t.Fatal(err)
+		}
+		checks := examine(h, nil)
+		want(t, checks, "places", state)
+		for _, c := range checks {
+			if c.Name == "places" && strings.Contains(c.Advice, "correct the input") {
+				t.Errorf("%s: %s", code, c.Advice)
+			}
+		}
+	}
 }
 
 // through returns a client of the harness's portal whose answers of one method are
@@ -196,6 +266,8 @@ func TestUserAndClock(t *testing.T) {
 	want(t, examine(h, through(h, "profile", `{"result":{"ID":"7","ADMIN":false,"NAME":"Eve","LAST_NAME":"Low"},"time":{}}`)),
 		"user", doctor.Warning, "user 7, Eve Low, is not an administrator")
 	want(t, examine(h, through(h, "profile", `{"result":"nobody","time":{}}`)), "user", doctor.Unknown, "profile")
+	want(t, examine(h, through(h, "profile", `{"result":null,"time":{}}`)), "user", doctor.Unknown, "profile")
+	want(t, examine(h, through(h, "profile", `{"result":{},"time":{}}`)), "user", doctor.Unknown, "profile: the answer has no id of a user")
 
 	for _, tt := range []struct {
 		shift time.Duration

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // events checks that the events of the rules arrive. The subscriptions of an
@@ -24,12 +27,13 @@ func (x *examination) events(ctx context.Context, name string) {
 	x.arrived(ctx, name, required)
 }
 
-// requiredEvents are the codes of the events that rules need, each with the rules.
+// requiredEvents are the codes of the portal's events that rules need, each with the rules.
 func (x *examination) requiredEvents() map[string][]string {
 	required := map[string][]string{}
 	for _, r := range x.Rules {
 		for _, t := range r.Triggers {
-			if !slices.Contains(required[t.Code], r.ID) {
+			// Hooks, robots and ticks are no events of the portal.
+			if !strings.HasPrefix(t.Code, engine.OwnCode) && !slices.Contains(required[t.Code], r.ID) {
 				required[t.Code] = append(required[t.Code], r.ID)
 			}
 		}
@@ -68,7 +72,13 @@ func (x *examination) arrived(ctx context.Context, name string, required map[str
 		return
 	}
 	var never, old []string
+	bad := 0
 	for _, code := range sortedKeys(required) {
+		if e, _, _ := schemas.LookupEvent(code); e.AppOnly {
+			x.add(name, Warning, fmt.Sprintf("%s, for %s, is not sent by an outbound webhook", code, strings.Join(required[code], ", ")), "connect the portal as an application, or let the rule listen to another event")
+			bad++
+			continue
+		}
 		at, err := x.Latest(ctx, code)
 		switch {
 		case err != nil:
@@ -87,7 +97,7 @@ func (x *examination) arrived(ctx context.Context, name string, required map[str
 	if len(old) > 0 {
 		x.add(name, Warning, "have not arrived: "+strings.Join(old, ", "), advice)
 	}
-	if len(never)+len(old) == 0 {
+	if len(never)+len(old)+bad == 0 {
 		x.add(name, OK, "all arrive: "+strings.Join(sortedKeys(required), ", "), "")
 	}
 }

@@ -28,6 +28,10 @@ func (x *examination) places(ctx context.Context, name string) {
 			switch {
 			case err != nil && bitrix.IsCode(err, "ACCESS_DENIED"):
 				x.add(name, Failed, fmt.Sprintf("%s, for %s: access denied", where, rule), "give the user of the credentials the right to read and write it")
+			case err != nil && bitrix.IsCode(err, "INSUFFICIENT_SCOPE"):
+				x.add(name, Failed, fmt.Sprintf("%s, for %s: the credentials lack the permission", where, rule), x.moreScopes())
+			case err != nil && bitrix.FaultOf(err) != bitrix.NoFault, bitrix.IsCode(err, bitrix.CodeBadAnswer):
+				x.add(name, Unknown, fmt.Sprintf("%s, for %s: %v", where, rule, err), "")
 			case err != nil:
 				x.add(name, Failed, fmt.Sprintf("%s, for %s: %v", where, rule, err), "correct the input of the rule set in the configuration, or the rule")
 			default:

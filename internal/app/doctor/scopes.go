@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/b24rules/b24rules/schemas"
 )
 
 // scopes compares the permissions of the credentials with the methods of the rules.
 // https://apidocs.bitrix24.com/api-reference/common/system/scope.html
 func (x *examination) scopes(ctx context.Context, name string) {
 	var have []string
-	if err := x.ask(ctx, "scope", &have); err != nil {
+	if err := x.Client.Read(ctx, "scope", nil, &have); err != nil {
 		x.add(name, Unknown, err.Error(), "")
 		return
 	}
@@ -21,26 +23,38 @@ func (x *examination) scopes(ctx context.Context, name string) {
 			required[scope] = append(required[scope], id)
 		}
 	}
+	if !x.Webhook {
+		for code, rules := range x.requiredEvents() {
+			if scope := schemas.EventScope(code); scope != "" {
+				required[scope] = append(required[scope], rules...)
+			}
+		}
+	}
 	var missing []string
 	for _, scope := range sortedKeys(required) {
-		// The permission for users comes in three sizes.
-		if !slices.ContainsFunc(have, func(h string) bool { return h == scope || scope == "user" && strings.HasPrefix(h, "user_b") }) {
+		if !slices.ContainsFunc(have, func(given string) bool { return schemas.GivesScope(given, scope) }) {
 			missing = append(missing, scope)
 		}
 	}
 	if len(missing) > 0 {
 		var why []string
 		for _, scope := range missing {
-			why = append(why, fmt.Sprintf("%s (for %s)", scope, strings.Join(required[scope], ", ")))
+			rules := required[scope]
+			slices.Sort(rules)
+			why = append(why, fmt.Sprintf("%s (for %s)", scope, strings.Join(slices.Compact(rules), ", ")))
 		}
-		where := "tick it in the form of the inbound webhook"
-		if !x.Webhook {
-			where = "tick it in the form of the application, and install it again"
-		}
-		x.add(name, Failed, "missing: "+strings.Join(why, ", "), where)
+		x.add(name, Failed, "missing: "+strings.Join(why, ", "), x.moreScopes())
 		return
 	}
 	x.add(name, OK, fmt.Sprintf("the rules need %s", orNothing(sortedKeys(required))), "")
+}
+
+// moreScopes says how the credentials get a permission.
+func (x *examination) moreScopes() string {
+	if x.Webhook {
+		return "tick it in the form of the inbound webhook"
+	}
+	return "tick it in the form of the application, and install it again"
 }
 
 func orNothing(names []string) string {
