@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -47,6 +48,7 @@ func checkItemFields(c *engine.StepCheck, arg string, written bool) {
 	portal := inportal.ItemsOf(c.Types().Portal(), constType(c.Types()))
 	seen := map[string]string{}
 	limits := plan.Limits{}
+	pipeline := pipelineOf(c, arg)
 	c.EachName(arg, func(n engine.NamedArg) {
 		operator, name := "", n.Name
 		if !written {
@@ -58,6 +60,9 @@ func checkItemFields(c *engine.StepCheck, arg string, written bool) {
 		}
 		if !written && name == "logic" { // joins the parts of a filter
 			return
+		}
+		if name == "stageId" && pipeline != nil {
+			checkPipeline(n, typ, *pipeline, written)
 		}
 		kind := func(f schemas.Field) { checkFieldValue(n, typeName(typ), typ, f) }
 		if portal != nil && (portal.CheckName(n, name) || arg != "order" && portal.CheckValue(n, name, operator, written, kind)) {
@@ -93,6 +98,49 @@ func checkItemFields(c *engine.StepCheck, arg string, written bool) {
 			checkFieldValue(n, what, typ, f)
 		}
 	})
+}
+
+// pipelineOf is the pipeline that an argument fixes, nil if it fixes none.
+func pipelineOf(c *engine.StepCheck, arg string) (pipeline *int64) {
+	c.EachName(arg, func(n engine.NamedArg) {
+		v, constant := n.Const()
+		if id, isNum := value.NumberOf(v); constant && isNum && n.Name == "categoryId" {
+			if whole, ok := id.Int64(); ok {
+				pipeline = &whole
+			}
+		}
+	})
+	return pipeline
+}
+
+// stageIDs are the ids of stages of deals outside of pipeline 0, and of the stages of smart
+// processes and smart invoices.
+var stageIDs = regexp.MustCompile(`^(?:C|DT[0-9]+_)([0-9]+):`)
+
+// checkPipeline warns of a stage that is of another pipeline than the categoryId next to it.
+func checkPipeline(n engine.NamedArg, typ int, pipeline int64, written bool) {
+	v, _ := n.Const()
+	list, isList := v.([]any)
+	if !isList {
+		list = []any{v}
+	}
+	for _, x := range list {
+		stage, isText := x.(string)
+		own := "0"
+		if m := stageIDs.FindStringSubmatch(stage); m != nil {
+			own = m[1]
+		} else if typ != schemas.TypeDeal {
+			continue
+		}
+		if !isText || stage == "" || own == strconv.FormatInt(pipeline, 10) {
+			continue
+		}
+		code := "never-equal"
+		if written {
+			code = "field-value"
+		}
+		n.WarnValuef(code, "%s is a stage of pipeline %s, and categoryId is %d", stage, own, pipeline)
+	}
 }
 
 func unknownField(warn func(code, format string, args ...any) *diag.Finding, what, name string, fields []schemas.Field) {
@@ -231,7 +279,7 @@ func isTextValue(v any) bool {
 // isID reports a field that holds the id of a record or a user.
 func isID(typ string) bool {
 	switch typ {
-	case "user", "crm_company", "crm_contact", "crm_lead", "crm_deal", "crm_quote", "crm_category":
+	case "user", "employee", "crm_company", "crm_contact", "crm_lead", "crm_deal", "crm_quote", "crm_category":
 		return true
 	}
 	return false

@@ -89,10 +89,15 @@ func itemType(t *engine.ArgTypes) formula.Type {
 	portal.AddCustom(fields)
 	item := formula.OpenRecord(fields)
 	item.Domain = &formula.Domain{Code: "unknown-item-field", Source: sourceOf(t, "entityTypeId", typ), NoField: func(name string) (why, hint diag.Phrase) {
-		if why, hint = neverItemField(typ, name); !why.Empty() || portal == nil || slices.Contains(undocumented, name) {
+		why, hint = neverItemField(typ, name)
+		if portal == nil || slices.Contains(undocumented, name) {
 			return why, hint
 		}
-		return portal.NeverRead(name)
+		// The portal knows its custom fields and their titles.
+		if own, meant := portal.NeverRead(name); why.Empty() || !meant.Empty() {
+			return own, meant
+		}
+		return why, hint
 	}}
 	return item
 }

@@ -268,8 +268,12 @@ func (c *checker) doubtPlace(x *ast.BinaryNode, op string, value, other ast.Node
 	return false
 }
 
-// doubtIn warns of elements of a literal list that a value never equals.
+// doubtIn warns of elements of a literal list that a value never equals, and of a literal
+// that no element of a list equals.
 func (c *checker) doubtIn(x *ast.BinaryNode, value, list operand) {
+	if v, known := c.verdict("==", operand{node: list.node, lowered: list.lowered, typ: list.typ.elem()}, value); known && v.code != codeConstant {
+		c.doubtOf(value.node, v.code, v.hint.String(), "%s", v.why)
+	}
 	nodes, _ := list.node.(*ast.ArrayNode)
 	lowered, _ := list.lowered.(*ast.ArrayNode)
 	if nodes == nil || lowered == nil {

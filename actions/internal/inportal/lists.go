@@ -80,9 +80,9 @@ func noList(portal *snapshot.Snapshot, typ string, id int) (why, hint diag.Phras
 // checkProperty warns of a name that is no property of a list, and of a value that the
 // property cannot take.
 func checkProperty(n engine.NamedArg, portal *snapshot.Snapshot, l *snapshot.List, schema *plan.ListSchema, filter bool) {
-	name := n.Name
+	operator, name := "", n.Name
 	if filter {
-		_, name = plan.SplitOperator(name)
+		operator, name = plan.SplitOperator(name)
 	}
 	f, err := schema.Resolve(name)
 	if err != nil {
@@ -93,7 +93,13 @@ func checkProperty(n engine.NamedArg, portal *snapshot.Snapshot, l *snapshot.Lis
 		n.WarnNamef("unknown-item-field", "%s", why).SetHint(hint)
 		return
 	}
-	if filter || f.Kind == value.KindFile {
+	if filter {
+		if f.Kind == value.KindChoice && strings.Trim(operator, "=!") == "" {
+			checkChoices(n, l, f)
+		}
+		return
+	}
+	if f.Kind == value.KindFile {
 		return
 	}
 	if v, constant := n.Const(); constant && v != formula.Omitted {
@@ -110,11 +116,33 @@ func checkProperty(n engine.NamedArg, portal *snapshot.Snapshot, l *snapshot.Lis
 	}
 }
 
+// checkChoices warns of a filter by an option that a property does not have.
+func checkChoices(n engine.NamedArg, l *snapshot.List, f *value.Field) {
+	v, constant := n.Const()
+	list, isList := v.([]any)
+	if !isList {
+		list = []any{v}
+	}
+	for _, x := range list {
+		if !constant || x == nil || x == "" || x == formula.Omitted {
+			continue
+		}
+		if err := f.Check(x); err != nil {
+			n.WarnValuef("never-equal", "%s", err).Hintf("it can be %s", fewChoices(propertyOf(l, f.Name).Choices))
+		}
+	}
+}
+
 // noProperty says that a list has no property with a name, and which one may be meant.
 func noProperty(portal *snapshot.Snapshot, l *snapshot.List, name string) (why, hint diag.Phrase) {
 	why = diag.Phrasef("list %d (%s) of portal %s has no property %q", l.ID, l.Title, portal.Portal, name)
 	bare := strings.TrimPrefix(name, "PROPERTY_")
-	near := snapshot.Nearest(bare, l.Properties, func(p snapshot.Property) []string { return []string{p.Code, p.ID, p.Title} })
+	near := snapshot.Nearest(bare, l.Properties, func(p snapshot.Property) []string { return []string{p.Code, p.Title} })
+	for i, p := range l.Properties {
+		if p.ID == name { // an element has a property that has a code by its code
+			near = &l.Properties[i]
+		}
+	}
 	if near == nil {
 		var has []string
 		for _, p := range l.Properties {

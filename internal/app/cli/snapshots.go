@@ -92,19 +92,31 @@ func (k *knownPortals) known(s *snapshot.Snapshot) *engine.Known {
 }
 
 // loadKnown compiles a rule file and adds the findings for portals. A finding that several
-// portals have is listed once.
+// portals have is listed once, and a warning about a name or a value that a portal explains is
+// left to the portal.
 func loadKnown(name string, data []byte, actions []*engine.Action, portals []*engine.Known) (*engine.RuleSet, diag.List) {
 	set, list := load.File(name, data, actions)
+	var explained diag.List
 	for _, p := range portals {
 		_, found := load.FileFor(name, data, actions, p)
 		for _, f := range found {
-			if !slices.ContainsFunc(list, func(g diag.Finding) bool { return g.Pos == f.Pos && g.Code == f.Code && g.Text() == f.Text() }) {
-				list.Add(f)
+			if !has(list, f) && !has(explained, f) {
+				explained.Add(f)
 			}
 		}
 	}
+	list = slices.DeleteFunc(list, func(f diag.Finding) bool {
+		return f.Severity != diag.Error && slices.ContainsFunc(explained, func(g diag.Finding) bool {
+			return g.Pos == f.Pos && (g.Code == f.Code || g.Code == "unknown-item-field" && f.Code == "doubtful-field")
+		})
+	})
+	list = append(list, explained...)
 	list.Sort()
 	return set, list
+}
+
+func has(list diag.List, f diag.Finding) bool {
+	return slices.ContainsFunc(list, func(g diag.Finding) bool { return g.Pos == f.Pos && g.Code == f.Code && g.Text() == f.Text() })
 }
 
 // snapshotPath is where the snapshot of a portal is: next to the rules of the configuration.

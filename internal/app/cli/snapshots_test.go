@@ -74,6 +74,11 @@ func TestSnapshot(t *testing.T) {
 			t.Errorf("%v: %s", args, out)
 		}
 	}
+	// What a portal explains is not also said without it.
+	testkit.WriteFile(t, file, strings.Replace(snapshotRules, "deal.ufCrm_ZONE", "deal.Zone", 1))
+	if out, _ := c.bare(exitFine, "validate", rules); strings.Count(out, "warning: ") != 1 || !strings.Contains(out, `deals of portal demo have no field "Zone" [unknown-item-field] (did you mean ufCrm_ZONE (Zone)?)`) {
+		t.Errorf("%s", out)
+	}
 	// With the configuration the list is known, too.
 	testkit.WriteFile(t, file, strings.Replace(snapshotRules, "COMMENT", "COMENT", 1))
 	c.bare(exitFine, "validate", "--strict", rules)
