@@ -2,6 +2,7 @@ package inportal
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -92,12 +93,18 @@ func (p *Items) NeverRead(name string) (why, hint diag.Phrase) {
 // Missing says that the items have no field with a name, and which one may be meant.
 func (p *Items) Missing(name string) (why, hint diag.Phrase) {
 	why = diag.Phrasef("%s of portal %s have no field %q", p.Name(), p.portal.Portal, name)
-	near := snapshot.Nearest(name, p.Fields, func(f snapshot.Field) []string { return []string{f.Name, f.Stored, f.Title} })
+	near := snapshot.Nearest(ownPart(name), p.Fields, func(f snapshot.Field) []string { return []string{ownPart(f.Name), f.Title} })
 	if near == nil {
 		return why, hint
 	}
 	return why, p.didYouMean(near.Name, near.Title)
 }
+
+// customStart is how the names of custom fields start: ufCrm_, ufCrm7, UF_CRM_, UF_CRM_7_.
+var customStart = regexp.MustCompile(`(?i)^uf_?crm(?:_[0-9]+_|[0-9]+_?|_)`)
+
+// ownPart is the part of a field's name that differs between fields.
+func ownPart(name string) string { return customStart.ReplaceAllString(name, "") }
 
 func (p *Items) didYouMean(name, title string) diag.Phrase {
 	if title == "" || title == name {

@@ -163,6 +163,9 @@ func (d *schemaDiff) compare(env environment, before, after *snapshot.Snapshot) 
 		}
 		_, old := load.FileFor(file, data, env.actions, d.known.known(before))
 		_, now := load.FileFor(file, data, env.actions, d.known.known(after))
+		if old.HasErrors() {
+			env.say("%s has errors, so it is not known what the changes break there: run b24rules validate", file)
+		}
 		for _, f := range now {
 			if !slices.ContainsFunc(old, func(g diag.Finding) bool { return g.Pos == f.Pos && g.Code == f.Code }) {
 				out.Breaks = append(out.Breaks, brokenRule{f.Pos.String(), f.Code, f.Text(), f})

@@ -123,6 +123,13 @@ func TestSnapshot(t *testing.T) {
 	if out, _ := c.bare(exitFindings, "schema", "diff", path, now, rules); !strings.Contains(out, "breaks") {
 		t.Errorf("%s", out)
 	}
+	testkit.WriteFile(t, filepath.Join(rules, "half.yaml"), "version: 1\nrules:\n")
+	if _, stderr := c.bare(exitFindings, "schema", "diff", path, now, rules); !strings.Contains(stderr, "half.yaml has errors, so it is not known what the changes break there: run b24rules validate") {
+		t.Errorf("%s", stderr)
+	}
+	if err := os.Remove(filepath.Join(rules, "half.yaml")); err != nil {
+		t.Fatal(err)
+	}
 	c.bare(exitFine, "schema", "diff", now, now)
 	c.bare(exitUsage, "schema", "diff", now)
 
