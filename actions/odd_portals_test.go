@@ -185,6 +185,39 @@ func TestOddPortals(t *testing.T) {
 				return fmt.Appendf(nil, `%s"%s00"`, parts[1], value)
 			})
 		}},
+		"each listing has its first row twice": {answer: func(method string, _ url.Values, result json.RawMessage) json.RawMessage {
+			if !isListing(method) {
+				return result
+			}
+			return list(result, func(rows []json.RawMessage) []json.RawMessage { return append(rows[:min(1, len(rows)):1], rows...) })
+		}},
+		"rows are in reverse": {answer: func(method string, _ url.Values, result json.RawMessage) json.RawMessage {
+			if !isListing(method) {
+				return result
+			}
+			return list(result, func(rows []json.RawMessage) []json.RawMessage { slices.Reverse(rows); return rows })
+		}},
+		"all filters are ignored": {ask: func(method string, params url.Values) {
+			for key := range params {
+				if isListing(method) && strings.HasPrefix(strings.ToLower(key), "filter") {
+					params.Del(key)
+				}
+			}
+		}},
+		"filters by id are ignored": {ask: func(method string, params url.Values) {
+			for key := range params {
+				if isListing(method) && strings.HasPrefix(strings.ToLower(key), "filter[>id]") {
+					params.Del(key)
+				}
+			}
+		}},
+		"orders are ignored": {ask: func(method string, params url.Values) {
+			for key := range params {
+				if isListing(method) && strings.Contains(strings.ToLower(key), "order[") {
+					params.Set(key, "DESC")
+				}
+			}
+		}},
 		"ids are texts": {answer: func(method string, _ url.Values, result json.RawMessage) json.RawMessage {
 			return regexp.MustCompile(`("(?:id|ownerId|ID)":)(\d+)`).ReplaceAll(result, []byte(`$1"$2"`))
 		}},
