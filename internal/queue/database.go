@@ -43,8 +43,9 @@ type backend interface {
 	processes(ctx context.Context, read store.Reader) ([]Process, error)
 
 	// watch passes on the announcements of other processes until ctx ends: portals
-	// that have changed, "" for all of them, or lease.News.
-	watch(ctx context.Context, log *slog.Logger, received func(news string))
+	// that have changed, "" for all of them, or lease.News. It returns an error if the
+	// database cannot be used any more.
+	watch(ctx context.Context, log *slog.Logger, received func(news string)) error
 
 	// String names the database without its secrets.
 	String() string

@@ -18,13 +18,13 @@ const (
 )
 
 // watch listens on its own connection, and looks every second while it has none.
-func (db *postgresDB) watch(ctx context.Context, log *slog.Logger, received func(news string)) {
+func (db *postgresDB) watch(ctx context.Context, log *slog.Logger, received func(news string)) error {
 	logged := false
 	for ctx.Err() == nil {
 		if !db.pollOnly {
 			err := db.listen(ctx, received)
 			if ctx.Err() != nil {
-				return
+				return nil
 			}
 			if !logged {
 				log.WarnContext(ctx, "cannot listen for new events, looking for them every second", slog.Any("error", cleanError(err)))
@@ -33,9 +33,10 @@ func (db *postgresDB) watch(ctx context.Context, log *slog.Logger, received func
 		}
 		received("")
 		if wakeup.Sleep(ctx, pollEvery) != nil {
-			return
+			break
 		}
 	}
+	return nil
 }
 
 // listen returns when the connection is lost.

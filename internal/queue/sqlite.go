@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"net/url"
@@ -34,8 +35,11 @@ type sqliteDB struct {
 	write, read *sql.DB
 	statements  map[string]*sql.Stmt // prepared for write; used by one transaction at a time
 
+	opened os.FileInfo // the file at path when it was opened
+
 	mu   sync.Mutex
 	held *sql.DB // the lock; nil when we do not hold it
+	gone bool    // path leads to another file, or to none
 }
 
 func openSQLite(ctx context.Context, path string) (*database, error) {
@@ -59,6 +63,9 @@ func (db *sqliteDB) open(ctx context.Context) (err error) {
 	if err = db.write.PingContext(ctx); err != nil {
 		return err
 	}
+	if db.opened, err = os.Stat(db.path); err != nil {
+		return err
+	}
 	if db.read, err = sql.Open("sqlite", sqliteURI(db.path, "_pragma=busy_timeout(5000)", "_pragma=query_only(ON)")); err != nil {
 		return err
 	}
@@ -70,7 +77,7 @@ func (db *sqliteDB) open(ctx context.Context) (err error) {
 func (db *sqliteDB) String() string { return db.path }
 
 func (db *sqliteDB) close() error {
-	errs := []error{db.unlock()}
+	errs := []error{db.rescue(), db.unlock()}
 	for _, pool := range []*sql.DB{db.read, db.write} {
 		if pool != nil {
 			errs = append(errs, pool.Close())
@@ -150,9 +157,12 @@ const othersEvery = 500 * time.Millisecond
 // watch notices changes by other processes. The pragma reads one number of the
 // shared memory; writes of the same connection, which makes all of ours, do not
 // change it.
-func (db *sqliteDB) watch(ctx context.Context, log *slog.Logger, received func(news string)) {
+func (db *sqliteDB) watch(ctx context.Context, log *slog.Logger, received func(news string)) error {
 	var last int64
 	for {
+		if err := db.inPlace(); err != nil {
+			return err
+		}
 		var now int64
 		if err := db.write.QueryRowContext(ctx, "PRAGMA data_version").Scan(&now); err != nil && ctx.Err() == nil {
 			log.WarnContext(ctx, "cannot look for changes by other processes", slog.Any("error", err))
@@ -161,9 +171,44 @@ func (db *sqliteDB) watch(ctx context.Context, log *slog.Logger, received func(n
 			received("")
 		}
 		if wakeup.Sleep(ctx, othersEvery) != nil {
-			return
+			return nil
 		}
 	}
+}
+
+// inPlace returns an error if somebody has removed or replaced the file. The system keeps an open
+// file until it is closed, so everything would seem to work, and be lost at the end.
+func (db *sqliteDB) inPlace() error {
+	now, err := os.Stat(db.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = fmt.Errorf("the database file %s was removed while it was in use: this process ends and writes it again, so start it again", db.path)
+	case err == nil && !os.SameFile(now, db.opened):
+		err = fmt.Errorf("the database file %s was replaced while it was in use: this process ends, so start it again with the new file; the old one is saved next to it", db.path)
+	default:
+		return nil // also if it cannot be seen: queries say more
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.gone = true
+	return err
+}
+
+// rescue writes a removed database to its path again, and a replaced one next to it.
+func (db *sqliteDB) rescue() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if !db.gone {
+		return nil
+	}
+	to := db.path
+	if _, err := os.Stat(to); err == nil {
+		to += time.Now().Format(".replaced-20060102-150405.bak")
+	}
+	if err := store.CopySQLite(context.Background(), db.write, to); err != nil {
+		return fmt.Errorf("cannot write the removed database to %s: %w", to, err)
+	}
+	return nil
 }
 
 // migrate repeats a migration that failed: of several processes that migrate at the

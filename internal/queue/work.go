@@ -14,7 +14,8 @@ import (
 // Work executes due runs with do until ctx ends. Then it lets running runs finish
 // and returns nil. After Options.Grace it cancels their context; a run that then
 // returns an error waits again, and this does not count as an attempt. Work does not
-// return before do has.
+// return before do has. If the database cannot be used any more, Work ends the same way,
+// with the reason.
 //
 // The result of do decides: nil, the run has succeeded; Postpone, it waits;
 // Park, it is parked; any other error or a panic, it is tried again later, or
@@ -28,6 +29,8 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 		return unlessEnded(ctx, err)
 	}
 	defer q.endLock(context.WithoutCancel(ctx))
+	ctx, end := context.WithCancel(ctx)
+	defer end()
 	runs, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	p := &pool{q: q, do: do, ctx: runs, shards: shards{any: !q.db.leases(), workers: q.options.Workers, byName: map[string]*shard{}}}
@@ -47,7 +50,12 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 		wg.Go(func() { h.Run(ctx, ended) })
 	}
 	wg.Go(func() { p.loop(ctx) })
-	wg.Go(func() { q.db.watch(ctx, q.options.Log, func(news string) { q.received(news, look) }) })
+	var failed error
+	wg.Go(func() {
+		if failed = q.db.watch(ctx, q.options.Log, func(news string) { q.received(news, look) }); failed != nil {
+			end()
+		}
+	})
 	<-ctx.Done()
 	p.stop()
 	grace := time.AfterFunc(q.options.Grace, cancel)
@@ -55,7 +63,7 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 	grace.Stop()
 	close(ended)
 	wg.Wait()
-	return nil
+	return failed
 }
 
 // unlessEnded returns nil if ctx has ended, because that is no failure of Work.

@@ -18,6 +18,9 @@ import (
 
 const hook = "https://example.bitrix24.com/rest/1/s3cr3t/"
 
+// hookOf is the webhook of another portal.
+func hookOf(name string) string { return strings.Replace(hook, "example", name, 1) }
+
 // minimal is a configuration with the given lines inside its only portal.
 func minimal(lines ...string) string {
 	text := "rules: [rules]\nportals:\n  main:\n"
@@ -29,7 +32,7 @@ func minimal(lines ...string) string {
 
 func parse(t *testing.T, text string) (*Config, diag.List) {
 	t.Helper()
-	env := map[string]string{"TOKEN": "t0k3n", "EMPTY": "", "HOOK": hook}
+	env := map[string]string{"TOKEN": "t0k3n", "EMPTY": "", "HOOK": hook, "OTHER_HOOK": hookOf("other")}
 	return Parse("etc/b24rules.yaml", []byte(text), func(name string) (string, bool) { v, ok := env[name]; return v, ok })
 }
 
@@ -56,7 +59,7 @@ portals:
     calendar: {holidays: 2026-05-11, workdays: [2026-05-09]}
     events: online
     encoding: UTF-8
-  other: {webhook: '${HOOK}', application_token: 'x-${TOKEN}'}
+  other: {webhook: '${OTHER_HOOK}', application_token: 'x-${TOKEN}'}
 log: {level: warn, format: json, dir: logs, dump: true, max_size: 5, max_age: 36h}
 limits: {runs: 7, attempts: 3, retry_first: 1s, retry_max: 1m, max_body: 4096, grace: 2s}
 history: {succeeded: 7d, discarded: 36h, parked: forever}
@@ -89,7 +92,7 @@ console: false
 	if p.Webhook.Reveal() != hook || p.Token.Reveal() != "t0k3n" || p.Plan != bitrix.PlanEnterprise || !p.Shared || !p.Insecure || p.Zone.String() != "Europe/Moscow" {
 		t.Errorf("portal main: %s %s %s %v %v", p.Webhook.Reveal(), p.Token.Reveal(), p.Plan, p.Insecure, p.Zone)
 	}
-	if other.Webhook.Reveal() != hook || other.Token.Reveal() != "x-t0k3n" || other.Plan != bitrix.PlanStandard || other.Shared || other.Insecure || other.Zone != nil {
+	if other.Webhook.Reveal() != hookOf("other") || other.Token.Reveal() != "x-t0k3n" || other.Plan != bitrix.PlanStandard || other.Shared || other.Insecure || other.Zone != nil {
 		t.Errorf("portal other: %s %s %s %v %v", other.Webhook.Reveal(), other.Token.Reveal(), other.Plan, other.Insecure, other.Zone)
 	}
 	if diff := cmp.Diff(map[string]bool{"2026-05-09": true, "2026-05-11": false}, p.Dates); diff != "" || p.Language != "ru" || other.Dates != nil || other.Language != "" {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -141,6 +142,36 @@ func readPortal(name string) namedPortal {
 var instead = [][]string{
 	{"webhook", "webhook_file", "oauth"},
 	{"application_token", "application_token_file", "oauth"},
+}
+
+// samePortal warns if the last portal is one that has another name already. Only in shadow mode
+// that does no harm.
+func (r *reader) samePortal(all []Portal) {
+	last := all[len(all)-1]
+	address := last.address()
+	if address == "" || last.Shadow != 0 {
+		return
+	}
+	i := slices.IndexFunc(all[:len(all)-1], func(p Portal) bool { return p.Shadow == 0 && p.address() == address })
+	if i >= 0 {
+		r.list.Warnf(last.Pos, "same-portal", "portals %s and %s are both %s: runs of one do not wait for those of the other, and together they ask for more than the portal allows",
+			all[i].Name, last.Name, address).Hint = "keep one of them, with the rule sets of both; use: gives a rule set several instances"
+	}
+}
+
+// address is the address of the portal itself, without its user and secret. It is "" if that
+// is not known.
+func (p Portal) address() string {
+	text := p.Webhook.Reveal()
+	if p.OAuth != nil {
+		text = p.OAuth.Portal
+	}
+	u, err := url.Parse(strings.TrimSpace(text))
+	if err != nil {
+		return ""
+	}
+	folder, _, _ := strings.Cut(u.Path, "/rest/")
+	return strings.ToLower(u.Host) + strings.TrimRight(folder, "/")
 }
 
 // withDefaults gives a portal the keys of defaults that it does not have itself.

@@ -27,7 +27,7 @@ func writeFolder(t *testing.T, files map[string]string) (dir string, c *Config, 
 		}
 	}
 	path := filepath.Join(dir, DefaultFile)
-	env := map[string]string{"HOOK_acme_spb": hook, "TOKEN": "t0k3n", "SECRETS": filepath.Join(dir, "secrets")}
+	env := map[string]string{"HOOK_acme_spb": hookOf("spb"), "TOKEN": "t0k3n", "SECRETS": filepath.Join(dir, "secrets")}
 	c, list = Parse(path, []byte(files[DefaultFile]), func(name string) (string, bool) { v, ok := env[name]; return v, ok })
 	return dir, c, list
 }
@@ -76,8 +76,8 @@ portals: portals
 `
 	dir, c, list := writeFolder(t, map[string]string{
 		DefaultFile:            head,
-		"secrets/acme.webhook": hook,
-		"secrets/bolt.webhook": hook + "\n",
+		"secrets/acme.webhook": hookOf("acme"),
+		"secrets/bolt.webhook": hookOf("bolt") + "\n",
 		"portals/acme.yaml": `
 tags: [canary, big]
 time_zone: Asia/Omsk
@@ -96,9 +96,9 @@ use:
 		"portals/notes/old.yaml": "",
 	})
 	want := []string{
-		"acme-spb " + hook + " own tags [all-round] Europe/Moscow totals" + fmt.Sprint(map[string]string{"type": "1038", "title": "{{ x }}"}) + " more" + fmt.Sprint(map[string]string{"n": "2"}) + " no extra only",
-		"acme " + hook + " t0k3n tags [canary big] Asia/Omsk totals" + fmt.Sprint(map[string]string{"type": "1040", "title": "{{ x }}"}) + " ships@spb" + fmt.Sprint(map[string]string{"list": "52"}) + " ships" + fmt.Sprint(map[string]string{"list": "47"}) + " extra" + fmt.Sprint(map[string]string{}) + " no more only",
-		"bolt " + hook + " t0k3n tags [all-round] Europe/Moscow totals" + fmt.Sprint(map[string]string{"type": "1038", "title": "{{ x }}"}) + " more" + fmt.Sprint(map[string]string{"n": "1"}) + " no extra only",
+		"acme-spb " + hookOf("spb") + " own tags [all-round] Europe/Moscow totals" + fmt.Sprint(map[string]string{"type": "1038", "title": "{{ x }}"}) + " more" + fmt.Sprint(map[string]string{"n": "2"}) + " no extra only",
+		"acme " + hookOf("acme") + " t0k3n tags [canary big] Asia/Omsk totals" + fmt.Sprint(map[string]string{"type": "1040", "title": "{{ x }}"}) + " ships@spb" + fmt.Sprint(map[string]string{"list": "52"}) + " ships" + fmt.Sprint(map[string]string{"list": "47"}) + " extra" + fmt.Sprint(map[string]string{}) + " no more only",
+		"bolt " + hookOf("bolt") + " t0k3n tags [all-round] Europe/Moscow totals" + fmt.Sprint(map[string]string{"type": "1038", "title": "{{ x }}"}) + " more" + fmt.Sprint(map[string]string{"n": "1"}) + " no extra only",
 	}
 	if diff := cmp.Diff(want, describe(c)); diff != "" {
 		t.Errorf("portals (-want +got):\n%s", diff)
@@ -118,8 +118,8 @@ use:
 func TestBrokenFolder(t *testing.T) {
 	dir, c, list := writeFolder(t, map[string]string{
 		DefaultFile:            "rules: [rules]\ndefaults: {webhook_file: 'secrets/{portal}.webhook', application_token: t0k3n, use: {a: {n: '1'}}, title: x}\nportals: portals\n",
-		"secrets/good.webhook": hook, "secrets/inputs.webhook": hook, "secrets/zone.webhook": hook, "secrets/key.webhook": hook, "secrets/tag.webhook": hook,
-		"secrets/use.webhook": hook, "secrets/twice.webhook": hook, "secrets/name.webhook": hook, "secrets/variable.webhook": hook, "secrets/wrong name.webhook": hook,
+		"secrets/good.webhook": hookOf("good"), "secrets/inputs.webhook": hookOf("inputs"), "secrets/zone.webhook": hookOf("zone"), "secrets/key.webhook": hookOf("key"), "secrets/tag.webhook": hookOf("tag"),
+		"secrets/use.webhook": hookOf("use"), "secrets/twice.webhook": hookOf("twice"), "secrets/name.webhook": hookOf("name"), "secrets/variable.webhook": hookOf("variable"), "secrets/wrong name.webhook": hookOf("wrong-name"),
 		"portals/good.yaml":       "",
 		"portals/away.yaml":       "", // its webhook is missing
 		"portals/inputs.yaml":     "inputs: {b: {list: 7}}",

@@ -161,6 +161,7 @@ func (r *reader) portals(c *Config, in *layout, root diag.Pos) {
 	for _, p := range in.Portals.all {
 		before := len(r.list)
 		c.Portals = append(c.Portals, r.onePortal(p, &in.Defaults))
+		r.samePortal(c.Portals)
 		for _, f := range r.list[before:] {
 			r.concerns[keyOf(f)] = append(r.concerns[keyOf(f)], p.name)
 		}
