@@ -26,10 +26,10 @@ type Count struct {
 	// Kind is event, hook, robot or KindRate.
 	Kind     string
 	Requests int
-	// Last is when the last one was counted, and Asked the name of the portal in its address,
-	// "" for KindRate.
-	Last  time.Time
-	Asked string
+	// First is the start of the hour of the first one. Last is when the last one was counted, and
+	// Asked the name of the portal in its address, "" for KindRate.
+	First, Last time.Time
+	Asked       string
 }
 
 // Store keeps counts in a database.
@@ -61,18 +61,31 @@ ON CONFLICT (portal, kind, hour_at) DO UPDATE SET
 // Since returns how many requests of a kind to a portal were refused at a time or later,
 // rounded down to the hour. Without any, the count is zero.
 func (s *Store) Since(ctx context.Context, portal, kind string, since time.Time) (Count, error) {
-	out := Count{Portal: portal, Kind: kind}
+	all, err := s.read(ctx, `portal = $1 AND kind = $2 AND hour_at >= $3`, portal, kind, store.Micros(since.Truncate(time.Hour)))
+	if c, ok := all[portal]; ok {
+		return c, err
+	}
+	return Count{Portal: portal, Kind: kind}, err
+}
+
+// Each is Since for all portals that have any, by their names.
+func (s *Store) Each(ctx context.Context, kind string, since time.Time) (map[string]Count, error) {
+	return s.read(ctx, `kind = $1 AND hour_at >= $2`, kind, store.Micros(since.Truncate(time.Hour)))
+}
+
+// read adds up counts of one kind by portal.
+func (s *Store) read(ctx context.Context, where string, args ...any) (map[string]Count, error) {
+	out := map[string]Count{}
 	_, err := store.All(ctx, s.db, "read refused requests", func(row store.Row) (struct{}, error) {
-		var requests int
-		var last int64
-		var asked string
-		err := row.Scan(&requests, &last, &asked)
-		out.Requests += requests
-		if at := store.Time(last); err == nil && at.After(out.Last) {
-			out.Last, out.Asked = at, asked
+		var one Count
+		var hour, last int64
+		err := row.Scan(&one.Portal, &one.Kind, &hour, &one.Requests, &last, &one.Asked)
+		one.First, one.Last = store.Time(hour), store.Time(last)
+		if before, ok := out[one.Portal]; ok {
+			one.First, one.Requests = before.First, before.Requests+one.Requests
 		}
+		out[one.Portal] = one
 		return struct{}{}, err
-	}, `SELECT requests, last_at, asked FROM b24_refused WHERE portal = $1 AND kind = $2 AND hour_at >= $3`,
-		portal, kind, store.Micros(since.Truncate(time.Hour)))
+	}, `SELECT portal, kind, hour_at, requests, last_at, asked FROM b24_refused WHERE `+where+` ORDER BY hour_at`, args...)
 	return out, err
 }

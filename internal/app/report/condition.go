@@ -21,6 +21,7 @@ const (
 	PortalUnauthorised Condition = "unauthorised"
 	PortalUnreachable  Condition = "unreachable"
 	PortalBlocked      Condition = "blocked"
+	PortalRefused      Condition = "events refused"
 	PortalRulesBroken  Condition = "rules broken"
 	PortalRuleStopped  Condition = "rule stopped"
 	PortalFailing      Condition = "failing"
@@ -31,7 +32,7 @@ const (
 
 // Conditions are all conditions in their order.
 func Conditions() []Condition {
-	return []Condition{PortalUnauthorised, PortalUnreachable, PortalBlocked, PortalRulesBroken, PortalRuleStopped, PortalFailing, PortalBehind, PortalSilent, PortalPaused, PortalRemoved, PortalFine}
+	return []Condition{PortalUnauthorised, PortalUnreachable, PortalBlocked, PortalRefused, PortalRulesBroken, PortalRuleStopped, PortalFailing, PortalBehind, PortalSilent, PortalPaused, PortalRemoved, PortalFine}
 }
 
 const (
@@ -91,6 +92,10 @@ func (s *Status) addConditions(ctx context.Context, q *queue.Queue, backlogs map
 	if err != nil {
 		return err
 	}
+	refusals, err := ReadRefusedEvents(ctx, q, names, now)
+	if err != nil {
+		return err
+	}
 	unknown, worst, err := openFailures(ctx, q, only)
 	if err != nil {
 		return err
@@ -104,6 +109,12 @@ func (s *Status) addConditions(ctx context.Context, q *queue.Queue, backlogs map
 			}
 		}
 		p.Condition, p.Why = p.condition(unknown[p.Portal])
+		if r, ok := refusals[p.Portal]; ok {
+			p.Refused = &r
+			if p.State == StateOK {
+				p.Condition, p.Why = PortalRefused, r.Text()
+			}
+		}
 		if p.Condition == PortalFailing {
 			p.Worst = worst[p.Portal]
 			p.Why = fmt.Sprintf("%s of %s: %s", Plural(p.Worst.Runs, "run", "runs"), p.Worst.Rule, p.Worst.Cause.Title())

@@ -59,6 +59,8 @@ type PortalStatus struct {
 	Orphans []Orphan `json:"orphans,omitempty"`
 	// OldKeys are records that steps find by their old_key or old_scope.
 	OldKeys []Orphan `json:"old_keys,omitempty"`
+	// Refused are events that the portal has sent with another application token, nil without any.
+	Refused *RefusedEvents `json:"refused_events,omitempty"`
 	// Drift is what the last comparison by serve has found, nil without one.
 	Drift *DriftResult `json:"drift,omitempty"`
 }
@@ -335,7 +337,7 @@ func progress(j jobs.Job) string {
 
 // Attention reports whether a person should look at the portal.
 func (p PortalStatus) Attention() bool {
-	return p.State != StateOK || p.Parked > 0 || len(p.Rules) > 0 || len(p.Windows) > 0 || len(p.Orphans) > 0 || p.Drift.Attention()
+	return p.State != StateOK || p.Parked > 0 || len(p.Rules) > 0 || len(p.Windows) > 0 || len(p.Orphans) > 0 || p.Refused != nil || p.Drift.Attention()
 }
 
 // Attention returns how many portals a person should look at.
@@ -407,6 +409,9 @@ func (p PortalStatus) write(w io.Writer) {
 	for _, o := range p.OldKeys {
 		_, _ = fmt.Fprintf(w, "%s\t%s has old keys\t%s of %s, which was at %s; keep old_key and old_scope until a sync has given them the new one: b24rules sync --rule %s --portal %s\n",
 			p.Portal, o.Rule, Plural(o.Records, "record", "records"), o.Place, o.File, o.Rule, p.Portal)
+	}
+	if p.Refused != nil {
+		_, _ = fmt.Fprintf(w, "%s\tevents refused since %s\t%s\n", p.Portal, p.Refused.Since.Local().Format(time.DateTime), p.Refused.Text())
 	}
 	if p.Drift != nil {
 		p.Drift.write(w, p.Portal)

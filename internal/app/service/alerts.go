@@ -32,6 +32,10 @@ const (
 	// may take before people are informed.
 	owedFor = 30 * time.Minute
 
+	// fewRefused is how many refused events of a portal are no reason to inform people: a stranger
+	// may have sent them.
+	fewRefused = 2
+
 	// urgentAgain and parkedAgain are after what time a message is sent again.
 	urgentAgain = 6 * time.Hour
 	parkedAgain = 24 * time.Hour
@@ -75,6 +79,7 @@ type faults struct {
 
 	parked   []alerts.Condition
 	late     []backlog
+	refused  map[string]report.RefusedEvents
 	runsRead time.Time // when parked and late runs were read
 	runsNext time.Time // when they are read again
 }
@@ -145,6 +150,17 @@ func (f *faults) shared(ctx context.Context, now time.Time) ([]alerts.Condition,
 		}
 	}
 	all = append(all, f.parked...)
+	for portal, r := range f.refused {
+		if r.Requests <= fewRefused {
+			continue
+		}
+		all = append(all, alerts.Condition{
+			Key: "refused " + portal, Since: r.Since, Repeat: urgentAgain, Portals: []string{portal}, Urgent: true, Link: f.pageOf(portal),
+			Title: fmt.Sprintf("Events of portal %s are refused because of their application token.", portal),
+			Over:  fmt.Sprintf("events of portal %s are accepted again.", portal),
+			Text:  r.Text() + ".",
+		})
+	}
 	for _, b := range f.late {
 		// While no run of the portal starts, its runs are not late, and no longer late is wrong.
 		unknown := held[b.portal] || held[""]
@@ -168,6 +184,9 @@ func (f *faults) readRuns(ctx context.Context, now time.Time) (err error) {
 		return err
 	}
 	if f.late, err = f.backlogs.read(ctx); err != nil {
+		return err
+	}
+	if f.refused, err = report.ReadRefusedEvents(ctx, f.queue, allNames(f.config.Load()), now); err != nil {
 		return err
 	}
 	f.runsRead, f.runsNext = now, now.Add(readShare*time.Since(started))

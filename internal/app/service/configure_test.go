@@ -17,6 +17,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/hold"
@@ -443,4 +444,39 @@ type messages []string
 func (m *messages) Send(_ context.Context, one alerts.Message) error {
 	*m = append(*m, one.ForPeople())
 	return nil
+}
+
+// TestRefusedEvents: somebody writes a wrong application token. The portal's events are refused,
+// status says so, and they are caught up when the token is right again: the portal does not send
+// them a second time.
+func TestRefusedEvents(t *testing.T) {
+	t.Parallel()
+	h, l := newLive(t, apptest.Options{CatchUp: apptest.QuickCatchUp()})
+	deal := h.AddDeal("Roof", row("Tiles", "10", "1"))
+	apptest.WantNames(t, h.Elements(deal), "Tiles × 1")
+	refused := func() *report.RefusedEvents {
+		h.Service.FlushRefusals(h.Context())
+		s, err := report.ReadStatus(h.Context(), h.Service.Queue(), []string{demo.PortalName}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := s.Portals[0]; (p.Refused != nil) != p.Attention() || (p.Refused != nil) != (p.Condition == report.PortalRefused) {
+			t.Errorf("refused %v, condition %s", p.Refused, p.Condition)
+		}
+		return s.Portals[0].Refused
+	}
+	if r := refused(); r != nil {
+		t.Errorf("before: %+v", r)
+	}
+	h.change(l, func(c *config.Config) { c.Portals[0].Token = "mistyped" })
+	h.SetRowsQuietly(deal, row("Nails", "1", "2"))
+	if r := refused(); r == nil || r.Requests == 0 || !strings.Contains(r.Text(), "application_token") {
+		t.Errorf("while events are refused: %+v", r)
+	}
+	apptest.WantNames(t, h.Elements(deal), "Tiles × 1")
+	h.change(l, func(c *config.Config) { c.Portals[0].Token = h.Config().Portals[0].Token })
+	h.Until("caught up", func() bool { return h.Elements(deal)["Nails × 2"].ID() != 0 })
+	if r := refused(); r != nil {
+		t.Errorf("after the token was corrected: %+v", r)
+	}
 }

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/app/doctor"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/refused"
@@ -82,23 +82,13 @@ func (s *Service) limited(portal string, now func() time.Time) func(context.Cont
 	}
 }
 
-// newestEvents is how many of the newest events are searched for one of the portal: the
-// program stores events too.
-const newestEvents = 100
-
 // arrivals returns what has reached the program for a portal.
 func (s *Service) arrivals(portal string, now func() time.Time) func(context.Context) (doctor.Arrivals, error) {
 	return func(ctx context.Context) (doctor.Arrivals, error) {
 		var out doctor.Arrivals
-		events, err := s.queue.FindEvents(ctx, queue.EventFilter{Portal: portal, Limit: newestEvents})
-		if err != nil {
+		var err error
+		if out.Last, err = report.LastFromPortal(ctx, s.queue, portal, time.Time{}); err != nil {
 			return out, err
-		}
-		for _, e := range events {
-			if !strings.HasPrefix(e.Code, engine.OwnCode) {
-				out.Last = e.Received
-				break
-			}
 		}
 		counts, since := refused.New(s.queue.Database()), now().Add(-24*time.Hour)
 		for name, to := range map[string]*doctor.Refused{portal: &out.Wrong, "": &out.Elsewhere} {

@@ -12,8 +12,11 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/refused"
 )
 
 const (
@@ -27,6 +30,8 @@ const (
 	unknownDowntime = 24 * time.Hour
 	// eventNotStored is why a window is opened after a lost event.
 	eventNotStored = "an event could not be stored"
+	// eventsRefused is why one is opened when the application token of a portal changes.
+	eventsRefused = "events were refused because of their application token"
 )
 
 // downtime notices when events may have been missed, and starts catch-up jobs.
@@ -149,6 +154,29 @@ func (d *downtime) windowSince(p *Portal, last, now time.Time, afterLoss bool) (
 		return catchup.Window{Portal: p.Name, From: from, To: now, Why: why}, true
 	}
 	return catchup.Window{}, false
+}
+
+// tokenChanged opens a window for the events that were refused before the application token of a
+// portal was changed: the portal does not send them again.
+func (d *downtime) tokenChanged(ctx context.Context, portal string) error {
+	c := portalOf(d.config.Load(), portal)
+	if c == nil || c.Offline || d.config.Load().CatchUp.Off {
+		return nil
+	}
+	now := time.Now()
+	r, err := refused.New(d.queue.Database()).Since(ctx, portal, ingest.KindEvent, now.Add(-refused.Kept))
+	if err != nil || r.Requests == 0 {
+		return err
+	}
+	from, err := report.LastFromPortal(ctx, d.queue, portal, r.Last)
+	if err != nil {
+		return err
+	}
+	if from.Before(r.First) {
+		from = r.First
+	}
+	d.log.Info("events were refused because of their application token, catching up", slog.String("portal", portal), slog.Time("since", from), slog.Int("events", r.Requests))
+	return d.windows().Open(ctx, catchup.Window{Portal: portal, From: from, To: now, Why: eventsRefused})
 }
 
 // windows are the times that are not caught up yet.

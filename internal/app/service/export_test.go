@@ -51,3 +51,6 @@ func (s *Service) SetDriftConfirm(d time.Duration) { s.drifts.confirm = d }
 
 // NextDrift is the next time of a comparison.
 var NextDrift = nextDrift
+
+// FlushRefusals stores the counts of refused requests now.
+func (s *Service) FlushRefusals(ctx context.Context) { s.intake.refusals.flush(ctx) }

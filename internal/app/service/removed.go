@@ -9,15 +9,12 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/queue"
 )
-
-// digestNote starts the names of the notes of what proves the events of portals. So they
-// are stored after a restart without the portal, while it is held as removed.
-const digestNote = "token."
 
 // notConfigured is why a removed portal is held.
 const notConfigured = "the portal is not in the configuration"
@@ -44,7 +41,7 @@ func (s *Service) holdPortal(ctx context.Context, name string, digest ingest.Dig
 		err = s.queue.SetHold(ctx, h)
 	}
 	if err == nil && digest != (ingest.Digest{}) {
-		err = s.queue.SetNote(ctx, digestNote+name, digest.String())
+		err = s.queue.SetNote(ctx, report.TokenNote(name), digest.String())
 	}
 	if err != nil {
 		s.log.Error("cannot store that the portal is held", "portal", name, "error", err)
@@ -79,7 +76,7 @@ func (s *Service) loadDigests(ctx context.Context) error {
 
 // readDigests returns what proves the events of portals that run or have run.
 func readDigests(ctx context.Context, q *queue.Queue) (map[string]ingest.Digest, error) {
-	notes, err := q.Notes(ctx, digestNote)
+	notes, err := q.Notes(ctx, report.TokenNote(""))
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +86,7 @@ func readDigests(ctx context.Context, q *queue.Queue) (map[string]ingest.Digest,
 		if !ok {
 			return nil, fmt.Errorf("the note %s is no digest of a token", n.Name)
 		}
-		all[strings.TrimPrefix(n.Name, digestNote)] = digest
+		all[strings.TrimPrefix(n.Name, report.TokenNote(""))] = digest
 	}
 	return all, nil
 }
@@ -105,7 +102,11 @@ func (k *ruleKeeper) keepDigests(ctx context.Context, holds []queue.Hold) error 
 	for _, p := range k.portals.all() {
 		digest := ingest.DigestOf(p.eventToken())
 		if digest != (ingest.Digest{}) && digest != known[p.Name] && k.permit(p.Name) == nil {
-			errs = append(errs, k.queue.SetNote(ctx, digestNote+p.Name, digest.String()))
+			err := k.tokenChanged(ctx, p.Name)
+			if err == nil {
+				err = k.queue.SetNote(ctx, report.TokenNote(p.Name), digest.String())
+			}
+			errs = append(errs, err)
 		}
 	}
 	if k.permit("") != nil {
@@ -147,7 +148,7 @@ func (k *ruleKeeper) forgetPortal(ctx context.Context, portal string, holds []qu
 		err = windows.Drop(ctx, owed)
 	}
 	if err == nil {
-		err = k.queue.DeleteNote(ctx, digestNote+portal)
+		err = k.queue.DeleteNote(ctx, report.TokenNote(portal))
 	}
 	if err != nil {
 		return err

@@ -42,10 +42,12 @@ type ruleKeeper struct {
 	portals *portals
 	// remove holds a portal that is not in the configuration any more.
 	remove func(ctx context.Context, portal string, digest ingest.Digest)
-	ledger *ledger.Ledger
-	reload func()
-	wake   wakeup.Signal
-	log    *slog.Logger
+	// tokenChanged is called before the token of a portal that proves events is stored.
+	tokenChanged func(ctx context.Context, portal string) error
+	ledger       *ledger.Ledger
+	reload       func()
+	wake         wakeup.Signal
+	log          *slog.Logger
 
 	shown map[[2]string]bool           // the holds that changed was called with
 	owned map[string]*fleet.Generation // by portal, the last one whose orphans are stored

@@ -126,6 +126,10 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		remove: func(ctx context.Context, portal string, digest ingest.Digest) {
 			s.holdPortal(ctx, portal, digest, hold.Removed, notConfigured)
 		},
+		tokenChanged: func(ctx context.Context, portal string) error {
+			s.intake.refusals.flush(ctx)
+			return s.downtime.tokenChanged(ctx, portal)
+		},
 	}
 	if err := errors.Join(s.loadRules(ctx), s.loadDigests(ctx)); err != nil {
 		s.Close()
