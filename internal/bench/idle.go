@@ -13,7 +13,7 @@ import (
 type idle struct{ *bench }
 
 const (
-	startTime = 20 * time.Second // the start is over, and with it what it left to do
+	startTime = 40 * time.Second // the start is over, and with it what it left to do
 	idleFor   = 30 * time.Second
 )
 

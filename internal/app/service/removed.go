@@ -98,16 +98,23 @@ func (k *ruleKeeper) keepDigests(ctx context.Context, holds []queue.Hold) error 
 	if err != nil {
 		return err
 	}
-	var errs []error
+	changed := map[string]ingest.Digest{}
 	for _, p := range k.portals.all() {
 		digest := ingest.DigestOf(p.eventToken())
 		if digest != (ingest.Digest{}) && digest != known[p.Name] && k.permit(p.Name) == nil {
-			err := k.tokenChanged(ctx, p.Name)
-			if err == nil {
-				err = k.queue.SetNote(ctx, report.TokenNote(p.Name), digest.String())
-			}
-			errs = append(errs, err)
+			changed[p.Name] = digest
 		}
+	}
+	var errs []error
+	if len(changed) > 0 {
+		k.flushRefusals(ctx)
+	}
+	for name, digest := range changed {
+		err := k.tokenChanged(ctx, name)
+		if err == nil {
+			err = k.queue.SetNote(ctx, report.TokenNote(name), digest.String())
+		}
+		errs = append(errs, err)
 	}
 	if k.permit("") != nil {
 		return errors.Join(errs...)

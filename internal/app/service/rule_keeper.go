@@ -42,8 +42,10 @@ type ruleKeeper struct {
 	portals *portals
 	// remove holds a portal that is not in the configuration any more.
 	remove func(ctx context.Context, portal string, digest ingest.Digest)
-	// tokenChanged is called before the token of a portal that proves events is stored.
-	tokenChanged func(ctx context.Context, portal string) error
+	// tokenChanged is called before the token of a portal that proves events is stored, and
+	// flushRefusals before that.
+	tokenChanged  func(ctx context.Context, portal string) error
+	flushRefusals func(ctx context.Context)
 	ledger       *ledger.Ledger
 	reload       func()
 	wake         wakeup.Signal

@@ -126,10 +126,8 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		remove: func(ctx context.Context, portal string, digest ingest.Digest) {
 			s.holdPortal(ctx, portal, digest, hold.Removed, notConfigured)
 		},
-		tokenChanged: func(ctx context.Context, portal string) error {
-			s.intake.refusals.flush(ctx)
-			return s.downtime.tokenChanged(ctx, portal)
-		},
+		tokenChanged:  s.downtime.tokenChanged,
+		flushRefusals: func(ctx context.Context) { s.intake.refusals.flush(ctx) },
 	}
 	if err := errors.Join(s.loadRules(ctx), s.loadDigests(ctx)); err != nil {
 		s.Close()
