@@ -156,16 +156,8 @@ func (a syncItemsArgs) oldKeys(ctx context.Context, s *plan.ItemSchema) (old []s
 	if !a.OldKey.Given() {
 		return nil, nil, nil
 	}
-	names, err := a.OldKey.Names(ctx)
-	if err != nil {
+	if fields, err = resolveNames(ctx, s, a.OldKey); err != nil {
 		return nil, nil, err
-	}
-	for _, name := range names {
-		f, err := s.Resolve(name)
-		if err != nil {
-			return nil, nil, err
-		}
-		fields = append(fields, f)
 	}
 	for i, row := range a.Rows {
 		given, err := a.OldKey.Eval(ctx, row, i)
@@ -206,19 +198,25 @@ func (a syncItemsArgs) desired(ctx context.Context, s *plan.ItemSchema, scope []
 	}
 	if len(a.Rows) == 0 {
 		// The key fields decide which items are ours.
-		names, err := a.Key.Names(ctx)
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, name := range names {
-			f, err := s.Resolve(name)
-			if err != nil {
-				return nil, nil, err
-			}
-			keys = append(keys, f)
-		}
+		keys, err = resolveNames(ctx, s, a.Key)
 	}
-	return out, keys, nil
+	return out, keys, err
+}
+
+// resolveNames returns the fields that an argument names.
+func resolveNames(ctx context.Context, s *plan.ItemSchema, of engine.RowFields) (fields []*value.Field, err error) {
+	names, err := of.Names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		f, err := s.Resolve(name)
+		if err != nil {
+			return nil, err
+		}
+		fields = append(fields, f)
+	}
+	return fields, nil
 }
 
 func (a syncItemsArgs) desiredOf(ctx context.Context, s *plan.ItemSchema, scope []plan.FieldValue, row any, i int) (plan.Desired, error) {
