@@ -144,8 +144,8 @@ var instead = [][]string{
 	{"application_token", "application_token_file", "oauth"},
 }
 
-// samePortal warns if the last portal is one that has another name already. Only in shadow mode
-// that does no harm.
+// samePortal warns if the last portal is one that has another name already. In shadow mode that
+// does no harm, and an emulator may play several portals.
 func (r *reader) samePortal(all []Portal) {
 	last := all[len(all)-1]
 	address := last.address()
@@ -160,14 +160,14 @@ func (r *reader) samePortal(all []Portal) {
 }
 
 // address is the address of the portal itself, without its user and secret. It is "" if that
-// is not known.
+// is not known, and for an emulator on this machine.
 func (p Portal) address() string {
 	text := p.Webhook.Reveal()
 	if p.OAuth != nil {
 		text = p.OAuth.Portal
 	}
 	u, err := url.Parse(strings.TrimSpace(text))
-	if err != nil {
+	if err != nil || IsLoopbackHost(u.Hostname()) {
 		return ""
 	}
 	folder, _, _ := strings.Cut(u.Path, "/rest/")
