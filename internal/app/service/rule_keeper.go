@@ -46,10 +46,10 @@ type ruleKeeper struct {
 	// flushRefusals before that.
 	tokenChanged  func(ctx context.Context, portal string) error
 	flushRefusals func(ctx context.Context)
-	ledger       *ledger.Ledger
-	reload       func()
-	wake         wakeup.Signal
-	log          *slog.Logger
+	ledger        *ledger.Ledger
+	reload        func()
+	wake          wakeup.Signal
+	log           *slog.Logger
 
 	shown map[[2]string]bool           // the holds that changed was called with
 	owned map[string]*fleet.Generation // by portal, the last one whose orphans are stored
