@@ -73,6 +73,8 @@ var conformance = []struct {
 	{"WorkWithAnEndedContext", testWorkWithAnEndedContext},
 	{"WaitIdleEndsWithItsContext", testWaitIdleEndsWithItsContext},
 	{"Backlogs", testBacklogs},
+	{"Days", testDays},
+	{"RunsWithoutAnOutcome", testRunsWithoutAnOutcome},
 
 	{"HistoryIsKeptForItsTime", testHistoryIsKeptForItsTime},
 	{"SweepingMuch", testSweepingMuch},

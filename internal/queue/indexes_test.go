@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Frequent statements find their rows by an index, however many runs history has.
@@ -79,7 +80,15 @@ func pageStatements() map[string]string {
 		where, _ := f.conditions()
 		return countCauses + where + groupCauses
 	}
+	days := func(f Filter) string {
+		text, _ := countDays(f, []time.Time{time.Now(), time.Now(), time.Now()}, 1, 9)
+		return text
+	}
 	return map[string]string{
+		"runs of days":             days(Filter{}),
+		"runs of a portal on days": days(Filter{Portal: "p"}),
+		"runs of a rule on days":   days(Filter{Rule: "r", Portals: []string{"p", "q"}}),
+		"the oldest run":           oldestDone,
 		"runs":                     conditions(Filter{Before: 9}),
 		"runs of a portal":         conditions(Filter{Before: 9, Portal: "p"}),
 		"runs of some portals":     conditions(Filter{Before: 9, Portals: []string{"p", "q"}}),

@@ -17,7 +17,6 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/access"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/console"
@@ -137,9 +136,7 @@ func serveConsole(ctx context.Context, env environment, s *service.Service, log 
 	}
 	pages := console.New(console.Options{
 		Queue: s.Queue(), Config: s.Config, Broken: s.Broken, Rules: s.Generation, Log: log,
-		Plan: func(ctx context.Context, portal, rule string, entity engine.Entity) ([]report.Plan, error) {
-			return planIn(ctx, s, portal, rule, entity)
-		},
+		Plan: s.PlansOf,
 		Reload: func(ctx context.Context, by string) (string, error) {
 			answers, silent, err := askReload(ctx, s.Queue(), reload.Request{ID: rand.Text(), By: by})
 			return reloadText(answers, silent), err
@@ -165,30 +162,6 @@ func serveConsole(ctx context.Context, env environment, s *service.Service, log 
 		_ = server.Close()
 		wg.Wait()
 	}, nil
-}
-
-// planIn plans the rules of a portal that this process works.
-func planIn(ctx context.Context, s *service.Service, portal, rule string, entity engine.Entity) ([]report.Plan, error) {
-	p := s.Portal(portal)
-	if p == nil {
-		return nil, fmt.Errorf("portal %s does not run in this process", portal)
-	}
-	targets, err := service.TargetsOf(s.Generation(), portal, rule, entity, false)
-	if err != nil {
-		return nil, err
-	}
-	plans := make([]report.Plan, 0, len(targets))
-	for _, t := range targets {
-		if err := t.FindRequest(ctx, s.Queue(), portal); err != nil {
-			return nil, err
-		}
-		one, err := report.MakePlan(ctx, s.PlanRun(t, p, false), t.Rule, s.Config().Redactor)
-		if err != nil {
-			return nil, err
-		}
-		plans = append(plans, one)
-	}
-	return plans, nil
 }
 
 // reloadText says in a line what a reload has done.

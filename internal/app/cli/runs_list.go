@@ -11,7 +11,7 @@ import (
 
 var runsListCmd = &command{
 	name:  "runs list",
-	args:  "[--config FILE] [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--outcome OUTCOMES] [--cause CAUSE] [--text TEXT] [--from TIME] [--until TIME] [--by cause] [--limit N] [--before RUN] [--format text|json]",
+	args:  "[--config FILE] [--portal NAME] [--rule ID] [--entity ENTITY] [--state STATES] [--outcome OUTCOMES] [--cause CAUSE] [--text TEXT] [--from TIME] [--until TIME] [--by cause|day] [--limit N] [--before RUN] [--format text|json]",
 	short: "list runs, the latest first",
 	long: `List prints runs, the latest first: the state, the rule, the entity, the number of
 attempts, and the result or the error.
@@ -27,6 +27,8 @@ and is tried again). An older version of the program stored no outcome.
 
 --by cause counts the runs by what made them fail, with what helps: the parked runs,
 or those with the given --state. --cause selects the runs of one cause.
+--by day counts for each day of the last week, or from --from to --until and at most 31
+days, how many runs there were, wrote something, had nothing to do, and are parked.
 
 Times are those of the portal, and the first line names its time zone. --from and
 --until also accept --since and --to. On a terminal the lines are cut to its width;
@@ -36,7 +38,7 @@ with "runs" and "next", the number for --before that returns the next page.`,
 		l := &runsList{}
 		path := configFlag(fs)
 		l.filter.flags(fs)
-		fs.StringVar(&l.by, "by", "", "count the runs by `WHAT`: cause")
+		fs.StringVar(&l.by, "by", "", "count the runs by `WHAT`: cause or day")
 		fs.IntVar(&l.limit, "limit", 50, "print at most `N` runs")
 		fs.Int64Var(&l.before, "before", 0, "only runs before the number `RUN`: the next page")
 		fs.StringVar(&l.format, "format", "text", "print as `FORMAT`: text or json")
@@ -50,7 +52,7 @@ with "runs" and "next", the number for --before that returns the next page.`,
 						l.paged = true
 					}
 				})
-				return l.causes(ctx, env, *path)
+				return l.counts(ctx, env, *path)
 			}
 			return l.run(ctx, env, *path)
 		}
@@ -66,21 +68,28 @@ type runsList struct {
 	format string
 }
 
-// causes prints the causes of failures.
-func (l *runsList) causes(ctx context.Context, env environment, path string) error {
-	if err := oneOf("by", l.by, "cause"); err != nil {
+// counts prints how many runs there are by cause or by day.
+func (l *runsList) counts(ctx context.Context, env environment, path string) error {
+	if err := oneOf("by", l.by, "cause", "day"); err != nil {
 		return err
 	}
 	if err := oneOf("format", l.format, "text", "json"); err != nil {
 		return err
 	}
 	if l.paged {
-		return usagef("--by cause counts all runs: remove --limit and --before")
+		return usagef("--by %s counts all runs: remove --limit and --before", l.by)
 	}
 	return withHistory(ctx, env, path, func(c *config.Config, q *queue.Queue) error {
 		f, err := l.filter.filter(ctx, env, c, q)
 		if err != nil {
 			return err
+		}
+		if l.by == "day" {
+			days, err := report.ReadDays(ctx, q, f, zoneOf(c, f.Portal), 0)
+			if err != nil {
+				return err
+			}
+			return report.WriteDays(env.Out, l.format, days)
 		}
 		if len(f.States) == 0 {
 			f.States = []queue.State{queue.Parked}

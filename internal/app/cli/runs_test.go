@@ -277,6 +277,14 @@ func TestRunsWhileServeIsRunning(t *testing.T) {
 	if err := json.Unmarshal([]byte(causes), &byCause); err != nil || len(byCause.Causes) != 1 || byCause.Total != 2 || byCause.Causes[0].Runs != 2 {
 		t.Fatalf("causes as JSON: %v\n%s", err, causes)
 	}
+	var days report.Days
+	out, _ = c.run(exitFine, "runs", "list", "--by", "day", "--format", "json")
+	if err := json.Unmarshal([]byte(out), &days); err != nil || len(days.Days) != 7 || days.Days[0].Parked+days.Days[1].Parked != 2 || days.Days[0].Runs+days.Days[1].Runs != len(listJSON(c)) {
+		t.Fatalf("days as JSON: %v\n%s", err, out)
+	}
+	if out, _ = c.run(exitFine, "runs", "list", "--by", "day", "--from", "2026-01-30", "--until", "2026-02-01"); strings.Count(out, "\n") != 5 || !strings.Contains(out, "2026-01-31  0     0      0        0") {
+		t.Errorf("days:\n%s", out)
+	}
 	id := byCause.Causes[0].ID
 	if n := len(listJSON(c, "--cause", id[:5])); n != 2 {
 		t.Errorf("%d runs of the cause, want 2", n)
@@ -433,7 +441,7 @@ func TestRunsFilters(t *testing.T) {
 		{[]string{"--cause", "12345678"}, `--cause "12345678": no run has failed because of it`},
 		{[]string{"--outcome", "wroet"}, `--outcome "wroet": want wrote, nothing, done, skipped, stopped, deleted, gone or retrying (did you mean wrote?)`},
 		{[]string{"--outcome", "parked"}, "parked is a state"},
-		{[]string{"--by", "rule"}, `--by "rule": want cause`},
+		{[]string{"--by", "rule"}, `--by "rule": want cause or day`},
 		{[]string{"--by", "cause", "--limit", "5"}, "remove --limit and --before"},
 	} {
 		if _, talk := c.run(exitUsage, append([]string{"runs", "list"}, tt.flags...)...); !strings.Contains(talk, tt.want) {

@@ -39,7 +39,7 @@ func (c *Console) setCookie(w http.ResponseWriter, token string, age int) {
 }
 
 // isLive reports whether an open page has sent the request, and not a person.
-func (q *request) isLive() bool { return q.Header.Get("X-Live") != "" || q.URL.Path == "/live" }
+func (q *request) isLive() bool { return q.Header.Get(liveHeader) != "" || q.URL.Path == "/live" }
 
 // identify finds out who has sent a request. ok is false if that is not known.
 func (c *Console) identify(q *request) (ok bool, err error) {

@@ -144,8 +144,11 @@ func run(expression string) step {
 func (b *browser) press(key string) {
 	b.t.Helper()
 	down := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: key, Text: key}
-	if key == "Enter" {
+	switch key {
+	case "Enter":
 		down.Text, down.WindowsVirtualKeyCode = "\r", 13
+	case "Tab":
+		down.Text, down.WindowsVirtualKeyCode = "", 9
 	}
 	up := down
 	up.Type, up.Text = input.DispatchKeyEventTypeKeyUp, ""

@@ -43,8 +43,9 @@ type Options struct {
 	Broken func() []config.BrokenPortal
 	Rules  func() *fleet.Generation
 	// Plan returns what the rules of a portal would change for an entity. An empty rule means all
-	// of them. Without Plan the page says that this process does not work portals.
-	Plan func(ctx context.Context, portal, rule string, entity engine.Entity) ([]report.Plan, error)
+	// of them. With disk they are the rules on disk, and refused says what of them would not run. Without
+	// Plan the page says that this process does not work portals.
+	Plan func(ctx context.Context, portal, rule string, entity engine.Entity, disk bool) (plans []report.Plan, refused []string, err error)
 	// Reload reads configuration and rules again, and returns what a person should know.
 	Reload func(ctx context.Context, by string) (string, error)
 	Log    *slog.Logger
@@ -60,6 +61,7 @@ type Console struct {
 	views     *views
 	planning  planning
 	seen      seen
+	shared    shared
 	counts    counts
 	portalsOf atomic.Pointer[knownOf]
 }
@@ -77,8 +79,8 @@ type asset struct {
 func New(o Options) *Console {
 	c := &Console{
 		Options: o, sessions: access.Sessions{DB: o.Queue.Database()}, audit: audit.New(o.Queue.Database()),
-		live: newHub(o.Queue.Pulse, o.Log),
 	}
+	c.live = newHub(c.mark, o.Log)
 	c.views = newViews(loadAssets())
 	return c
 }
@@ -234,6 +236,8 @@ type request struct {
 	holder string
 	lang   int
 	now    time.Time
+	// mark names the state that the page shows, "" for a form. It was read before the page.
+	mark string
 	// open is what backlogs has read.
 	open []queue.Backlog
 }
@@ -266,6 +270,15 @@ type page struct {
 	redirect string
 	zone     *time.Location // of the times of the page; nil means that of the machine
 	isAway   bool           // the database cannot be read
+	made     *made          // its HTML, if that was made before
+}
+
+// made is a page as HTML.
+type made struct {
+	body   []byte
+	digest string // of the body without the time
+	parked int
+	at     time.Time // of what the page shows
 }
 
 // problem is an error with a page.
@@ -290,14 +303,6 @@ func (c *Console) anonymous(do handler) http.HandlerFunc {
 			defer cancel()
 			r = r.WithContext(ctx)
 		}
-		if r.Header.Get("X-Live") != "" {
-			end, err := c.live.read(r.Context())
-			if err != nil {
-				http.Error(w, "too many open pages read themselves", http.StatusServiceUnavailable)
-				return
-			}
-			defer end()
-		}
 		q := &request{Request: r, w: w, now: time.Now()}
 		q.lang = language(w, r)
 		p, err := do(q)
@@ -320,6 +325,15 @@ func (c *Console) known(one route) http.HandlerFunc {
 		}
 		if one.change && q.ParseForm() != nil {
 			return nil, &problem{status: http.StatusBadRequest, key: "problem.form"}
+		}
+		if one.path == "/live" || q.Method == http.MethodPost {
+			return one.do(q)
+		}
+		if q.mark, err = c.mark(q.Context()); err != nil {
+			return nil, err
+		}
+		if q.isLive() && !q.asJSON() {
+			return c.readAgain(q, one.do)
 		}
 		return one.do(q)
 	})
@@ -344,10 +358,7 @@ func (c *Console) answer(q *request, p *page, err error) {
 		http.Redirect(q.w, q.Request, p.redirect, http.StatusSeeOther)
 		return
 	}
-	status := p.status
-	if status == 0 {
-		status = http.StatusOK
-	}
+	status := p.code()
 	if q.asJSON() && q.Method != http.MethodPost && p.json != nil {
 		kind := "application/json"
 		if err != nil {

@@ -22,7 +22,6 @@ import (
 	"github.com/b24rules/b24rules/internal/app/console"
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/report"
-	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -56,12 +55,18 @@ type world struct {
 	url    string
 	config atomic.Pointer[config.Config]
 	broken atomic.Pointer[[]config.BrokenPortal]
+	files  fstest.MapFS // the rules of newWorld
+	// looks counts how often the states of portals were read.
+	looks atomic.Int64
 }
 
 // newWorld starts an engine and its console. Without users everybody is an operator.
 func newWorld(t *testing.T, users ...access.User) *world {
 	t.Helper()
-	return openWorld(t, apptest.Options{Rules: fstest.MapFS{"share.yaml": {Data: []byte(testRules)}}, Inputs: map[string]map[string]string{}}, users...)
+	files := fstest.MapFS{"share.yaml": {Data: []byte(testRules)}}
+	w := openWorld(t, apptest.Options{Rules: files, Inputs: map[string]map[string]string{}}, users...)
+	w.files = files
+	return w
 }
 
 // openWorld is newWorld with other rules or another configuration.
@@ -71,22 +76,8 @@ func openWorld(t *testing.T, o apptest.Options, users ...access.User) *world {
 	w.setUsers(users...)
 	w.broken.Store(&[]config.BrokenPortal{})
 	pages := console.New(console.Options{
-		Queue: w.h.Service.Queue(), Config: w.config.Load, Broken: func() []config.BrokenPortal { return *w.broken.Load() }, Rules: w.h.Service.Generation, Log: w.h.Log.Logger(),
-		Plan: func(ctx context.Context, portal, rule string, entity engine.Entity) ([]report.Plan, error) {
-			targets, err := service.TargetsOf(w.h.Service.Generation(), portal, rule, entity, false)
-			if err != nil {
-				return nil, err
-			}
-			var plans []report.Plan
-			for _, one := range targets {
-				p, err := report.MakePlan(ctx, w.h.Service.PlanRun(one, w.h.Service.Portal(portal), false), one.Rule, w.config.Load().Redactor)
-				if err != nil {
-					return nil, err
-				}
-				plans = append(plans, p)
-			}
-			return plans, nil
-		},
+		Queue: w.h.Service.Queue(), Config: w.config.Load, Broken: func() []config.BrokenPortal { w.looks.Add(1); return *w.broken.Load() }, Rules: w.h.Service.Generation, Log: w.h.Log.Logger(),
+		Plan:   w.h.Service.PlansOf,
 		Reload: func(context.Context, string) (string, error) { return "nothing has changed", nil },
 	})
 	server := httptest.NewServer(pages.Handler())

@@ -14,21 +14,18 @@ const countsFor = 5 * time.Second
 // counts are the unfinished runs of all portals. Each page shows some of them, and all open pages read
 // themselves at the same time, so they are counted once for each change of the database.
 type counts struct {
-	mu    sync.Mutex
-	pulse string
-	at    time.Time
-	all   []queue.Backlog
+	mu   sync.Mutex
+	mark string
+	at   time.Time
+	all  []queue.Backlog
 }
 
-// read returns the counts after the last change. The list must not be changed.
-func (c *counts) read(ctx context.Context, q *queue.Queue) ([]queue.Backlog, error) {
-	pulse, err := q.Pulse(ctx)
-	if err != nil {
-		return nil, err
-	}
+// read returns the counts after the change with the mark. Without a mark it counts. The list must not be
+// changed.
+func (c *counts) read(ctx context.Context, q *queue.Queue, mark string) ([]queue.Backlog, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.pulse == pulse && time.Since(c.at) < countsFor {
+	if mark != "" && c.mark == mark && time.Since(c.at) < countsFor {
 		return c.all, nil
 	}
 	at := time.Now()
@@ -36,6 +33,6 @@ func (c *counts) read(ctx context.Context, q *queue.Queue) ([]queue.Backlog, err
 	if err != nil {
 		return nil, err
 	}
-	c.pulse, c.at, c.all = pulse, at, all
+	c.mark, c.at, c.all = mark, at, all
 	return all, nil
 }

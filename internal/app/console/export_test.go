@@ -12,3 +12,6 @@ func Routes() []string {
 	}
 	return out
 }
+
+// SetChanged makes pages that have received a change read themselves again, once for each mark.
+func (c *Console) SetChanged(mark string) { c.live.last.Store(mark) }

@@ -2,6 +2,8 @@ package console
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -27,20 +29,32 @@ const (
 	pulseFor = 5 * time.Second
 )
 
+// mark names the state of what pages show: it differs after each change.
+func (c *Console) mark(ctx context.Context) (string, error) {
+	pulse, err := c.Queue.Pulse(ctx)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %p %p", pulse, c.Rules(), c.Config()))
+	return hex.EncodeToString(sum[:6]), nil
+}
+
 // hub tells open pages that something has changed. It looks only while a page is open.
 type hub struct {
-	pulse func(context.Context) (string, error)
-	log   *slog.Logger
-	mu    sync.Mutex
-	pages map[chan struct{}]bool
+	mark func(context.Context) (string, error)
+	log  *slog.Logger
+	mu   sync.Mutex
+	// pages have the mark of what each open page shows.
+	pages map[chan struct{}]string
 	wake  chan struct{} // the first page has opened
+	last  atomic.Value  // the mark that the hub has seen last, a string
 
 	reading chan struct{} // has a value for each page that reads itself
 	spent   atomic.Int64  // the time of these reads
 }
 
-func newHub(pulse func(context.Context) (string, error), log *slog.Logger) *hub {
-	return &hub{pulse: pulse, log: log, pages: map[chan struct{}]bool{}, wake: make(chan struct{}, 1), reading: make(chan struct{}, readsAtOnce)}
+func newHub(mark func(context.Context) (string, error), log *slog.Logger) *hub {
+	return &hub{mark: mark, log: log, pages: map[chan struct{}]string{}, wake: make(chan struct{}, 1), reading: make(chan struct{}, readsAtOnce)}
 }
 
 func (h *hub) count() int {
@@ -49,15 +63,16 @@ func (h *hub) count() int {
 	return len(h.pages)
 }
 
-// add returns a channel that receives each change; ok is false if too many pages are open.
-func (h *hub) add() (changed chan struct{}, ok bool) {
+// add returns a channel that receives each change after the mark since; ok is false if too many
+// pages are open.
+func (h *hub) add(since string) (changed chan struct{}, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.pages) >= mostStreams {
 		return nil, false
 	}
 	changed = make(chan struct{}, 1)
-	h.pages[changed] = true
+	h.pages[changed] = since
 	select {
 	case h.wake <- struct{}{}:
 	default:
@@ -72,11 +87,11 @@ func (h *hub) remove(changed chan struct{}) {
 }
 
 func (h *hub) run(ctx context.Context) {
-	last, failed := "", false
+	failed := false
 	var rest time.Duration
 	for {
 		if h.count() == 0 {
-			last, failed, rest = "", false, 0
+			failed, rest = false, 0
 			select {
 			case <-ctx.Done():
 				return
@@ -96,13 +111,12 @@ func (h *hub) run(ctx context.Context) {
 		switch {
 		case err != nil && ctx.Err() == nil && !failed:
 			h.log.Warn("cannot look for changes, open pages are not live", "error", err)
-			h.notify() // they read themselves, and say that the database is away
-		case err == nil && (failed || last != "" && now != last):
-			h.notify()
+			h.notify("") // they read themselves, and say that the database is away
+		case err == nil:
+			h.last.Store(now)
+			h.notify(now)
 		}
-		if failed = err != nil; !failed {
-			last = now
-		}
+		failed = err != nil
 		if !sleep(ctx, pulseEvery) {
 			return
 		}
@@ -133,17 +147,22 @@ func (h *hub) read(ctx context.Context) (end func(), err error) {
 	}, nil
 }
 
-// look reads the pulse, but does not wait long for a database that does not answer.
+// look reads the mark, but does not wait long for a database that does not answer.
 func (h *hub) look(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, pulseFor)
 	defer cancel()
-	return h.pulse(ctx)
+	return h.mark(ctx)
 }
 
-func (h *hub) notify() {
+// notify tells the pages that show something else than what has the mark.
+func (h *hub) notify(mark string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for changed := range h.pages {
+	for changed, shown := range h.pages {
+		if shown == mark {
+			continue
+		}
+		h.pages[changed] = mark
 		select {
 		case changed <- struct{}{}:
 		default: // it has not read the last one
@@ -154,7 +173,7 @@ func (h *hub) notify() {
 // serveLive sends "changed" to an open page. It never sends data, so a page shows what its reader
 // may see.
 func (c *Console) serveLive(q *request) (*page, error) {
-	changed, ok := c.live.add()
+	changed, ok := c.live.add(q.FormValue("since"))
 	if !ok {
 		return nil, &problem{status: http.StatusServiceUnavailable, key: "problem.live"}
 	}

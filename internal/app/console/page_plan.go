@@ -54,8 +54,9 @@ type planPage struct {
 	Portals              []string
 	Rules                []string
 	Wrong                map[string]string
-	Asked                bool
 	Plans                []planView
+	Disk                 bool     // the rules on disk are planned
+	Refused              []string // of them would not run
 	Digest               string
 	Writes               int
 	Changed              bool // the plan that was to run is no longer this one
@@ -71,6 +72,13 @@ type planView struct {
 func (c *Console) target(q *request, v *planPage) (e engine.Entity, ok bool, err error) {
 	v.Portal, v.Entity, v.Rule = strings.TrimSpace(q.FormValue("portal")), strings.TrimSpace(q.FormValue("entity")), strings.TrimSpace(q.FormValue("rule"))
 	v.Portals, v.Wrong = c.portalNames(q), map[string]string{}
+	switch version := q.FormValue("version"); version {
+	case "", "live":
+	case "disk":
+		v.Disk = true
+	default:
+		v.Wrong["version"] = q.t("plan.version.wrong", version)
+	}
 	if v.Portal == "" && len(v.Portals) == 1 {
 		v.Portal = v.Portals[0]
 	}
@@ -82,7 +90,6 @@ func (c *Console) target(q *request, v *planPage) (e engine.Entity, ok bool, err
 	if v.Entity == "" {
 		return e, false, nil
 	}
-	v.Asked = true
 	f := filters{Portal: v.Portal, Wrong: v.Wrong}
 	if err := c.portalFilter(q, f); err != nil {
 		return e, false, err
@@ -121,7 +128,7 @@ func (c *Console) plan(q *request) (*page, error) {
 		return nil, err
 	}
 	if v.Cannot == "" {
-		if err := c.note(q.Context(), q, audit.Entry{Action: audit.Planned, Portal: v.Portal, Target: entity.String(), Result: v.Heading}); err != nil {
+		if err := c.note(q.Context(), q, audit.Entry{Action: audit.Planned, Portal: v.Portal, Target: entity.String(), Result: v.heading(english)}); err != nil {
 			return nil, err
 		}
 	}
@@ -159,7 +166,10 @@ func (c *Console) makePlan(q *request, v *planPage, entity engine.Entity) error 
 		return nil
 	}
 	defer c.planning.end(q.user.Name)
-	plans, err := c.Plan(q.Context(), v.Portal, v.Rule, entity)
+	plans, refused, err := c.Plan(q.Context(), v.Portal, v.Rule, entity, v.Disk)
+	for _, text := range refused {
+		v.Refused = append(v.Refused, c.hide(text))
+	}
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -167,22 +177,47 @@ func (c *Console) makePlan(q *request, v *planPage, entity engine.Entity) error 
 		v.Cannot = q.t("plan.failed", c.hide(err.Error()))
 		return nil
 	}
-	var all []dryrun.Change
 	for _, one := range plans {
-		all = append(all, one.Changes...)
-		v.Plans = append(v.Plans, planView{Plan: one, Summary: q.planSummary(one.Changes)})
+		v.Writes += len(one.Changes)
+		summary := planSummary(q.lang, one.Changes)
+		if one.Error != "" {
+			summary = q.t("plan.fail")
+		}
+		v.Plans = append(v.Plans, planView{Plan: one, Summary: summary})
 	}
 	if len(plans) == 0 {
 		v.Cannot = q.t("plan.norule", entity.String())
 		return nil
 	}
-	v.Heading = q.t("plan.done", entity.String(), q.planSummary(all))
-	v.Writes = len(all)
+	v.Heading = v.heading(q.lang)
 	v.Digest = digest(plans)
 	return nil
 }
 
-func (q *request) planSummary(all []dryrun.Change) string {
+// heading says in a language what the plans are.
+func (v *planPage) heading(lang int) string {
+	var all []dryrun.Change
+	var failing []string
+	for _, one := range v.Plans {
+		all = append(all, one.Changes...)
+		if one.Error != "" {
+			failing = append(failing, one.Rule)
+		}
+	}
+	key, summary := "plan.done", planSummary(lang, all)
+	switch {
+	case len(failing) > 0 && len(all) == 0:
+		summary = text(lang, "plan.failing", strings.Join(failing, ", "))
+	case len(failing) > 0:
+		summary += ", " + text(lang, "plan.failing", strings.Join(failing, ", "))
+	}
+	if v.Disk {
+		key = "plan.done.disk"
+	}
+	return text(lang, key, v.Entity, summary)
+}
+
+func planSummary(lang int, all []dryrun.Change) string {
 	counts := map[dryrun.ChangeKind]int{}
 	for _, c := range all {
 		counts[c.Kind]++
@@ -190,11 +225,11 @@ func (q *request) planSummary(all []dryrun.Change) string {
 	var parts []string
 	for _, kind := range []dryrun.ChangeKind{dryrun.ChangeAdd, dryrun.ChangeUpdate, dryrun.ChangeDelete, dryrun.ChangeCall, dryrun.ChangeOutside} {
 		if n := counts[kind]; n > 0 {
-			parts = append(parts, q.t("plan."+string(kind), n))
+			parts = append(parts, text(lang, "plan."+string(kind), n))
 		}
 	}
 	if len(parts) == 0 {
-		return q.t("plan.nothing")
+		return text(lang, "plan.nothing")
 	}
 	return strings.Join(parts, ", ")
 }
@@ -220,7 +255,7 @@ func (c *Console) runPlan(q *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !ok {
+	if !ok || v.Disk { // rules on disk do not run
 		return nil, &problem{status: http.StatusBadRequest, key: "problem.form"}
 	}
 	if err := c.makePlan(q, &v, entity); err != nil {
@@ -245,7 +280,7 @@ func (c *Console) runPlan(q *request) (*page, error) {
 		return nil, err
 	}
 	e.Why = string(why)
-	if err := c.Queue.Push(q.Context(), e, routes, q.noted(audit.Entry{Action: audit.Ran, Portal: v.Portal, Target: entity.String(), Result: v.Heading})); err != nil {
+	if err := c.Queue.Push(q.Context(), e, routes, q.noted(audit.Entry{Action: audit.Ran, Portal: v.Portal, Target: entity.String(), Result: v.heading(english)})); err != nil {
 		return nil, err
 	}
 	return &page{redirect: "/runs?" + url.Values{"portal": {v.Portal}, "entity": {entity.String()}, "did": {"started"}}.Encode()}, nil

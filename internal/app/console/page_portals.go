@@ -52,7 +52,7 @@ func (q *request) portalText(p report.PortalStatus, zone *time.Location) string 
 	var parts []string
 	since := ""
 	if p.Since != nil {
-		since = p.Since.In(zone).Format("2006-01-02 15:04")
+		since = q.recent(p.Since.In(zone))
 	}
 	switch p.Condition {
 	case report.PortalFine:
@@ -65,7 +65,7 @@ func (q *request) portalText(p report.PortalStatus, zone *time.Location) string 
 		parts = append(parts, q.t("why.failing", q.n("runsN", p.Worst.Runs), p.Worst.Rule, q.causeTitle(p.Worst.Cause)))
 	default:
 		if p.Why != "" {
-			parts = append(parts, report.OneLine(p.Why))
+			parts = append(parts, strings.TrimSuffix(report.OneLine(p.Why), "."))
 		}
 		if since != "" {
 			parts = append(parts, q.t("why.since", since))
@@ -111,7 +111,7 @@ type sharedFault struct {
 }
 
 // fewPortals is how many fine portals a page shows before "more".
-const fewPortals = 100
+const fewPortals = 25
 
 // status reads the states of portals that the user sees. all is that of report.ReadStatus.
 func (c *Console) status(q *request, only []string, all bool) (report.Status, error) {
@@ -127,6 +127,13 @@ func (c *Console) status(q *request, only []string, all bool) (report.Status, er
 		s.Outdated(b.Name, c.hide(b.Reason()))
 	}
 	s.Portals = slices.DeleteFunc(s.Portals, func(p report.PortalStatus) bool { return !q.user.Sees(p.Portal) })
+	for _, p := range s.Portals {
+		if p.Drift != nil && q.user.NoRecords { // it has values of records
+			for i := range p.Drift.Rules {
+				p.Drift.Rules[i].Plans = nil
+			}
+		}
+	}
 	return s, nil
 }
 
@@ -224,6 +231,16 @@ type portalPage struct {
 	Held       bool
 	WorkedBy   string
 	Did        string
+	Today      report.DayCounts
+	Drift      []driftRow
+	DriftAt    time.Time // of the last comparison; zero without one
+}
+
+// driftRow is a rule whose portal differs from what the rule would write, or could not be compared.
+type driftRow struct {
+	Rule, Text string
+	Plans      []planView
+	More       int // entities that are not listed
 }
 
 // ruleRow is a rule of a portal.
@@ -233,6 +250,7 @@ type ruleRow struct {
 	Class, Word, Text  string
 	Paused             bool
 	Parked             int
+	Today              report.DayCounts
 }
 
 // namedPortal returns the portal of the address.
@@ -278,8 +296,17 @@ func (c *Console) portal(q *request) (*page, error) {
 	} else {
 		v.MoreCauses = 0
 	}
-	if v.Rules, err = c.ruleRows(q, s.Portals[0], zone); err != nil {
+	today, err := report.ReadDays(q.Context(), c.Queue, queue.Filter{Portal: name, From: q.now}, zone, searchFor)
+	if err != nil {
 		return nil, err
+	}
+	v.Today = today.Days[0].DayCounts
+	if v.Rules, err = c.ruleRows(q, s.Portals[0], today.Days[0], zone); err != nil {
+		return nil, err
+	}
+	if d := s.Portals[0].Drift; d != nil {
+		v.DriftAt = d.At.In(zone)
+		v.Drift = q.driftRows(d, v.DriftAt)
 	}
 	found, err := c.Queue.Runs(q.Context(), queue.Filter{Portal: name, Limit: 20})
 	if err != nil {
@@ -314,8 +341,33 @@ func (c *Console) portal(q *request) (*page, error) {
 	return &page{template: "portal", section: "portals", title: name + ": " + v.Row.Word, data: v, zone: zone, json: jsonOf(s), command: "b24rules status --portal " + name}, nil
 }
 
+// mostDrift is how many differing entities of a rule a page shows.
+const mostDrift = 5
+
+// driftRows are the rules that differ, or that could not be compared.
+func (q *request) driftRows(d *report.DriftResult, at time.Time) []driftRow {
+	var out []driftRow
+	for _, r := range d.Rules {
+		row := driftRow{Rule: r.Rule}
+		switch {
+		case r.Differing > 0:
+			row.Text = q.t("drift.differs", number(q.lang, r.Differing), q.n("ofEntities", r.Entities), q.recent(at))
+		case r.NotSeen != "":
+			row.Text = q.t("drift.notseen", q.recent(at), report.OneLine(r.NotSeen))
+		default:
+			continue
+		}
+		for _, p := range r.Plans[:min(len(r.Plans), mostDrift)] {
+			row.Plans = append(row.Plans, planView{p, planSummary(q.lang, p.Changes)})
+		}
+		row.More = r.Differing - len(row.Plans)
+		out = append(out, row)
+	}
+	return out
+}
+
 // ruleRows are the rules of a portal.
-func (c *Console) ruleRows(q *request, p report.PortalStatus, zone *time.Location) ([]ruleRow, error) {
+func (c *Console) ruleRows(q *request, p report.PortalStatus, today report.Day, zone *time.Location) ([]ruleRow, error) {
 	counts, err := c.Queue.Causes(q.Context(), queue.Filter{Portal: p.Portal, States: []queue.State{queue.Parked}})
 	if err != nil {
 		return nil, err
@@ -336,6 +388,11 @@ func (c *Console) ruleRows(q *request, p report.PortalStatus, zone *time.Locatio
 	for _, i := range gen.Instances(p.Portal) {
 		for _, r := range i.Set.Rules {
 			row := ruleRow{Rule: r.ID, Set: i.Set.Name, Class: "ok", Word: q.t("cond.fine"), Parked: parked[r.ID], Version: i.Set.Version}
+			for _, d := range today.Rules {
+				if d.Rule == r.ID {
+					row.Today = d.DayCounts
+				}
+			}
 			for _, l := range live {
 				if l.Portal == p.Portal && l.Set == i.Set.Name {
 					row.Since = l.Since.In(zone)
@@ -345,7 +402,7 @@ func (c *Console) ruleRows(q *request, p report.PortalStatus, zone *time.Locatio
 				row.Class, row.Word = "bad", q.t("cond.failing")
 			}
 			for _, state := range p.Rules {
-				if state.Rule != r.ID && state.RuleSet != i.Set.Name {
+				if state.Rule != r.ID && state.RuleSet != i.Set.Name || row.Paused {
 					continue
 				}
 				row.Class, row.Word, row.Text = "bad", q.t("rule."+state.State), report.OneLine(state.Reason)

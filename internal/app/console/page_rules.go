@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/engine/lint"
 	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // setRow is a rule set.
@@ -90,7 +92,7 @@ type rulePage struct {
 	Cost    string
 	Cycles  []string
 	Source  []sourceLine
-	Portal  string // one in which it runs
+	Days    dayCounts
 }
 
 // pictureStep is a step with what it writes.
@@ -110,7 +112,6 @@ func (c *Console) rule(q *request) (*page, error) {
 	gen := c.Rules()
 	var set *engine.RuleSet
 	var there []string
-	portal := ""
 	if gen != nil {
 		for _, p := range gen.Portals() {
 			if !q.user.Sees(p) {
@@ -118,7 +119,7 @@ func (c *Console) rule(q *request) (*page, error) {
 			}
 			for r := range gen.Rules(p) {
 				if r.ID == name && set == nil {
-					set, portal = r.Set, p
+					set = r.Set
 				}
 				if !slices.Contains(there, r.ID) {
 					there = append(there, r.ID)
@@ -134,7 +135,11 @@ func (c *Console) rule(q *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := rulePage{Part: q.FormValue("part"), Portal: portal}
+	v := rulePage{Part: q.FormValue("part")}
+	zone, _ := c.knownPortals().Zone()
+	if v.Days, _, err = c.countDays(q, queue.Filter{Rule: name, Portals: q.user.Portals}, zone, url.Values{"rule": {name}}); err != nil {
+		return nil, err
+	}
 	if i := slices.IndexFunc(all, func(s setRow) bool { return s.Name == set.Name }); i >= 0 {
 		v.Set = all[i]
 	}

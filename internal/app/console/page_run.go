@@ -204,13 +204,19 @@ func (c *Console) run(q *request) (*page, error) {
 	v.CanReplay = state == queue.Parked || state == queue.Discarded
 	v.CanDiscard = state == queue.Parked || state == queue.Waiting || state == queue.Asleep
 	v.Tries = q.t("run.tries", r.Listed.Number(), r.Listed.Earlier+r.Listed.MaxAttempts)
-	v.Heading = q.runHeading(r, failed)
+	if r.Listed.Number() == 0 {
+		v.Tries = q.t("run.tries.none")
+	}
+	v.Heading = q.runHeading(r, failed, zone)
 	v.End = q.runEnd(r, zone)
 	if err := c.addCause(q, &v, r, known); err != nil {
 		return nil, err
 	}
 	if l := r.Later; l != nil {
 		v.Later, v.LaterText = l.ID, q.t("run.later."+laterWord(l.State), l.ID)
+		if r.Newer > 1 {
+			v.LaterText = q.n("newerOfEntity", r.Newer) + " " + v.LaterText
+		}
 	}
 	return &page{
 		template: "run", section: "runs", title: v.Heading, data: v, zone: zone, command: fmt.Sprintf("b24rules runs show %d", r.Listed.ID),
@@ -267,23 +273,30 @@ func failedStep(t *history.Record) int {
 }
 
 // runHeading answers in one sentence what became of a run.
-func (q *request) runHeading(r *report.Run, failed int) string {
+func (q *request) runHeading(r *report.Run, failed int, zone *time.Location) string {
 	l := &r.Listed
 	switch l.State {
 	case queue.Parked:
-		title := q.causeTitle(cause.Parse(l.Cause))
-		if l.Cause == "" {
+		known := cause.Parse(l.Cause)
+		title := q.causeTitle(known)
+		switch {
+		case l.Cause == "":
 			title = report.OneLine(l.Failure())
+		case known.Kind == cause.Formula && failed > 0: // the number of the step says where it is
+			title = q.t("run.formula", failureOf(l))
 		}
 		if failed > 0 {
 			return q.t("run.parked.step", l.ID, failed, title)
 		}
 		return q.t("run.parked", l.ID, title)
 	case queue.Succeeded:
-		if l.Record != nil && l.Record.Writes > 0 {
+		if l.Record == nil {
+			return q.t("run.unknown", l.ID)
+		}
+		if l.Record.Writes > 0 {
 			return q.t("run.wrote", l.ID, q.n("writes", l.Record.Writes))
 		}
-		if l.Record != nil && l.Record.Outcome != history.Done {
+		if l.Record.Outcome != history.Done {
 			return q.t("run.ended", l.ID, q.t("outcome."+string(l.Record.Outcome)))
 		}
 		return q.t("run.nothing", l.ID)
@@ -291,9 +304,27 @@ func (q *request) runHeading(r *report.Run, failed int) string {
 		if l.Error != "" {
 			return q.t("run.retrying", l.ID, report.OneLine(l.Failure()))
 		}
+		switch {
+		case len(r.Pauses) > 0:
+			return q.t("run.waits.paused", l.ID)
+		case len(r.Holds) > 0:
+			return q.t("run.waits.held", l.ID)
+		}
+		return q.t("run.waits", l.ID, q.runWhat(l, zone))
+	case queue.Asleep:
+		return q.t("run.sleeps", l.ID, q.recent(l.Due.In(zone)))
 	}
 	_, word := q.runState(l)
 	return q.t("run.state", l.ID, word)
+}
+
+// failureOf is the failure of a run without its step.
+func failureOf(l *report.Listed) string {
+	text := report.OneLine(l.Failure())
+	if _, rest, ok := strings.Cut(text, ": "); ok && strings.HasPrefix(text, "step ") {
+		return rest
+	}
+	return text
 }
 
 // runEnd says what comes next.

@@ -127,6 +127,11 @@ func (c *Console) runFilter(q *request, f filters) (queue.Filter, error) {
 	return out, nil
 }
 
+// Any reports whether a field selects something.
+func (f filters) Any() bool {
+	return f.Portal+f.Rule+f.Entity+f.State+f.Outcome+f.From+f.To+f.Q+f.Cause+f.Code+f.Before != ""
+}
+
 // args are the flags of the command that selects the same runs.
 func (f filters) args() string {
 	var b strings.Builder
@@ -208,13 +213,7 @@ func (q *request) runState(r *report.Listed) (class, word string) {
 
 // runWhat says what a run did or waits for.
 func (q *request) runWhat(r *report.Listed, zone *time.Location) string {
-	clock := func(at time.Time) string {
-		at = at.In(zone)
-		if at.Format(time.DateOnly) == q.now.In(zone).Format(time.DateOnly) {
-			return at.Format(time.TimeOnly)
-		}
-		return at.Format("2006-01-02 15:04")
-	}
+	clock := func(at time.Time) string { return q.recent(at.In(zone)) }
 	switch r.State {
 	case queue.Waiting, queue.Blocked, queue.Queued:
 		if r.Blocked {
@@ -233,7 +232,7 @@ func (q *request) runWhat(r *report.Listed, zone *time.Location) string {
 		return q.t("what.running", span(q.lang, q.now.Sub(r.Started)))
 	case queue.Succeeded:
 		if r.Record == nil {
-			return ""
+			return q.t("what.unknown")
 		}
 		text := q.t("outcome." + cmp.Or(string(r.Record.Outcome), "done"))
 		switch {
@@ -256,7 +255,7 @@ type runsPage struct {
 	Heading    string
 	Filters    filters
 	Rows       []runRow
-	Causes     int // of dead letters
+	Group      string // cause or day
 	States     []option
 	Outcomes   []option
 	Older      string
@@ -264,6 +263,8 @@ type runsPage struct {
 	IsSearched bool
 	CauseTitle string
 	Did        string
+	// NotRecorded says that there are runs which a filter by outcome cannot find.
+	NotRecorded bool
 }
 
 // option is a choice of a form.
@@ -310,8 +311,11 @@ func (q *request) did() string {
 }
 
 func (c *Console) runs(q *request) (*page, error) {
-	if q.FormValue("group") == "cause" {
+	switch q.FormValue("group") {
+	case "cause":
 		return c.causes(q)
+	case "day":
+		return c.days(q)
 	}
 	f := q.filters()
 	filter, err := c.runFilter(q, f)
@@ -326,6 +330,11 @@ func (c *Console) runs(q *request) (*page, error) {
 		v.Heading = q.t("filter.wrong")
 		p.title, p.data, p.status, p.json = v.Heading, v, http.StatusBadRequest, q.wrongJSON(f)
 		return p, nil
+	}
+	if f.Outcome != "" {
+		if v.NotRecorded, err = c.Queue.HasNotRecorded(q.Context()); err != nil {
+			return nil, err
+		}
 	}
 	found, err := c.Queue.FindRuns(q.Context(), filter, searchFor)
 	if err != nil {
@@ -359,7 +368,8 @@ func (c *Console) runsHeading(q *request, f filters, v runsPage) (string, error)
 	if v.CauseTitle != "" {
 		return q.t("runs.cause", v.CauseTitle), nil
 	}
-	if f.Rule != "" || f.Entity != "" || f.State != "" || f.Outcome != "" || f.Q != "" || f.From != "" || f.To != "" {
+	other := f
+	if other.Portal, other.Before = "", ""; other.Any() { // of a portal they are counted
 		if len(v.Rows) == 0 {
 			return q.t("runs.none"), nil
 		}
@@ -369,7 +379,7 @@ func (c *Console) runsHeading(q *request, f filters, v runsPage) (string, error)
 	if err != nil {
 		return "", err
 	}
-	parked, waiting, running := 0, 0, 0
+	parked, waiting, running, asleep := 0, 0, 0, 0
 	for _, b := range all {
 		if f.Portal != "" && f.Portal != b.Portal {
 			continue
@@ -379,11 +389,17 @@ func (c *Console) runsHeading(q *request, f filters, v runsPage) (string, error)
 			parked += b.Runs
 		case queue.Running:
 			running += b.Runs
+		case queue.Asleep:
+			asleep += b.Runs
 		default:
 			waiting += b.Runs
 		}
 	}
-	return q.t("runs.heading", q.n("deadLetters", parked), q.n("waiting", waiting), q.n("runningNow", running)), nil
+	heading := q.t("runs.heading", q.n("deadLetters", parked), q.n("waiting", waiting), q.n("runningNow", running))
+	if asleep > 0 {
+		heading += ", " + q.n("asleep", asleep)
+	}
+	return heading, nil
 }
 
 // with is the address of this page with another value of a field.
@@ -474,7 +490,7 @@ func (c *Console) causes(q *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := causesPage{runsPage: runsPage{Filters: f, States: q.stateOptions(f.State), Outcomes: q.outcomeOptions(f.Outcome), Did: q.did()}, ShowAll: q.FormValue("acknowledged") != ""}
+	v := causesPage{runsPage: runsPage{Group: "cause", Filters: f, States: q.stateOptions(f.State), Outcomes: q.outcomeOptions(f.Outcome), Did: q.did()}, ShowAll: q.FormValue("acknowledged") != ""}
 	p := &page{template: "causes", section: "runs", command: "b24rules runs list --by cause" + f.args()}
 	if len(f.Wrong) > 0 {
 		v.Heading = q.t("filter.wrong")

@@ -8,7 +8,10 @@ import (
 )
 
 // The languages. A text has its English and its Russian form in this order.
-const russian = 1
+const (
+	english = 0
+	russian = 1
+)
 
 var (
 	languages     = [...]string{"en", "ru"}
@@ -42,6 +45,9 @@ func counted(lang int, key string, n int) string {
 	forms := strings.Split(form[lang], "|")
 	return fmt.Sprintf(forms[pluralForm(lang, n)], number(lang, n))
 }
+
+// pluralNames are the names of the forms of plurals, as Intl.PluralRules gives them.
+var pluralNames = [len(languages)][]string{{"one", "other"}, {"one", "few", "many"}}
 
 // pluralForm is the place of the form for a number: one and other in English; one, few and many
 // in Russian.
@@ -98,29 +104,36 @@ func (q *request) causeTitle(c cause.Cause) string {
 
 // plurals are nouns with their number.
 var plurals = map[string][2]string{
-	"portals":      {"%s portal|%s portals", "%s портал|%s портала|%s порталов"},
-	"ofPortals":    {"%s portal|%s portals", "%s портала|%s порталов|%s порталов"},
-	"fine":         {"%s is fine|%s are fine", "%s в порядке|%s в порядке|%s в порядке"},
-	"deadLetters":  {"%s dead letter|%s dead letters", "%s остановленный запуск|%s остановленных запуска|%s остановленных запусков"},
-	"waiting":      {"%s run waits|%s runs wait", "%s запуск ждёт|%s запуска ждут|%s запусков ждут"},
-	"runningNow":   {"%s running|%s running", "%s выполняется|%s выполняются|%s выполняются"},
-	"eventsWait":   {"%s event waits for rules|%s events wait for rules", "%s событие ждёт правил|%s события ждут правил|%s событий ждут правил"},
-	"causes":       {"%s cause|%s causes", "%s причина|%s причины|%s причин"},
-	"runsN":        {"%s run|%s runs", "%s запуск|%s запуска|%s запусков"},
-	"writes":       {"%s write|%s writes", "%s запись|%s записи|%s записей"},
-	"commands":     {"%s command|%s commands", "%s команда|%s команды|%s команд"},
-	"moreCommands": {"%s further command that the record omits|%s further commands that the record omits", "ещё %s команда не вошла в запись|ещё %s команды не вошли в запись|ещё %s команд не вошли в запись"},
-	"rows":         {"%s row|%s rows", "%s строка|%s строки|%s строк"},
-	"moreRows":     {"%s further row|%s further rows", "ещё %s строка|ещё %s строки|ещё %s строк"},
-	"moreEvents":   {"%s earlier event|%s earlier events", "%s событие раньше|%s события раньше|%s событий раньше"},
-	"rulesN":       {"%s rule|%s rules", "%s правило|%s правила|%s правил"},
-	"sets":         {"%s rule set|%s rule sets", "%s набор правил|%s набора правил|%s наборов правил"},
-	"ofSets":       {"%s rule set|%s rule sets", "%s набора правил|%s наборов правил|%s наборов правил"},
-	"errors":       {"%s error|%s errors", "%s ошибка|%s ошибки|%s ошибок"},
-	"warnings":     {"%s warning|%s warnings", "%s предупреждение|%s предупреждения|%s предупреждений"},
-	"othersCause":  {"%s other run stopped for the same cause|%s other runs stopped for the same cause", "По той же причине остановлен ещё %s запуск|По той же причине остановлены ещё %s запуска|По той же причине остановлены ещё %s запусков"},
-	"tries":        {"%s try is left|%s tries are left", "осталась %s попытка|осталось %s попытки|осталось %s попыток"},
-	"minutes":      {"%s minute|%s minutes", "%s минуту|%s минуты|%s минут"},
+	"portals":       {"%s portal|%s portals", "%s портал|%s портала|%s порталов"},
+	"ofPortals":     {"%s portal|%s portals", "%s портала|%s порталов|%s порталов"},
+	"fine":          {"%s is fine|%s are fine", "%s в порядке|%s в порядке|%s в порядке"},
+	"deadLetters":   {"%s dead letter|%s dead letters", "%s остановленный запуск|%s остановленных запуска|%s остановленных запусков"},
+	"waiting":       {"%s run waits|%s runs wait", "%s запуск ждёт|%s запуска ждут|%s запусков ждут"},
+	"runningNow":    {"%s running|%s running", "%s выполняется|%s выполняются|%s выполняются"},
+	"eventsWait":    {"%s event waits for rules|%s events wait for rules", "%s событие ждёт правил|%s события ждут правил|%s событий ждут правил"},
+	"causes":        {"%s cause|%s causes", "%s причина|%s причины|%s причин"},
+	"runsN":         {"%s run|%s runs", "%s запуск|%s запуска|%s запусков"},
+	"writes":        {"%s write|%s writes", "%s запись|%s записи|%s записей"},
+	"commands":      {"%s command|%s commands", "%s команда|%s команды|%s команд"},
+	"moreCommands":  {"%s further command that the record omits|%s further commands that the record omits", "ещё %s команда не вошла в запись|ещё %s команды не вошли в запись|ещё %s команд не вошли в запись"},
+	"rows":          {"%s row|%s rows", "%s строка|%s строки|%s строк"},
+	"moreRows":      {"%s further row|%s further rows", "ещё %s строка|ещё %s строки|ещё %s строк"},
+	"moreEvents":    {"%s earlier event|%s earlier events", "%s событие раньше|%s события раньше|%s событий раньше"},
+	"asleep":        {"%s asleep|%s asleep", "%s спит|%s спят|%s спят"},
+	"newer.runs":    {"%s newer run|%s newer runs", "%s новый запуск|%s новых запуска|%s новых запусков"},
+	"newer.events":  {"%s newer event|%s newer events", "%s новое событие|%s новых события|%s новых событий"},
+	"newerOfEntity": {"%s run of the rule and entity is newer.|%s runs of the rule and entity are newer.", "%s запуск правила и объекта новее.|%s запуска правила и объекта новее.|%s запусков правила и объекта новее."},
+	"ofEntities":    {"%s entity|%s entities", "%s объекта|%s объектов|%s объектов"},
+	"moreEntities":  {"%s further entity|%s further entities", "ещё %s объект|ещё %s объекта|ещё %s объектов"},
+	"wroteN":        {"%s wrote|%s wrote", "%s с записью|%s с записью|%s с записью"},
+	"rulesN":        {"%s rule|%s rules", "%s правило|%s правила|%s правил"},
+	"sets":          {"%s rule set|%s rule sets", "%s набор правил|%s набора правил|%s наборов правил"},
+	"ofSets":        {"%s rule set|%s rule sets", "%s набора правил|%s наборов правил|%s наборов правил"},
+	"errors":        {"%s error|%s errors", "%s ошибка|%s ошибки|%s ошибок"},
+	"warnings":      {"%s warning|%s warnings", "%s предупреждение|%s предупреждения|%s предупреждений"},
+	"othersCause":   {"%s other run stopped for the same cause|%s other runs stopped for the same cause", "По той же причине остановлен ещё %s запуск|По той же причине остановлены ещё %s запуска|По той же причине остановлены ещё %s запусков"},
+	"tries":         {"%s try is left|%s tries are left", "осталась %s попытка|осталось %s попытки|осталось %s попыток"},
+	"minutes":       {"%s minute|%s minutes", "%s минуту|%s минуты|%s минут"},
 
 	"did.replayed":  {"%s run was replayed: it waits for its start.|%s runs were replayed: they wait for their start.", "%s запуск повторяется: он ждёт начала.|%s запуска повторяются: они ждут начала.|%s запусков повторяются: они ждут начала."},
 	"did.discarded": {"%s run was discarded.|%s runs were discarded.", "%s запуск отменён.|%s запуска отменены.|%s запусков отменены."},
@@ -158,13 +171,15 @@ var texts = map[string][2]string{
 	"col.firstlast": {"First and last", "Первый и последний"}, "col.actions": {"Actions", "Действия"}, "col.version": {"Version", "Версия"},
 	"col.event": {"Event", "Событие"}, "col.code": {"Code", "Код"}, "col.met": {"Rules", "Правила"}, "col.whynot": {"Why not", "Почему нет"},
 	"col.when": {"When", "Когда"}, "col.value": {"Value or fields", "Значение или поля"}, "col.writer": {"Writer", "Кто записал"}, "col.change": {"Before → after", "Было → стало"}, "col.because": {"Because of", "Из-за чего"},
+	"col.day": {"Day", "День"}, "col.nothing": {"Nothing to do", "Делать нечего"}, "col.wrote": {"Wrote", "С записью"}, "col.today": {"Today", "Сегодня"}, "col.runstoday": {"Runs today", "Запусков сегодня"},
+	"label.runs": {"runs", "запуски"}, "label.wrote": {"wrote", "с записью"},
 	"col.file": {"File", "Файл"}, "col.live": {"Live", "Работает"}, "col.since": {"Since", "С"}, "col.disk": {"On disk", "На диске"}, "col.who": {"Who", "Кто"}, "col.via": {"From", "Откуда"},
 	"col.did": {"Did", "Сделал"}, "col.target": {"To what", "С чем"}, "col.result": {"Result", "Итог"},
 	"label.event": {"event", "событие"}, "label.lag": {"lag", "отставание"}, "label.parked": {"dead letters", "остановлено"}, "label.live": {"live", "работает"}, "label.portals": {"portals", "порталы"},
 
 	"filter.any": {"any", "любой"}, "filter.now": {"now", "сейчас"}, "filter.button": {"Filter", "Показать"}, "filter.portal.label": {"Portal", "Портал"}, "filter.rule.label": {"Rule", "Правило"},
 	"filter.entity.label": {"Entity", "Объект"}, "filter.state.label": {"State", "Состояние"}, "filter.outcome.label": {"Outcome", "Итог"}, "filter.from.label": {"From, portal's time", "С, время портала"}, "filter.to.label": {"To", "До"},
-	"filter.q.label": {"Text in errors and entities", "Текст в ошибках и объектах"}, "filter.code.label": {"Event", "Событие"}, "filter.met.label": {"Met", "Правила"},
+	"filter.q.label": {"Text in errors and entities", "Текст ошибки, объект"}, "filter.code.label": {"Event", "Событие"}, "filter.met.label": {"Met", "Правила"},
 	"filter.wrong":  {"A filter cannot be read", "Условие не удалось прочитать"},
 	"filter.portal": {"no portal %q", "нет портала %q"},
 	"filter.order":  {"the end is before the start", "конец раньше начала"},
@@ -208,6 +223,11 @@ var texts = map[string][2]string{
 	"portal.idle":       {"no process: serve is not running", "никто: serve не запущен"},
 	"portal.time":       {"Portal's time", "Время портала"},
 	"portal.events":     {"its events", "его события"},
+	"portal.drift":      {"Drift", "Расхождения"},
+	"drift.none":        {"none", "нет"},
+	"drift.differs":     {"%s of %s differ from what the rule would write, compared %s.", "Отличаются от того, что записало бы правило: %s из %s, сверено %s."},
+	"drift.notseen":     {"not compared with the portal, %s: %s.", "не удалось сверить с порталом, %s: %s."},
+	"drift.help":        {"This repairs it:", "Исправит команда:"},
 	"portal.window":     {"Not caught up since", "Не догнано с"},
 	"portal.orphan":     {"Rule %s is gone, and %d records of %s that it made have no rule", "Правила %s больше нет, %d записей в %s остались без правила"},
 	"portal.causes":     {"%d more causes", "Ещё причин: %d"},
@@ -222,6 +242,7 @@ var texts = map[string][2]string{
 	"what.retry":    {"attempt %d of %d failed, next %s: %s", "попытка %d из %d не удалась, следующая в %s: %s"},
 	"what.running":  {"for %s", "уже %s"},
 	"what.nothing":  {"nothing to do", "делать нечего"},
+	"what.unknown":  {"what it did is not stored", "что сделано, не сохранено"},
 	"what.shadow":   {"shadow", "тень"},
 	"outcome.wrote": {"wrote something", "что-то записано"}, "outcome.nothing": {"nothing to do", "делать нечего"}, "outcome.retrying": {"failed, is tried again", "сбой, повторится"},
 	"outcome.done": {"done", "готово"}, "outcome.skipped": {"its condition was false", "условие не выполнено"}, "outcome.stopped": {"ended by a stop step", "закончен шагом stop"},
@@ -239,6 +260,14 @@ var texts = map[string][2]string{
 	"search.further": {"Search further", "Искать дальше"},
 	"pager.older":    {"Older", "Раньше"},
 
+	"runs.empty":      {"No run is stored yet: the first event of a portal that a rule matches starts one.", "Запусков ещё нет: первый начнёт событие портала, подходящее правилу."},
+	"runs.days":       {"By day", "По дням"},
+	"days.heading":    {"What runs did, by day", "Что сделали запуски по дням"},
+	"days.help":       {"A run counts on the day of its first event. Without other times these are the last seven days, and at most 31.", "Запуск относится к дню первого события. Без других условий это последние семь дней, самое большее 31."},
+	"days.since":      {"Counted since %s: there was no time for what is older.", "Подсчитано с %s: на более старое не хватило времени."},
+	"days.old":        {"What %s did is not known: an older version has finished them and did not store it.", "Что сделано, неизвестно: %s завершила старая версия и не сохранила этого."},
+	"outcome.missing": {"Runs that an older version has finished have no outcome, so this filter does not find them.", "У запусков, которые завершила старая версия, нет итога: это условие их не находит."},
+
 	"causes.heading":      {"%s: %s", "%s: %s"},
 	"causes.none":         {"No run has stopped", "Остановленных запусков нет"},
 	"causes.help":         {"Each group is one thing to fix. Replay runs each entity again with the rule and the data of now; what is already done is not done twice.", "Каждая группа — одна неисправность. Повтор выполняет правило заново с текущими данными; сделанное не делается дважды."},
@@ -252,7 +281,7 @@ var texts = map[string][2]string{
 	"cause.refused": {"the portal refuses %s: %s", "портал отклоняет %s: %s"}, "cause.refused.plain": {"the portal refuses %s", "портал отклоняет %s"},
 	"cause.portal": {"the portal is %s", "портал: %s"}, "cause.answer": {"the portal's answer to %s has an unknown form", "ответ портала на %s непонятен"},
 	"cause.outside": {"another system answers %s with status %s", "другая система отвечает на %s: статус %s"}, "cause.formula": {"a value of %s cannot be computed", "значение в %s не вычисляется"},
-	"cause.limit": {"%s stops %s", "%s останавливает %s"}, "cause.cycle": {"rules start each other without an end", "правила запускают друг друга без конца"},
+	"cause.limit": {"the limit %s stops %s", "предел %s останавливает %s"}, "cause.cycle": {"rules start each other without an end", "правила запускают друг друга без конца"},
 	"cause.missing": {"%s names a field that the portal does not have", "%s называет поле, которого нет на портале"}, "cause.doubling": {"%s would make again what another rule has made", "%s заново создаст то, что уже создало другое правило"}, "cause.kept": {"the portal does not keep a value that %s writes", "портал не сохраняет значение, которое пишет %s"},
 	"cause.stopped": {"%s stops the run", "%s останавливает запуск"}, "cause.no-rule": {"rule %s is not among the rules", "правила %s нет среди правил"}, "cause.gone": {"the portal is not in the configuration", "портала нет в конфигурации"},
 	"cause.timeout": {"%s takes longer than its timeout", "%s не укладывается в срок"}, "cause.other": {"%s fails", "сбой в %s"}, "cause.unknown": {"unknown cause", "причина неизвестна"},
@@ -274,6 +303,13 @@ var texts = map[string][2]string{
 	"run.nothing":        {"Run %d is done: there was nothing to do", "Запуск %d выполнен: делать было нечего"},
 	"run.retrying":       {"Run %d failed and is tried again: %s", "Запуск %d не удался и повторится: %s"},
 	"run.state":          {"Run %d is %s", "Запуск %d: %s"},
+	"run.unknown":        {"Run %d is done: what it did is not stored", "Запуск %d выполнен: что сделано, не сохранено"},
+	"run.formula":        {"a value cannot be computed: %s", "значение не вычисляется: %s"},
+	"run.waits":          {"Run %d waits: %s", "Запуск %d ждёт: %s"},
+	"run.waits.paused":   {"Run %d waits: somebody has paused it", "Запуск %d ждёт: поставлен на паузу"},
+	"run.waits.held":     {"Run %d waits: its portal or rule has a fault", "Запуск %d ждёт: неисправен портал или правило"},
+	"run.sleeps":         {"Run %d sleeps until %s", "Запуск %d спит до %s"},
+	"run.tries.none":     {"no attempt yet", "попыток ещё не было"},
 	"run.for":            {"%s for %s of %s", "%s для %s, портал %s"},
 	"run.version":        {"version %s", "версия %s"},
 	"run.tries":          {"attempt %d of %d", "попытка %d из %d"},
@@ -327,6 +363,7 @@ var texts = map[string][2]string{
 	"events.heading.none": {"Events that met no rule", "События, которым не нашлось правила"},
 	"events.none":         {"No event matches", "Таких событий нет"},
 	"events.help":         {"An event that meets no rule is stored and costs nothing. Look here when something should have happened and did not.", "Событие без правила сохраняется и ничего не стоит. Смотрите сюда, если что-то должно было произойти и не произошло."},
+	"events.empty":        {"No event is stored yet: its portal has sent none, or the address of its outbound webhook is another one.", "Событий ещё нет: портал ничего не прислал, или адрес исходящего вебхука другой."},
 	"events.norule":       {"no rule", "без правила"},
 	"events.arule":        {"a rule", "с правилом"},
 	"events.waits":        {"waits for a rule set that has errors", "ждёт набора правил с ошибкой"},
@@ -374,13 +411,20 @@ var texts = map[string][2]string{
 	"plan.norule":    {"No rule of the portal has an event of %s.", "Ни у одного правила портала нет события для %s."},
 	"plan.done":      {"For %s: %s", "Для %s: %s"},
 	"plan.add":       {"%d to add", "добавить: %d"}, "plan.change": {"%d to change", "изменить: %d"}, "plan.delete": {"%d to delete", "удалить: %d"}, "plan.call": {"%d to call", "вызвать: %d"}, "plan.outside": {"%d elsewhere", "в других системах: %d"},
-	"plan.nothing": {"nothing to change", "менять нечего"},
-	"plan.all":     {"all that subscribe", "все подходящие"},
-	"plan.button":  {"Plan", "План"},
-	"plan.run":     {"Run: %s", "Выполнить: %s"},
-	"plan.changed": {"Nothing was run: the plan is another one now. This is the new one.", "Ничего не выполнено: план изменился. Вот новый."},
-	"plan.fails":   {"The run would fail:", "Запуск не удался бы:"},
-	"plan.digest":  {"Run plans again and continues only if the result is this one (%s).", "Перед выполнением план строится снова; если он другой (не %s), вас спросят."},
+	"plan.done.disk": {"On disk, for %s: %s", "На диске, для %s: %s"},
+	"plan.fail":      {"the run would fail", "запуск не удался бы"},
+	"plan.failing":   {"the run of %s would fail", "запуск %s не удался бы"},
+	"plan.version":   {"Version", "Версия"}, "plan.live": {"live", "работает"}, "plan.disk": {"on disk", "на диске"},
+	"plan.version.wrong": {"%q: want live or disk", "%q: нужно live или disk"},
+	"plan.refused":       {"Of the files on disk, this would not run:", "Из файлов на диске не заработало бы:"},
+	"plan.disk.help":     {"These rules do not run yet, so there is nothing to run here. Read the files again first:", "Эти правила ещё не работают, выполнять нечего. Сначала прочитайте файлы снова:"},
+	"plan.nothing":       {"nothing to change", "менять нечего"},
+	"plan.all":           {"all that subscribe", "все подходящие"},
+	"plan.button":        {"Plan", "План"},
+	"plan.run":           {"Run: %s", "Выполнить: %s"},
+	"plan.changed":       {"Nothing was run: the plan is another one now. This is the new one.", "Ничего не выполнено: план изменился. Вот новый."},
+	"plan.fails":         {"The run would fail:", "Запуск не удался бы:"},
+	"plan.digest":        {"Run plans again and continues only if the result is this one (%s).", "Перед выполнением план строится снова; если он другой (не %s), вас спросят."},
 
 	"rules.fine": {"%s, live as on disk", "%s, работают как на диске"}, "rules.broken": {"%d of %s does not run as on disk", "Не работают как на диске: %d из %s"},
 	"rules.help":    {"Live is what runs. A file with errors changes nothing: its last good version continues to run.", "«Работает» — это то, что выполняется. Файл с ошибками ничего не меняет: работает последняя верная версия."},
@@ -391,7 +435,7 @@ var texts = map[string][2]string{
 	"rules.read":    {"Read again", "Прочитать снова"}, "rules.findings": {"What is wrong on disk", "Что не так на диске"},
 	"set.live": {"live", "работает"}, "set.outdated": {"broken on disk", "ошибка на диске"}, "set.broken": {"does not run", "не работает"}, "set.missing": {"missing on disk", "нет на диске"}, "set.waiting": {"waits for apply", "ждёт apply"}, "set.behind": {"not read yet", "ещё не прочитан"}, "set.mixed": {"several versions", "разные версии"},
 	"rule.cost": {"commands for an event that changes something: %s", "команд на событие с изменением: %s"},
-	"rule.runs": {"Its runs", "Его запуски"}, "rule.part": {"Part", "Часть"}, "rule.exists": {"When it exists", "Пока объект есть"}, "rule.deleted": {"When it is deleted", "Когда удалён"}, "rule.source": {"Source", "Файл"},
+	"rule.days": {"Last seven days", "Последние семь дней"}, "rule.runs": {"Its runs", "Его запуски"}, "rule.part": {"Part", "Часть"}, "rule.exists": {"When it exists", "Пока объект есть"}, "rule.deleted": {"When it is deleted", "Когда удалён"}, "rule.source": {"Source", "Файл"},
 	"flow.starts": {"Starts it", "Запускает"}, "flow.steps": {"Steps", "Шаги"}, "flow.writes": {"Writes", "Пишет"}, "flow.about": {"about %s", "о %s"}, "flow.quiet": {"quiet for %s, at most %s", "тихо %s, не дольше %s"}, "flow.instead": {"if it fails:", "при сбое:"},
 	"step.for_each": {"for each of %s", "для каждого из %s"}, "step.when": {"only when %s", "только если %s"}, "step.entered": {"when %s becomes true", "когда станет верно: %s"}, "step.at": {"at %s", "в %s"}, "step.once": {"once for each %s", "один раз для %s"},
 
@@ -405,6 +449,7 @@ var texts = map[string][2]string{
 
 	"keys.heading": {"Keys", "Клавиши"}, "keys.help": {"All of them are links and buttons too. They do nothing while you type.", "Всё это есть и в ссылках и кнопках. Пока вы печатаете, клавиши не действуют."},
 	"keys.on": {"Turn single keys on", "Включить клавиши"}, "keys.off": {"Turn single keys off", "Выключить клавиши"}, "keys.anywhere": {"Anywhere", "Везде"}, "keys.filter": {"The page's filter", "Поиск на странице"}, "keys.this": {"This page", "Эта страница"},
+	"keys.item": {"In one of a list", "В одном из списка"}, "keys.neighbour": {"Next, previous one of the list from which you came", "Следующий, предыдущий из списка, откуда вы пришли"},
 	"keys.list": {"In a list", "В списке"}, "keys.rows": {"Next, previous row", "Следующая, предыдущая строка"}, "keys.open": {"Open it", "Открыть"}, "keys.older": {"Older page", "Более ранние"}, "keys.run": {"In a run", "В запуске"}, "keys.error": {"Go to the error", "К ошибке"}, "keys.details": {"Open or close all details", "Открыть или закрыть подробности"},
 
 	"login.title": {"Sign in", "Вход"}, "login.name": {"Name", "Имя"}, "login.password": {"Password", "Пароль"}, "login.button": {"Sign in", "Войти"},

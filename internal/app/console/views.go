@@ -3,7 +3,9 @@ package console
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
 	"fmt"
 	"html/template"
 	"net/http"
@@ -29,7 +31,7 @@ type views struct {
 }
 
 // templateNames are the pages; each is a file of templates.
-var templateNames = []string{"portals", "portal", "runs", "causes", "confirm", "run", "events", "event", "why", "plan", "rules", "rule", "audit", "keys", "login", "again", "problem"}
+var templateNames = []string{"portals", "portal", "runs", "causes", "days", "confirm", "run", "events", "event", "why", "plan", "rules", "rule", "audit", "keys", "login", "again", "problem"}
 
 func newViews(assets map[string]asset) *views {
 	v := &views{assets: assets}
@@ -60,14 +62,15 @@ func functions(lang int) template.FuncMap {
 			return timeTag(at, "2006-01-02 15:04")
 		},
 		"span": func(d time.Duration) string { return span(lang, d) },
-		"query": func(pairs ...string) string {
+		// query is the part of an address after the question mark. A text would be escaped once more.
+		"query": func(pairs ...string) template.URL {
 			v := url.Values{}
 			for i := 0; i+1 < len(pairs); i += 2 {
 				if pairs[i+1] != "" {
 					v.Set(pairs[i], pairs[i+1])
 				}
 			}
-			return v.Encode()
+			return template.URL(v.Encode()) //nolint:gosec // it is escaped
 		},
 		"path":  url.PathEscape,
 		"value": fieldText,
@@ -77,6 +80,22 @@ func functions(lang int) template.FuncMap {
 				out[pairs[i].(string)] = pairs[i+1]
 			}
 			return out
+		},
+		"forms": func(key string) template.HTMLAttr {
+			var b strings.Builder
+			for i, form := range strings.Split(plurals[key][lang], "|") {
+				fmt.Fprintf(&b, ` data-%s="%s"`, pluralNames[lang][i], template.HTMLEscapeString(form))
+			}
+			return template.HTMLAttr(strings.TrimSpace(b.String())) //nolint:gosec // our own texts, escaped
+		},
+		"said": func(values []string) string {
+			out := slices.Clone(values)
+			if lang == russian { // NAME is VALUE
+				for i := range out {
+					out[i] = strings.Replace(out[i], " is ", " = ", 1)
+				}
+			}
+			return strings.Join(out, ", ")
 		},
 		"join": func(list []string) string { return strings.Join(list, ", ") },
 		"capital": func(s string) string {
@@ -121,23 +140,70 @@ type frame struct {
 	Now           time.Time
 	Zone          string
 	Live          bool
+	Mark          string // of what the page shows
 	// Away says that the database cannot be read. IsSeen says that the page is an earlier one.
 	Away, IsSeen bool
 	Operator     bool
 	Data         any
 }
 
-// render writes a page as HTML.
+// render writes a page as HTML. An open page that has the same already gets nothing.
 func (c *Console) render(q *request, p *page, status int) {
-	f := c.frame(q, p, status, q.now)
+	m := p.made
+	if m == nil {
+		var err error
+		if m, err = c.make(q, p); err != nil {
+			c.failed(q, err)
+			return
+		}
+	}
+	if q.isKept(p, status) && len(m.body) <= mostSeenBytes {
+		kept := *p
+		kept.made = nil
+		c.seen.keep(seenPage{config: c.Config(), page: &kept, parked: m.parked}, q)
+	}
+	if q.isLive() {
+		h := q.w.Header()
+		h.Set("X-Digest", m.digest)
+		h.Set("X-Mark", q.mark)
+		if q.Header.Get("X-Have") == m.digest {
+			h.Set("X-As-Of", asOf(m.at.In(p.timeZone())))
+			q.w.WriteHeader(http.StatusNoContent)
+			return
+		}
+	}
+	q.send(m.body, status)
+}
+
+// make makes the HTML of a page.
+func (c *Console) make(q *request, p *page) (*made, error) {
+	f := c.frame(q, p, p.code(), q.now)
 	f.Away = p.isAway
 	if q.user.Name != "" {
 		f.Parked = c.parked(q)
 	}
-	if c.write(q, p, status, f) && q.isKept(p, status) {
-		c.seen.keep(seenPage{config: c.Config(), page: p, parked: f.Parked}, q)
+	body, err := c.html(q, p, f)
+	if err != nil {
+		return nil, err
 	}
+	content, _, _ := bytes.Cut(body, []byte("<footer>"))
+	sum := sha256.Sum256(content)
+	return &made{body, hex.EncodeToString(sum[:8]), f.Parked, q.now}, nil
 }
+
+// failed answers that a page cannot be made, which is a mistake of ours.
+func (c *Console) failed(q *request, err error) {
+	c.Log.Error("cannot make a page", "path", q.URL.Path, "error", err)
+	http.Error(q.w, "the page cannot be made, the log says why", http.StatusInternalServerError)
+}
+
+// code is the status of the answer.
+func (p *page) code() int { return cmp.Or(p.status, http.StatusOK) }
+
+func (p *page) timeZone() *time.Location { return cmp.Or(p.zone, time.Local) }
+
+// asOf is a time with its zone.
+func asOf(at time.Time) string { return at.Format("15:04:05") + " " + report.ZoneName(at) }
 
 // showSeen answers with the page as its reader has seen it last, which says so. It returns false if
 // there is none.
@@ -149,7 +215,12 @@ func (c *Console) showSeen(q *request) bool {
 	q.user = old.user
 	f := c.frame(q, old.page, http.StatusServiceUnavailable, old.at)
 	f.Away, f.IsSeen, f.Live, f.Parked = true, true, true, old.parked
-	c.write(q, old.page, http.StatusServiceUnavailable, f)
+	body, err := c.html(q, old.page, f)
+	if err != nil {
+		c.failed(q, err)
+		return true
+	}
+	q.send(body, http.StatusServiceUnavailable)
 	return true
 }
 
@@ -160,10 +231,10 @@ func (c *Console) frame(q *request, p *page, status int, at time.Time) frame {
 		User: q.user.Name, Role: string(q.user.Role), Open: c.Config().Console.Access.Open, Operator: q.user.Operates(),
 		CSS: c.views.assets["console.css"].path, JS: c.views.assets["console.js"].path, Icon: c.views.assets["icon.svg"].path,
 		Path: q.URL.RequestURI(), HasJSON: p.json != nil && status < 400, Command: p.command, Data: p.data,
+		Mark: q.mark,
 		Live: (status == http.StatusOK || p.isAway) && q.user.Name != "" && p.section != "login" && p.template != "plan" && p.template != "confirm",
 	}
-	zone := cmp.Or(p.zone, time.Local)
-	f.Now = at.In(zone)
+	f.Now = at.In(p.timeZone())
 	f.Zone = report.ZoneName(f.Now)
 	v := q.URL.Query()
 	v.Set("lang", f.Other)
@@ -171,21 +242,21 @@ func (c *Console) frame(q *request, p *page, status int, at time.Time) frame {
 	return f
 }
 
-// write makes a page and sends it. It reports whether the page may be kept.
-func (c *Console) write(q *request, p *page, status int, f frame) bool {
+// html is a page with its frame.
+func (c *Console) html(q *request, p *page, f frame) ([]byte, error) {
 	var out bytes.Buffer
-	if err := c.views.pages[q.lang][p.template].ExecuteTemplate(&out, "frame", f); err != nil {
-		c.Log.Error("cannot make a page", "page", p.template, "error", err)
-		http.Error(q.w, "the page cannot be made, the log says why", http.StatusInternalServerError)
-		return false
-	}
+	err := c.views.pages[q.lang][p.template].ExecuteTemplate(&out, "frame", f)
+	return out.Bytes(), err
+}
+
+// send writes HTML.
+func (q *request) send(body []byte, status int) {
 	q.w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	q.w.Header().Set("Content-Language", f.Lang)
+	q.w.Header().Set("Content-Language", languages[q.lang])
 	q.w.WriteHeader(status)
 	if q.Method != http.MethodHead {
-		_, _ = q.w.Write(out.Bytes())
+		_, _ = q.w.Write(body)
 	}
-	return out.Len() <= mostSeenBytes
 }
 
 // backlogs counts the unfinished runs that the user sees, once for each request.
@@ -193,7 +264,7 @@ func (c *Console) backlogs(q *request) ([]queue.Backlog, error) {
 	if q.open != nil {
 		return q.open, nil
 	}
-	all, err := c.counts.read(q.Context(), c.Queue)
+	all, err := c.counts.read(q.Context(), c.Queue, q.mark)
 	if err != nil {
 		return nil, err
 	}
@@ -237,6 +308,14 @@ func language(w http.ResponseWriter, r *http.Request) int {
 		}
 	}
 	return 0
+}
+
+// recent is a time without its day, if that is today.
+func (q *request) recent(at time.Time) string {
+	if at.Format(time.DateOnly) == q.now.In(at.Location()).Format(time.DateOnly) {
+		return at.Format(time.TimeOnly)
+	}
+	return at.Format("2006-01-02 15:04")
 }
 
 func (q *request) t(key string, args ...any) string { return text(q.lang, key, args...) }

@@ -123,6 +123,26 @@ func (l *Rules) load() (before, now *Generation, err error) {
 	return before, b.next, nil
 }
 
+// OnDisk returns the rules that a portal would have if the files were loaded now. They do not run. Of a
+// file with errors it has the version that runs: see Generation.Refused.
+func (l *Rules) OnDisk(portal string) (*Rules, error) {
+	l.mu.Lock()
+	d := &Rules{Source: l.Source, Actions: l.Actions, Private: l.Private, Before: l.Before, Ledger: l.Ledger}
+	for _, p := range l.Portals {
+		if p.Name == portal {
+			d.Portals = []config.Portal{p}
+		}
+	}
+	hide := l.Redactor
+	l.mu.Unlock()
+	d.current.Store(l.Current())
+	_, now, err := d.Load()
+	if err == nil {
+		hide.Set("inputs on disk, portal "+portal, now.secrets()...)
+	}
+	return d, err
+}
+
 // Forget makes later loads forget a rule set whose file is missing.
 func (l *Rules) Forget(portal, set string) {
 	l.mu.Lock()

@@ -47,9 +47,11 @@ func List(ctx context.Context, q *queue.Queue, runs []queue.Info) ([]Listed, err
 	return out, nil
 }
 
-// When returns the most relevant time of a run.
+// When returns the most relevant time of a run. It is never in the future.
 func (r *Listed) When() time.Time {
 	switch {
+	case r.State == queue.Asleep && !r.Event.Received.IsZero():
+		return r.Event.Received // First is when it wakes up
 	case !r.Finished.IsZero():
 		return r.Finished
 	case !r.Started.IsZero():

@@ -19,8 +19,10 @@ type Run struct {
 	Attempts []Attempt
 	// Acts are what people did with the run, and which runs joined it.
 	Acts []queue.Act
-	// Later is the latest run of the same rule and entity after this one, or nil.
+	// Later is the latest run of the same rule and entity after this one, or nil. Newer is how many there
+	// are, mostNewer at most.
 	Later  *queue.Info
+	Newer  int
 	Pauses []queue.Pause
 	Holds  []queue.Hold
 }
@@ -62,7 +64,7 @@ func ReadRun(ctx context.Context, q *queue.Queue, id int64) (*Run, error) {
 	if r.Acts, err = q.Acts(ctx, info.ID); err != nil {
 		return nil, err
 	}
-	if r.Later, err = laterRun(ctx, q, info); err != nil {
+	if r.Later, r.Newer, err = laterRuns(ctx, q, info); err != nil {
 		return nil, err
 	}
 	all, err := q.Pauses(ctx)
@@ -78,19 +80,26 @@ func ReadRun(ctx context.Context, q *queue.Queue, id int64) (*Run, error) {
 	return r, nil
 }
 
-// laterRun finds the latest run of the same rule and entity after this one. If it
-// succeeded, this one is no longer needed, because the later one read a newer state.
-func laterRun(ctx context.Context, q *queue.Queue, r queue.Info) (*queue.Info, error) {
-	runs, err := q.Runs(ctx, queue.Filter{Portal: r.Portal, Rule: r.Rule, Entity: r.Entity, Limit: 20})
+// mostNewer bounds how many later runs are counted.
+const mostNewer = 20
+
+// laterRuns finds the latest run of the same rule and entity after this one, and counts those after it. If
+// the latest one succeeded, this one is no longer needed, because that one read a newer state.
+func laterRuns(ctx context.Context, q *queue.Queue, r queue.Info) (latest *queue.Info, n int, err error) {
+	runs, err := q.Runs(ctx, queue.Filter{Portal: r.Portal, Rule: r.Rule, Entity: r.Entity, Limit: mostNewer})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	for _, other := range runs {
-		if other.ID > r.ID && other.State != queue.Discarded {
-			return &other, nil
+	for i, other := range runs {
+		if other.ID <= r.ID || other.State == queue.Discarded {
+			continue
 		}
+		if latest == nil {
+			latest = &runs[i]
+		}
+		n++
 	}
-	return nil, nil
+	return latest, n, nil
 }
 
 // fullRunJSON is the JSON form of a Run.

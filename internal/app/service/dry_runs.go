@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"sync"
 	"time"
@@ -32,6 +33,39 @@ func (s *Service) planRun(rules *fleet.Rules, t Target, p *Portal, deleted bool,
 		Numbers: numbers.New(q.Database(), p.Name),
 		Memory:  run.ReadOnly(q.Memory(p.Name, remembers, t.Entity.String())),
 	}
+}
+
+// PlansOf plans the rules of a portal for an entity, or one rule if it is not "". With disk they are
+// those on disk, which do not run yet, and refused says what of them would not run.
+func (s *Service) PlansOf(ctx context.Context, portal, rule string, e engine.Entity, disk bool) (plans []report.Plan, refused []string, err error) {
+	p := s.Portal(portal)
+	if p == nil {
+		return nil, nil, fmt.Errorf("portal %s does not run in this process", portal)
+	}
+	rules := s.rules
+	if disk {
+		if rules, err = s.rules.OnDisk(portal); err != nil {
+			return nil, nil, err
+		}
+		for _, r := range rules.Current().Refused() {
+			refused = append(refused, r.Reason())
+		}
+	}
+	targets, err := TargetsOf(rules.Current(), portal, rule, e, false)
+	if err != nil {
+		return nil, refused, err
+	}
+	for _, t := range targets {
+		if err := t.FindRequest(ctx, s.queue, portal); err != nil {
+			return nil, refused, err
+		}
+		one, err := report.MakePlan(ctx, s.planRun(rules, t, p, false, t.Rule.ID), t.Rule, s.Config().Redactor)
+		if err != nil {
+			return nil, refused, err
+		}
+		plans = append(plans, one)
+	}
+	return plans, refused, nil
 }
 
 // For returns the target for an entity, without an event of the portal.

@@ -39,9 +39,27 @@
     }
   }
 
+  // keepBack keeps new rows out of a list that somebody reads, because they would push it away. They are
+  // counted above it.
+  function keepBack(page) {
+    const table = "#newer ~ table tbody, #newer ~ .scroll tbody";
+    const have = main().querySelector(table), fresh = page.querySelector(table);
+    if (!have || !fresh || !(scrollY > 0 || have.matches(":hover") || have.contains(document.activeElement))) return;
+    const ofRuns = (body) => [...body.rows].filter((r) => !r.classList.contains("day"));
+    const now = new Map(ofRuns(fresh).map((r) => [r.dataset.key, r])), known = new Set(ofRuns(have).map((r) => r.dataset.key));
+    const n = [...now.keys()].findIndex((k) => known.has(k)), count = n < 0 ? now.size : n;
+    if (!count) return;
+    const kept = have.cloneNode(true);
+    for (const r of ofRuns(kept)) if (now.has(r.dataset.key)) morph(r, now.get(r.dataset.key));
+    fresh.replaceWith(page.adoptNode(kept));
+    const newer = page.getElementById("newer");
+    newer.hidden = false;
+    newer.querySelector("a").textContent = newer.dataset[new Intl.PluralRules(document.documentElement.lang).select(count)].replace("%s", count);
+  }
+
   // Live: the server says that something has changed, and the page reads itself again.
   const live = document.getElementById("live");
-  let source, waiting = false, busy = false, again;
+  let source, waiting = false, busy = false, again, have = "";
   const say = (word) => { if (live) live.textContent = live.dataset[word]; };
 
   // What a page shows stays on it while the database or the server is away. It says so, and tries
@@ -64,8 +82,14 @@
     away.hidden = true;
     clearTimeout(again);
   }
-  async function refresh() {
-    if (busy) return;
+  // changed says that the server has sent a change. Then all open pages share one look.
+  let pending = false;
+  async function refresh(changed) {
+    if (!live && !(away && away.dataset.reload)) return; // a plan would be made again
+    if (busy) {
+      pending = pending || changed === true;
+      return;
+    }
     if (typing() && changedForm() || String(getSelection())) {
       waiting = true; // until the person is done
       return;
@@ -73,7 +97,7 @@
     waiting = false;
     busy = true;
     try {
-      const r = await fetch(location.href, {headers: {"X-Live": "1"}, cache: "no-store", redirect: "manual"});
+      const r = await fetch(location.href, {headers: {"X-Live": changed === true ? "changed" : "1", "X-Have": have}, cache: "no-store", redirect: "manual"});
       if (r.type === "opaqueredirect" || r.status === 401) {
         if (away && away.dataset.reload) location.reload();
         source && source.close();
@@ -91,13 +115,22 @@
         say("stale");
         return;
       }
+      if (live && r.headers.get("X-Mark")) live.dataset.mark = r.headers.get("X-Mark");
+      const foot = document.querySelector("footer time");
+      if (r.status === 204) { // nothing that the page shows has changed
+        if (foot) foot.textContent = r.headers.get("X-As-Of");
+        say("live");
+        return;
+      }
+      have = r.headers.get("X-Digest") || "";
       const page = new DOMParser().parseFromString(await r.text(), "text/html");
       const before = document.querySelector("header .n"), fresh = page.querySelector("header .n");
       const nav = document.querySelector("header nav"), newNav = page.querySelector("header nav");
       if (nav && newNav) morph(nav, newNav);
+      keepBack(page);
       morph(main(), page.getElementById("main"));
       document.title = page.title;
-      const foot = document.querySelector("footer time"), newFoot = page.querySelector("footer time");
+      const newFoot = page.querySelector("footer time");
       if (foot && newFoot) morph(foot, newFoot);
       const status = document.getElementById("status");
       const n = (e) => Number(e && e.dataset.n || 0);
@@ -108,13 +141,17 @@
       gone("server");
     } finally {
       busy = false;
+      if (pending) {
+        pending = false;
+        refresh(true);
+      }
     }
   }
   let reopen, lost = false;
   function open() {
     if (!live || source || document.hidden) return;
-    source = new EventSource("/live");
-    source.addEventListener("changed", refresh);
+    source = new EventSource("/live?since=" + encodeURIComponent(live.dataset.mark || ""));
+    source.addEventListener("changed", () => refresh(true));
     source.onopen = () => {
       if (lost) refresh(); // it may have missed a change
       else say("live");
@@ -156,6 +193,18 @@
     const next = all[Math.min(Math.max(at < 0 && by < 0 ? 0 : at + by, 0), all.length - 1)];
     if (next) (next.querySelector("a.main") || next.querySelector("a")).focus();
   }
+  // n and p go through the list from which this page was opened.
+  const target = (row) => (row.querySelector("a.main") || row.querySelector("a")).getAttribute("href");
+  addEventListener("pagehide", () => {
+    const list = rows().map(target);
+    if (list.length) sessionStorage.setItem("list", JSON.stringify(list));
+  });
+  function neighbour(by) {
+    const kind = location.pathname.split("/")[1];
+    const list = JSON.parse(sessionStorage.getItem("list") || "[]").filter((to) => to.split("/")[1] === kind);
+    const at = list.indexOf(location.pathname);
+    if (at >= 0 && list[at + by]) location.href = list[at + by];
+  }
   document.addEventListener("keydown", (e) => {
     if (e.ctrlKey || e.metaKey || e.altKey || typing() || off()) return;
     if (prefix === "g") {
@@ -171,6 +220,8 @@
         break;
       case "j": step(1); break;
       case "k": step(-1); break;
+      case "n": neighbour(1); break;
+      case "p": neighbour(-1); break;
       case "[": case "]": {
         const link = main().querySelector(e.key === "]" ? "a[rel=next]" : "a[rel=prev]");
         if (link) location.href = link.href;

@@ -1,0 +1,122 @@
+package queue
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/b24rules/b24rules/internal/store"
+)
+
+// DayCount is what the runs of a rule did whose first event arrived on one day.
+type DayCount struct {
+	Day                                       int // the place of the day among those that were asked for
+	Rule                                      string
+	Runs, Wrote, Nothing, Parked, NotRecorded int
+}
+
+// CountDays counts what the runs that f selects did, by day and rule. days are the starts of the days,
+// the latest first. It looks at runs for about the given time, newest first, 0 means without a
+// limit. If that was not enough, it returns since when it has counted.
+//
+// NotRecorded are runs that an older version of the program has finished: it did not store what they did.
+func (q History) CountDays(ctx context.Context, f Filter, days []time.Time, within time.Duration) (counts []DayCount, since time.Time, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("count the runs of days: %w", err)
+		}
+	}()
+	s := search[DayCount]{table: "b24_run", at: runTime, from: days[len(days)-1], to: f.To, db: q.db.read}
+	low, high, err := s.bounds(ctx)
+	if err != nil {
+		return nil, since, err
+	}
+	if f.To.IsZero() {
+		f.To = clock() // what sleeps has its first event in the future
+	}
+	sums := map[DayCount]*DayCount{} // by day and rule
+	started := time.Now()
+	for size := int64(firstWindow); high > low; size = min(2*size, mostWindow) {
+		bottom := max(low, high-size)
+		text, args := countDays(f, days, bottom, high)
+		part, err := store.All(ctx, q.db.read, "count runs", scanDayCount, text, args...)
+		if err != nil {
+			return nil, since, err
+		}
+		for _, c := range part {
+			key := DayCount{Day: c.Day, Rule: c.Rule}
+			if sums[key] == nil {
+				sums[key] = &key
+			}
+			sums[key].add(c)
+		}
+		high = bottom
+		if within > 0 && time.Since(started) > within && high > low {
+			if _, since, err = s.timeOf(ctx, high); err != nil {
+				return nil, since, err
+			}
+			break
+		}
+	}
+	for _, c := range sums {
+		counts = append(counts, *c)
+	}
+	return counts, since, nil
+}
+
+func (c *DayCount) add(part DayCount) {
+	c.Runs += part.Runs
+	c.Wrote += part.Wrote
+	c.Nothing += part.Nothing
+	c.Parked += part.Parked
+	c.NotRecorded += part.NotRecorded
+}
+
+func scanDayCount(row store.Row) (c DayCount, err error) {
+	err = row.Scan(&c.Day, &c.Rule, &c.Runs, &c.Wrote, &c.Nothing, &c.Parked, &c.NotRecorded)
+	return c, err
+}
+
+// countDays is the statement that counts the runs whose ids are at least low and less than high.
+func countDays(f Filter, days []time.Time, low, high int64) (text string, args []any) {
+	f.Before, f.From = high, days[len(days)-1]
+	where, args := f.conditions()
+	place := func(value any) string {
+		args = append(args, value)
+		return fmt.Sprintf("$%d", len(args))
+	}
+	var day strings.Builder
+	for i, start := range days[:len(days)-1] {
+		fmt.Fprintf(&day, " WHEN r.first_at >= CAST(%s AS BIGINT) THEN %d", place(micros(start)), i)
+	}
+	of := "0"
+	if day.Len() > 0 {
+		of = fmt.Sprintf("CASE%s ELSE %d END", day.String(), len(days)-1)
+	}
+	count := func(condition string) string { return `, SUM(CASE WHEN ` + condition + ` THEN 1 ELSE 0 END)` }
+	text = `
+SELECT ` + of + ` AS day, r.rule, COUNT(*)` + count(`r.writes > 0`) + count(Nothing.condition(nil)) + count(`r.state = 'parked'`) + count(notRecorded) + `
+FROM b24_run r` + where + ` AND r.id >= ` + place(low) + ` GROUP BY day, r.rule`
+	return text, args
+}
+
+// notRecorded is a condition on a run r: an older version of the program has finished it, and has
+// not stored what it did.
+const notRecorded = `(r.state = 'succeeded' AND r.outcome = '')`
+
+// oldestDone is the oldest run that has succeeded.
+const oldestDone = `
+SELECT r.outcome = '' FROM b24_run r WHERE r.state = 'succeeded' ORDER BY r.id LIMIT 1`
+
+// HasNotRecorded reports whether there are runs of which what they did is not stored, because an older
+// version of the program has finished them. A search by outcome does not find them.
+func (q History) HasNotRecorded(ctx context.Context) (has bool, err error) {
+	err = q.db.read.QueryRow(ctx, oldestDone).Scan(&has)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return has, err
+}
