@@ -61,6 +61,7 @@ not read the database.`,
 				for _, b := range c.Broken {
 					s.Outdated(b.Name, b.Reason())
 				}
+				s.OnlyAlertsTo(c.Alerts)
 				if err := addShadows(ctx, c, q, &s); err != nil {
 					return err
 				}
@@ -69,7 +70,7 @@ not read the database.`,
 				} else {
 					err = s.Write(env.Out, *all || *portal != "")
 				}
-				if err == nil && s.Attention() > 0 {
+				if err == nil && s.NeedsLook() {
 					err = errFindings
 				}
 				return err

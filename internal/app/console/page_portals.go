@@ -103,6 +103,7 @@ type portalsPage struct {
 	Parked       int
 	// Shared are rule sets that are broken in many portals: they are shown once.
 	Shared []sharedFault
+	Alerts []string // receivers that do not take them
 }
 
 type sharedFault struct {
@@ -127,6 +128,13 @@ func (c *Console) status(q *request, only []string, all bool) (report.Status, er
 		s.Outdated(b.Name, c.hide(b.Reason()))
 	}
 	s.Portals = slices.DeleteFunc(s.Portals, func(p report.PortalStatus) bool { return !q.user.Sees(p.Portal) })
+	s.OnlyAlertsTo(c.Config().Alerts)
+	if q.user.Portals != nil { // alerts are about all portals
+		s.Alerts = nil
+	}
+	for i := range s.Alerts {
+		s.Alerts[i].Error = c.hide(s.Alerts[i].Error)
+	}
 	for _, p := range s.Portals {
 		if p.Drift != nil && q.user.NoRecords { // it has values of records
 			for i := range p.Drift.Rules {
@@ -160,6 +168,9 @@ func (c *Console) portals(q *request) (*page, error) {
 			}
 			sets[r.RuleSet].Portals++
 		}
+	}
+	for _, u := range s.Alerts {
+		v.Alerts = append(v.Alerts, q.t("portals.alerts", u.Receiver, q.recent(u.Since.Local()), q.n("messages", u.Messages), report.OneLine(u.Error)))
 	}
 	for _, f := range sets {
 		if f.Portals > 1 {

@@ -11,7 +11,7 @@ import (
 // A page that is open reads itself again with the header X-Live. Its value is afterChange if the hub
 // has sent it that something has changed.
 const (
-	liveHeader   = "X-Live"
+	liveHeader  = "X-Live"
 	afterChange = "changed"
 )
 

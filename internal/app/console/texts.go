@@ -119,6 +119,7 @@ var plurals = map[string][2]string{
 	"rows":          {"%s row|%s rows", "%s строка|%s строки|%s строк"},
 	"moreRows":      {"%s further row|%s further rows", "ещё %s строка|ещё %s строки|ещё %s строк"},
 	"moreEvents":    {"%s earlier event|%s earlier events", "%s событие раньше|%s события раньше|%s событий раньше"},
+	"messages":      {"%s message waits|%s messages wait", "%s сообщение ждёт|%s сообщения ждут|%s сообщений ждут"},
 	"asleep":        {"%s asleep|%s asleep", "%s спит|%s спят|%s спят"},
 	"newer.runs":    {"%s newer run|%s newer runs", "%s новый запуск|%s новых запуска|%s новых запусков"},
 	"newer.events":  {"%s newer event|%s newer events", "%s новое событие|%s новых события|%s новых событий"},
@@ -205,6 +206,7 @@ var texts = map[string][2]string{
 	"portals.find":        {"Find a portal", "Найти портал"},
 	"portals.causes":      {"%s by cause", "%s по причинам"},
 	"portals.all":         {"All", "Все"},
+	"portals.alerts":      {"Alerts do not reach %s since %s, %s: %s. Try it:", "Тревоги не доходят до %s с %s, %s: %s. Проверить:"},
 	"portals.none":        {"No portal matches.", "Таких порталов нет."},
 	"portals.more":        {"%s more, all fine", "Ещё %s, всё в порядке"},
 

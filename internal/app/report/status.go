@@ -22,6 +22,8 @@ import (
 // Status is what waits, and why.
 type Status struct {
 	Portals []PortalStatus `json:"portals"`
+	// Alerts are those that receivers do not take.
+	Alerts []Undelivered `json:"undelivered_alerts,omitempty"`
 }
 
 // PortalStatus is the state of one portal.
@@ -173,6 +175,11 @@ func ReadStatusOf(ctx context.Context, q *queue.Queue, backlogs []queue.Backlog,
 		return Status{}, err
 	}
 	s := Status{Portals: []PortalStatus{}}
+	if all {
+		if s.Alerts, err = readUndelivered(ctx, q); err != nil {
+			return Status{}, err
+		}
+	}
 	backlogsOf := byPortal(backlogs, func(b queue.Backlog) string { return b.Portal })
 	holdsOf := byPortal(holds, func(h queue.Hold) string { return h.Portal })
 	openOf := byPortal(open, func(j jobs.Job) string { return j.Portal })
@@ -351,6 +358,9 @@ func (s Status) Attention() int {
 	return n
 }
 
+// NeedsLook reports whether a person should look at a portal, or at the receivers of alerts.
+func (s Status) NeedsLook() bool { return s.Attention() > 0 || len(s.Alerts) > 0 }
+
 // Write prints the states as text: first a summary, then the portals that need
 // attention or have jobs; all is whether to print the others too.
 func (s Status) Write(w io.Writer, all bool) error {
@@ -371,6 +381,9 @@ func (s Status) Write(w io.Writer, all bool) error {
 		if all || p.Attention() || len(p.OldKeys) > 0 || len(p.Jobs) > 0 || p.Shadow != "" {
 			p.write(t)
 		}
+	}
+	for _, u := range s.Alerts {
+		u.write(t)
 	}
 	return t.Flush()
 }
