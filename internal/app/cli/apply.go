@@ -200,7 +200,7 @@ func (a *applying) findNew(ctx context.Context, env environment, c *config.Confi
 
 // liveVersions are the versions that run, by portal and rule set.
 func liveVersions(ctx context.Context, q *queue.Queue) (map[[2]string]fleet.Live, error) {
-	rows, err := fleet.NewStore(q.Database()).List(ctx)
+	rows, err := fleet.NewStore(q.Database()).List(ctx, "")
 	out := map[[2]string]fleet.Live{}
 	for _, l := range rows {
 		out[[2]string{l.Portal, l.Set}] = l

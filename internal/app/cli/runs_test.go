@@ -458,7 +458,7 @@ func TestStatusOfRules(t *testing.T) {
 	h := newHarness(t, apptest.Options{Dir: dir}) // its rules have a short debounce
 	c := newCLI(h, dir)
 	h.Until("the versions are stored", func() bool {
-		live, err := fleet.NewStore(h.Service.Queue().Database()).List(t.Context())
+		live, err := fleet.NewStore(h.Service.Queue().Database()).List(t.Context(), "")
 		return err == nil && len(live) == 2
 	})
 	out, _ := c.run(exitFindings, "status", "--rules")

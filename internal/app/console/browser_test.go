@@ -289,8 +289,8 @@ func TestBrowserAccessibility(t *testing.T) {
 	}
 	b := w.browser()
 	pages := []string{
-		"/portals", "/portals/" + demo.PortalName, "/runs", "/runs?state=parked&group=cause", "/runs?state=praked", fmt.Sprintf("/runs/%d", parked), "/runs/replay?portal=" + demo.PortalName,
-		"/events?rule=none", "/why?of=deal:1", "/plan?entity=deal:1", "/rules", "/rules/share", "/rules/share?part=source", "/audit", "/keys", "/nope",
+		"/portals", "/portals/" + demo.PortalName, "/runs", "/runs?state=parked&group=cause", "/runs?state=praked", "/runs?group=day", fmt.Sprintf("/runs/%d", parked), "/runs/replay?portal=" + demo.PortalName,
+		"/events?rule=none", "/why?of=deal:1", "/plan?entity=deal:1", "/plan?version=disk&entity=deal:1", "/rules", "/rules/share", "/rules/share?part=source", "/audit", "/keys", "/nope",
 	}
 	shots := os.Getenv("SHOTS")
 	modes := []struct {

@@ -431,7 +431,7 @@ func TestHostileInput(t *testing.T) {
 	c := w.client()
 	values := []string{script, `"><img src=x>`, "' OR 1=1 --", "-1", "0", "99999999999999999999", "%00", "\x00", "../../etc/passwd", strings.Repeat("я", 3000), "deal:", "deal:-1", "item:x:1", "2026-13-45", "1e9d", "-2h"}
 	fields := []string{"portal", "rule", "entity", "state", "from", "to", "q", "cause", "before", "code", "group", "attempt", "of", "field", "who", "what", "part", "lang", "did", "n", "refused", "next", "acknowledged"}
-	pages := []string{"/portals", "/portals/" + demo.PortalName, "/runs", "/runs?group=cause", fmt.Sprintf("/runs/%d", run), "/runs/replay", "/events", "/events/1", "/why", "/plan", "/rules", "/rules/share", "/audit", "/keys", "/login"}
+	pages := []string{"/portals", "/portals/" + demo.PortalName, "/runs", "/runs?group=cause", "/runs?group=day", fmt.Sprintf("/runs/%d", run), "/runs/replay", "/events", "/events/1", "/why", "/plan", "/rules", "/rules/share", "/audit", "/keys", "/login"}
 	for _, page := range pages {
 		for i, value := range values {
 			query := url.Values{}

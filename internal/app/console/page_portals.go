@@ -383,7 +383,7 @@ func (c *Console) ruleRows(q *request, p report.PortalStatus, today report.Day, 
 	if err != nil {
 		return nil, err
 	}
-	live, err := fleet.NewStore(c.Queue.Database()).List(q.Context())
+	live, err := fleet.NewStore(c.Queue.Database()).List(q.Context(), p.Portal)
 	if err != nil {
 		return nil, err
 	}

@@ -119,11 +119,11 @@ rules:
 	// Each address that shows something, with what makes it show more.
 	queries := map[string][]string{
 		"/": {""}, "/portals": {"", "?q=" + url.QueryEscape(markup("field"))}, "/portals/{portal}": {""},
-		"/runs":      {"", "?state=parked&group=cause", "?group=cause&acknowledged=1", "?state=" + url.QueryEscape(markup("field")), "?q=" + url.QueryEscape(markup("field")), "?cause=" + cause},
+		"/runs":      {"", "?state=parked&group=cause", "?group=cause&acknowledged=1", "?group=day&q=" + url.QueryEscape(markup("field")), "?state=" + url.QueryEscape(markup("field")), "?q=" + url.QueryEscape(markup("field")), "?cause=" + cause},
 		"/runs/{id}": {"", "?attempt=1", "?attempt=99", "?refused=replay", "?did=replayed"}, "/runs/replay": {"", "?cause=" + cause, "?portal=" + demo.PortalName},
 		"/events": {"", "?rule=none", "?code=" + url.QueryEscape(markup("field")), "?entity=" + url.QueryEscape(markup("field"))}, "/events/{event}": {""},
 		"/why":   {"", "?of=deal:" + fmt.Sprint(deal), "?of=" + url.QueryEscape(markup("field")), fmt.Sprintf("?of=deal:%d&field=comments", deal)},
-		"/plan":  {"", "?entity=deal:" + fmt.Sprint(deal), "?entity=" + url.QueryEscape(markup("field")), "?entity=deal:1&portal=" + url.QueryEscape(markup("field"))},
+		"/plan":  {"", "?entity=deal:" + fmt.Sprint(deal), "?entity=" + url.QueryEscape(markup("field")), "?version=disk&entity=deal:" + fmt.Sprint(deal), "?version=" + url.QueryEscape(markup("field")) + "&entity=deal:1", "?entity=deal:1&portal=" + url.QueryEscape(markup("field"))},
 		"/rules": {""}, "/rules/{rule}": {"", "?part=source"}, "/audit": {"", "?who=" + url.QueryEscape(markup("field")), "?what=" + url.QueryEscape(markup("field"))}, "/keys": {""},
 		"/live": {}, "/login": {"", "?next=" + url.QueryEscape(markup("field"))},
 		"/nope": {"", "/" + url.PathEscape(markup("field"))}, "/runs/4711": {""}, "/rules/nope": {""}, "/portals/nope": {""}, "/events/4711": {""},

@@ -33,7 +33,7 @@ type Live struct {
 }
 
 const (
-	selectLive = `SELECT portal, instance, version, live_since, refused, refused_at FROM b24_live ORDER BY portal, instance`
+	selectLive = `SELECT portal, instance, version, live_since, refused, refused_at FROM b24_live`
 
 	selectTexts = `SELECT version, file, text FROM b24_ruleset WHERE version IN (SELECT version FROM b24_live)`
 
@@ -47,9 +47,13 @@ ON CONFLICT (portal, instance) DO UPDATE SET
 	dropLive = `DELETE FROM b24_live WHERE portal = $1 AND instance = $2`
 )
 
-// List returns all rows, sorted by portal and rule set.
-func (s *Store) List(ctx context.Context) ([]Live, error) {
-	rows, err := s.db.Query(ctx, selectLive)
+// List returns the rows of a portal, or of all portals if it is "", sorted by portal and rule set.
+func (s *Store) List(ctx context.Context, portal string) ([]Live, error) {
+	where, args := "", []any(nil)
+	if portal != "" {
+		where, args = " WHERE portal = $1", []any{portal}
+	}
+	rows, err := s.db.Query(ctx, selectLive+where+" ORDER BY portal, instance", args...)
 	if err != nil {
 		return nil, fmt.Errorf("read the versions of rule sets: %w", err)
 	}
@@ -74,7 +78,7 @@ func (s *Store) List(ctx context.Context) ([]Live, error) {
 
 // Before returns the last good version of each rule set in each portal.
 func (s *Store) Before(ctx context.Context) (Before, error) {
-	live, err := s.List(ctx)
+	live, err := s.List(ctx, "")
 	if err != nil || len(live) == 0 {
 		return nil, err
 	}

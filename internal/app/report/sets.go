@@ -72,7 +72,7 @@ type Finding struct {
 // ReadSets reads the rule sets of the portals for which sees is true. gen is what is on disk, hide
 // hides secrets in lines of files.
 func ReadSets(ctx context.Context, db store.DB, gen *fleet.Generation, sees func(portal string) bool, hide func(string) string) (Sets, error) {
-	live, err := fleet.NewStore(db).List(ctx)
+	live, err := fleet.NewStore(db).List(ctx, "")
 	if err != nil {
 		return Sets{}, err
 	}

@@ -155,7 +155,7 @@ func ReadStatusOf(ctx context.Context, q *queue.Queue, backlogs []queue.Backlog,
 	if err != nil {
 		return Status{}, err
 	}
-	live, err := fleet.NewStore(q.Database()).List(ctx)
+	live, err := fleet.NewStore(q.Database()).List(ctx, only)
 	if err != nil {
 		return Status{}, err
 	}

@@ -147,7 +147,7 @@ func TestLastGoodVersion(t *testing.T) {
 	files := newRuleFiles(t)
 	h := newHarness(t, apptest.Options{Rules: files, Inputs: demo.ShippedInputs(), Findings: true})
 	stored := func() map[string]fleet.Live {
-		all, err := fleet.NewStore(h.Service.Queue().Database()).List(h.Context())
+		all, err := fleet.NewStore(h.Service.Queue().Database()).List(h.Context(), "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -81,7 +81,7 @@ func (k *ruleKeeper) keep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := k.store.List(ctx)
+	all, err := k.store.List(ctx, "")
 	if err != nil {
 		return err
 	}
