@@ -197,6 +197,7 @@ func pagePaths(runs int, now time.Time) []string {
 		"/portals", "/portals/portal-7", "/runs", "/runs?portal=portal-7", "/runs?rule=rule-3", "/runs?portal=portal-7&rule=rule-7", "/runs?entity=deal:123", "/runs?portal=portal-7&entity=deal:7",
 		"/runs?state=parked", "/runs?state=parked&portal=portal-7", "/runs?state=parked&group=cause", "/runs?state=parked&cause=" + cause.ID(pageCauses()[0]),
 		"/runs?from=" + long.Format("2006-01-02T15:04") + "&to=" + long.Add(time.Hour).Format("2006-01-02T15:04"), "/runs?q=nothing+has+this+text", "/runs?outcome=wrote", "/runs?outcome=gone",
+		"/runs?group=day", "/runs?group=day&portal=portal-7", "/runs?group=day&rule=rule-3",
 		fmt.Sprintf("/runs/%d", parked), "/runs/replay?cause=" + cause.ID(pageCauses()[0]),
 		"/events", "/events?portal=portal-7", "/events?rule=none", "/events/11", "/why?portal=portal-7&of=deal:7", "/rules", "/audit",
 	}
@@ -278,6 +279,7 @@ func follow(ctx context.Context, client *http.Client, base string, ready func(),
 	}
 	defer func() { _ = resp.Body.Close() }()
 	lines := bufio.NewScanner(resp.Body)
+	have := "" // the digest of what the page shows
 	for lines.Scan() {
 		if lines.Text() != "event: changed" {
 			continue
@@ -286,13 +288,15 @@ func follow(ctx context.Context, client *http.Client, base string, ready func(),
 		if err != nil {
 			return err
 		}
-		page.Header.Set("X-Live", "1")
+		page.Header.Set("X-Live", "changed")
+		page.Header.Set("X-Have", have)
 		got, err := client.Do(page)
 		if err != nil {
 			break // the measurement has ended
 		}
 		_, _ = io.Copy(io.Discard, got.Body)
 		_ = got.Body.Close()
+		have = got.Header.Get("X-Digest")
 		reads.Add(1)
 	}
 	return nil

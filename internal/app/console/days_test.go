@@ -148,7 +148,7 @@ func TestPlanOfBrokenDisk(t *testing.T) {
 	w.files["share.yaml"].Data = []byte(strings.ReplaceAll(testRules, "=100 / deal.opportunity", "=100 / dela.opportunity"))
 	c := w.client()
 	plan := fmt.Sprintf("/plan?entity=deal:%d", id)
-	c.want(c.get(plan+"&version=disk"), http.StatusOK, "would not run:", "unknown name &#34;dela&#34;", "nothing to change")
+	c.want(c.get(plan+"&version=disk"), http.StatusOK, "would not run:", "unknown name &#34;dela&#34;", "nothing to change", "These are the versions that run now.")
 	c.want(c.get(plan), http.StatusOK, "nothing to change")
 	c.want(c.get(plan+"&version=dsik"), http.StatusBadRequest, "want live or disk")
 	c.want(c.post(plan+"&version=disk", "plan", "00000000"), http.StatusBadRequest)

@@ -57,6 +57,7 @@ type planPage struct {
 	Plans                []planView
 	Disk                 bool     // the rules on disk are planned
 	Refused              []string // of them would not run
+	Waits                bool     // some of them do not run yet
 	Digest               string
 	Writes               int
 	Changed              bool // the plan that was to run is no longer this one
@@ -178,6 +179,9 @@ func (c *Console) makePlan(q *request, v *planPage, entity engine.Entity) error 
 		return nil
 	}
 	for _, one := range plans {
+		if live, _, ok := c.Rules().Rule(one.Rule, v.Portal); !ok || live.Set.Version != one.Version {
+			v.Waits = true
+		}
 		v.Writes += len(one.Changes)
 		summary := planSummary(q.lang, one.Changes)
 		if one.Error != "" {

@@ -419,6 +419,7 @@ var texts = map[string][2]string{
 	"plan.version":   {"Version", "Версия"}, "plan.live": {"live", "работает"}, "plan.disk": {"on disk", "на диске"},
 	"plan.version.wrong": {"%q: want live or disk", "%q: нужно live или disk"},
 	"plan.refused":       {"Of the files on disk, this would not run:", "Из файлов на диске не заработало бы:"},
+	"plan.disk.same":     {"These are the versions that run now.", "Это версии, которые работают сейчас."},
 	"plan.disk.help":     {"These rules do not run yet, so there is nothing to run here. Read the files again first:", "Эти правила ещё не работают, выполнять нечего. Сначала прочитайте файлы снова:"},
 	"plan.nothing":       {"nothing to change", "менять нечего"},
 	"plan.all":           {"all that subscribe", "все подходящие"},

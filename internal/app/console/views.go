@@ -17,6 +17,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -61,7 +62,8 @@ func functions(lang int) template.FuncMap {
 			}
 			return timeTag(at, "2006-01-02 15:04")
 		},
-		"span": func(d time.Duration) string { return span(lang, d) },
+		"span":   func(d time.Duration) string { return span(lang, d) },
+		"spanOf": func(d describe.Duration) string { return span(lang, time.Duration(d)) },
 		// query is the part of an address after the question mark. A text would be escaped once more.
 		"query": func(pairs ...string) template.URL {
 			v := url.Values{}
