@@ -18,6 +18,9 @@ type DayCount struct {
 	Runs, Wrote, Nothing, Parked, NotRecorded int
 }
 
+// mostCounted bounds the ids of a window whose runs are counted, because each of them is read.
+const mostCounted = 16_000
+
 // CountDays counts what the runs that f selects did, by day and rule. days are the starts of the days,
 // the latest first. It looks at runs for about the given time, newest first, 0 means without a
 // limit. If that was not enough, it returns since when it has counted.
@@ -39,7 +42,7 @@ func (q History) CountDays(ctx context.Context, f Filter, days []time.Time, with
 	}
 	sums := map[DayCount]*DayCount{} // by day and rule
 	started := time.Now()
-	for size := int64(firstWindow); high > low; size = min(2*size, mostWindow) {
+	for size := int64(firstWindow); high > low; size = min(2*size, mostCounted) {
 		bottom := max(low, high-size)
 		text, args := countDays(f, days, bottom, high)
 		part, err := store.All(ctx, q.db.read, "count runs", scanDayCount, text, args...)

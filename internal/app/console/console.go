@@ -278,7 +278,8 @@ type made struct {
 	body   []byte
 	digest string // of the body without the time
 	parked int
-	at     time.Time // of what the page shows
+	mark   string    // of the state that the page shows
+	at     time.Time // when that was read
 }
 
 // problem is an error with a page.

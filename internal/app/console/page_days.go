@@ -10,6 +10,9 @@ import (
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
+// countFor is how long a page counts runs.
+const countFor = 100 * time.Millisecond
+
 // daysPage counts runs by day.
 type daysPage struct {
 	runsPage
@@ -33,7 +36,7 @@ type dayRow struct {
 
 // countDays counts the runs of a filter by day. query selects the same runs in an address.
 func (c *Console) countDays(q *request, f queue.Filter, zone *time.Location, query url.Values) (dayCounts, report.Days, error) {
-	days, err := report.ReadDays(q.Context(), c.Queue, f, zone, searchFor)
+	days, err := report.ReadDays(q.Context(), c.Queue, f, zone, countFor)
 	if err != nil {
 		return dayCounts{}, days, err
 	}

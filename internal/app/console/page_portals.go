@@ -307,7 +307,7 @@ func (c *Console) portal(q *request) (*page, error) {
 	} else {
 		v.MoreCauses = 0
 	}
-	today, err := report.ReadDays(q.Context(), c.Queue, queue.Filter{Portal: name, From: q.now}, zone, searchFor)
+	today, err := report.ReadDays(q.Context(), c.Queue, queue.Filter{Portal: name, From: q.now}, zone, countFor)
 	if err != nil {
 		return nil, err
 	}

@@ -85,7 +85,9 @@ func (c *Console) readAgain(q *request, do handler) (*page, error) {
 		}
 		switch {
 		case p.err == nil && p.page != nil:
-			q.now = p.page.made.at
+			if p.page.made != nil {
+				q.now = p.page.made.at
+			}
 			return p.page, nil
 		case p.err != nil && !errors.Is(p.err, context.Canceled): // the browser that read it may have gone
 			return nil, p.err

@@ -149,6 +149,10 @@ func TestOpenPagesShareOneLook(t *testing.T) {
 	if a := rules.again(); a.status != http.StatusNoContent {
 		t.Errorf("the page of rules has not changed, and gets %d", a.status)
 	}
+	// An address that leads to another one does so for all.
+	for range 2 {
+		oncall.want(oncall.get("/", "X-Live", "changed"), http.StatusSeeOther)
+	}
 	// A viewer has no buttons, also not those of a page that an operator has read.
 	const causes = "/runs?state=parked&group=cause"
 	if a := oncall.get(causes, "X-Live", "changed"); !strings.Contains(a.body, "/acknowledge") {

@@ -167,7 +167,7 @@ func (c *Console) render(q *request, p *page, status int) {
 	if q.isLive() {
 		h := q.w.Header()
 		h.Set("X-Digest", m.digest)
-		h.Set("X-Mark", q.mark)
+		h.Set("X-Mark", m.mark)
 		if q.Header.Get("X-Have") == m.digest {
 			h.Set("X-As-Of", asOf(m.at.In(p.timeZone())))
 			q.w.WriteHeader(http.StatusNoContent)
@@ -190,7 +190,7 @@ func (c *Console) make(q *request, p *page) (*made, error) {
 	}
 	content, _, _ := bytes.Cut(body, []byte("<footer>"))
 	sum := sha256.Sum256(content)
-	return &made{body, hex.EncodeToString(sum[:8]), f.Parked, q.now}, nil
+	return &made{body, hex.EncodeToString(sum[:8]), f.Parked, q.mark, q.now}, nil
 }
 
 // failed answers that a page cannot be made, which is a mistake of ours.
