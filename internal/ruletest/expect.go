@@ -40,9 +40,9 @@ func (s *fixture) verify(p scenarioResult) []Failure {
 		out = append(out, s.verifyState(p)...)
 	}
 	if len(out) > 0 {
-		out = append(out, handledErrors(p)...)
+		return append(out, handledErrors(p)...)
 	}
-	return out
+	return p.unused
 }
 
 func (s *fixture) verifyState(p scenarioResult) (out []Failure) {
@@ -116,6 +116,8 @@ func (s *fixture) verifyOutcome(p scenarioResult) []Failure {
 		switch {
 		case want != "" && want != r.outcome:
 			fail("the run of %s for %s ended as %s, expected %s%s", r.rule.ID, sc.Event.Label, r.outcome, want, reason(r))
+		case want == "" && !r.followed && r.outcome == string(history.Gone) && sc.Event.Kind.Op != "delete":
+			fail("the run of %s for %s did nothing, because %s does not exist: add it to given, or write outcome: gone", r.rule.ID, sc.Event.Label, r.route.Entity)
 		case r.err != nil && want == "" && (sc.Error == nil || r.followed && !expectedError):
 			fail("the run of %s for %s was %s%s", r.rule.ID, sc.Event.Label, r.outcome, reason(r))
 		}

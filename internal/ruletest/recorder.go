@@ -27,8 +27,12 @@ type recorder struct {
 	// places.
 	answers testfile.Answers
 	used    map[int]bool
-	writes  []bitrix.Call // since the last takeWrites
-	sent    int           // number of all writes
+	// needed are the answers that a run of the scene has had, by their places, and asked are
+	// the calls that were made.
+	needed map[int]bool
+	asked  []bitrix.Call
+	writes []bitrix.Call // since the last takeWrites
+	sent   int           // number of all writes
 	// crashAfter is the number of writes after which the run is killed; 0 means never.
 	crashAfter int
 	kill       context.CancelFunc
@@ -128,6 +132,7 @@ func (r *recorder) pick(call bitrix.Call) (testfile.Answer, bool) {
 	defer r.mu.Unlock()
 	var params map[string]any
 	var fit []int
+	r.asked = append(r.asked, call)
 	for i, a := range r.answers {
 		if r.used[i] || !strings.EqualFold(a.Method, call.Method) {
 			continue
@@ -143,6 +148,7 @@ func (r *recorder) pick(call bitrix.Call) (testfile.Answer, bool) {
 		return testfile.Answer{}, false
 	}
 	a := r.answers[fit[0]]
+	r.needed[fit[0]] = true
 	if a.Single && len(fit) > 1 {
 		r.used[fit[0]] = true
 	}

@@ -50,6 +50,8 @@ type scenarioResult struct {
 	writes []bitrix.Call
 	// again are the writes of the second run, see variation.
 	again []bitrix.Call
+	// unused are the answers and faults of the test that no call has met.
+	unused []Failure
 	// before is the data when the event arrives, after is the data when all runs have ended.
 	before, after *testportal.Snapshot
 }
@@ -60,6 +62,8 @@ type sandbox struct {
 	rec *recorder
 	// faults of the portal while rules run.
 	faults []emulator.Fault
+	// idle are the faults that have met no call of the last event.
+	idle []Failure
 	// memory by rule and entity.
 	memory map[string]*run.LocalMemory
 	// numbers are those of the entities in their series.
@@ -136,6 +140,7 @@ func (s *fixture) runScenario(ctx context.Context, w *sandbox, a testfile.Phase,
 		return p, err
 	}
 	p.writes = w.rec.takeWrites()
+	p.unused = append(w.rec.unused(), w.idle...)
 	if v.again {
 		if _, err := s.deliver(ctx, w, a.Scenario.Event, 1); err != nil {
 			return p, err
@@ -150,7 +155,7 @@ func (s *fixture) runScenario(ctx context.Context, w *sandbox, a testfile.Phase,
 func (r *recorder) setAnswers(s *testfile.Scenario) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.answers = s.Replies()
+	r.answers, r.needed, r.asked = s.Replies(), map[int]bool{}, nil
 }
 
 // entityType returns the type of an event's entity, 0 if test portals do not have it.
@@ -186,7 +191,10 @@ func (s *fixture) deliver(ctx context.Context, w *sandbox, e *testfile.Event, co
 	if err := w.Emulator.SetFaults(w.faults...); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, w.Emulator.SetFaults()) }()
+	defer func() {
+		w.idle = idleFaults(e, w.Emulator.Faults())
+		err = errors.Join(err, w.Emulator.SetFaults())
+	}()
 	heard := e.EngineEvent()
 	var first []engine.Route
 	switch {

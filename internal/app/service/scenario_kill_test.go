@@ -125,9 +125,16 @@ func (k *killTest) addDeal() {
 	k.model.deals = append(k.model.deals, &modelOwner{id: d.id, past: []pastRows{{at: 0}}})
 }
 
-// deleteDeal deletes a deal, and tells the engine.
-func (k *killTest) deleteDeal(i int) {
+// deleteDeal deletes one of the deals that exist, and tells the engine.
+func (k *killTest) deleteDeal() {
 	k.T.Helper()
+	var exist []int
+	for i, d := range k.model.deals {
+		if !d.gone {
+			exist = append(exist, i)
+		}
+	}
+	i := exist[k.rand.IntN(len(exist))]
 	d := k.model.deals[i]
 	if err := k.People.DeleteDeal(k.Context(), d.id); err != nil {
 		k.T.Fatal(err)
@@ -330,7 +337,7 @@ func (k *killTest) round(n int) {
 	if n%3 == 0 { // sometimes the next process has to do the work
 		k.Wait()
 		// The totals of the company follow in this process or in the next one.
-		k.deleteDeal(k.rand.IntN(len(k.model.deals)))
+		k.deleteDeal()
 		k.addDeal()
 	}
 	k.Stop()

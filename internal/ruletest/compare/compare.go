@@ -67,7 +67,7 @@ func equalScalar(want, got any) bool {
 	case nil:
 		return Empty(got)
 	case bool:
-		yes, known := flag(got)
+		yes, known := Flag(got)
 		return known && yes == w
 	case string:
 		if re, ok := pattern(w); ok {
@@ -88,8 +88,8 @@ func equalScalar(want, got any) bool {
 	return ok && also && a.Equal(b)
 }
 
-// flag reads a boolean in the forms of the portal.
-func flag(v any) (yes, known bool) {
+// Flag reads a boolean in the forms of the portal.
+func Flag(v any) (yes, known bool) {
 	switch Text(v) {
 	case "Y", "1", "true":
 		return true, true
@@ -129,6 +129,12 @@ func sameDate(want, got string) bool {
 		return a.Format(time.DateOnly) == b.Format(time.DateOnly)
 	}
 	return a.Equal(b)
+}
+
+// IsDate reports whether a text is a date or a time in a format of portals or people.
+func IsDate(text string) bool {
+	_, _, ok := wallClock(text)
+	return ok
 }
 
 // wallClock reads a date or time in the portal's zone.

@@ -1,12 +1,10 @@
 package testfile
 
 import (
-	"maps"
-	"slices"
-
 	"gopkg.in/yaml.v3"
 
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/ruletest/compare"
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
 
@@ -15,6 +13,7 @@ type Answers []Answer
 
 // Answer is what a method answers.
 type Answer struct {
+	Pos    diag.Pos
 	Method string
 	// Params are the parameters of the calls that it answers; nil is all calls.
 	Params map[string]any
@@ -39,7 +38,7 @@ func (as *Answers) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 		for _, e := range m.Entries {
 			var v value
 			list.Add(v.UnmarshalNode(f, e.Value)...)
-			*as = append(*as, Answer{Method: e.Name, Result: v.Value})
+			*as = append(*as, Answer{Pos: f.Pos(e.Key), Method: e.Name, Result: v.Value})
 		}
 		return list
 	}
@@ -66,7 +65,7 @@ func (as *Answers) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 		if answered == (form.Refuse != "") {
 			list.Errorf(f.Pos(e.Value), "missing-key", "a call has either an answer or a refusal").Hint = "answer: …, or refuse: ACCESS_DENIED"
 		}
-		*as = append(*as, Answer{Method: e.Name, Params: form.Params, Single: true, Result: form.Answer.Value, Refuse: form.Refuse})
+		*as = append(*as, Answer{Pos: f.Pos(e.Key), Method: e.Name, Params: form.Params, Single: true, Result: form.Answer.Value, Refuse: form.Refuse})
 	}
 	return list
 }
@@ -74,8 +73,8 @@ func (as *Answers) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 // Replies are the refusals and the answers of a scenario.
 func (s *Scenario) Replies() Answers {
 	var out Answers
-	for _, method := range slices.Sorted(maps.Keys(s.Refuse)) {
-		out = append(out, Answer{Method: method, Refuse: s.Refuse[method]})
+	for _, r := range s.Refuse {
+		out = append(out, Answer{Pos: r.Pos, Method: r.Name, Refuse: compare.Text(r.Value)})
 	}
 	return append(out, s.Answers...)
 }

@@ -44,6 +44,9 @@ func (as *Answers) NodeSchema() yamlfile.Schema {
 func (v *inputs) NodeSchema() yamlfile.Schema { return yamlfile.MapSchema(yamlfile.ScalarSchema()) }
 
 // NodeSchema implements yamlfile.NodeSchema.
+func (v *refusals) NodeSchema() yamlfile.Schema { return yamlfile.MapSchema(yamlfile.TextSchema()) }
+
+// NodeSchema implements yamlfile.NodeSchema.
 func (v *skips) NodeSchema() yamlfile.Schema {
 	properties := yamlfile.Schema{}
 	for _, p := range BuiltinChecks {

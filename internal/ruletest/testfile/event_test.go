@@ -2,6 +2,7 @@ package testfile
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/b24rules/b24rules/actions"
@@ -17,8 +18,11 @@ func TestEventWith(t *testing.T) {
 		{"ONCRMDYNAMICITEMUPDATE", "delete", "ONCRMDYNAMICITEMDELETE"},
 		{"ONCRMDYNAMICITEMUPDATE_1038", "delete", "ONCRMDYNAMICITEMDELETE_1038"},
 	} {
-		e := &Event{}
-		if list := e.read(eventForm{Code: test.code, ID: "7", EntityTypeID: 1038}); list.HasErrors() {
+		e, form := &Event{}, eventForm{Code: test.code, ID: "7"}
+		if strings.HasPrefix(test.code, "ONCRMDYNAMIC") {
+			form.EntityTypeID = 1038
+		}
+		if list := e.read(form); list.HasErrors() {
 			t.Fatal(list)
 		}
 		if got, ok := e.WithOperation(test.op); !ok || got.code != test.want || got.ID != "7" {

@@ -48,15 +48,15 @@ type then struct {
 
 // Scenario is an event and its expected result.
 type Scenario struct {
-	At      *Clock            `yaml:"at" doc:"the time: without an event the runs that are due at it run. It holds until the next at; without any, the clock is the time of the event" example:"2026-05-01T09:00"`
-	Event   *Event            `yaml:"event" doc:"the event that arrives: its code and id; for items of smart processes and smart invoices (31) with the type before the id. {start: RULE, id: 3} starts a rule as another rule would" example:"ONCRMDEALUPDATE 759"`
-	Answers Answers           `yaml:"answers" doc:"the portal's answers to methods, by method, or a list of answers for single calls" example:"{crm.activity.add: 77}"`
-	Refuse  map[string]string `yaml:"refuse" doc:"the error codes with which the portal refuses methods" example:"{crm.activity.add: ACCESS_DENIED}"`
-	Faults  faults            `yaml:"faults" doc:"faults of the portal while the rules run; the keys are those of b24rules emulator --faults" example:"[{kind: shape, method: crm.item.productrow.list, shape: as_null}]"`
-	Calls   *Calls            `yaml:"calls" doc:"the expected writing REST calls, in order; [] means none" example:"[{crm.item.update: {id: 759}}]"`
-	Expect  *expectation      `yaml:"expect" doc:"the expected data of the portal after the run"`
-	Outcome *outcome          `yaml:"outcome" doc:"how the run must end: one word, or one word per rule" example:"deleted"`
-	Error   *name             `yaml:"error" doc:"text that the error of a failed run must contain"`
+	At      *Clock       `yaml:"at" doc:"the time: without an event the runs that are due at it run. It holds until the next at; without any, the clock is the time of the event" example:"2026-05-01T09:00"`
+	Event   *Event       `yaml:"event" doc:"the event that arrives: its code and id; for items of smart processes and smart invoices (31) with the type before the id. {start: RULE, id: 3} starts a rule as another rule would" example:"ONCRMDEALUPDATE 759"`
+	Answers Answers      `yaml:"answers" doc:"the portal's answers to methods, by method, or a list of answers for single calls" example:"{crm.activity.add: 77}"`
+	Refuse  refusals     `yaml:"refuse" doc:"the error codes with which the portal refuses methods" example:"{crm.activity.add: ACCESS_DENIED}"`
+	Faults  faults       `yaml:"faults" doc:"faults of the portal while the rules run; the keys are those of b24rules emulator --faults" example:"[{kind: shape, method: crm.item.productrow.list, shape: as_null}]"`
+	Calls   *Calls       `yaml:"calls" doc:"the expected writing REST calls, in order; [] means none" example:"[{crm.item.update: {id: 759}}]"`
+	Expect  *expectation `yaml:"expect" doc:"the expected data of the portal after the run"`
+	Outcome *outcome     `yaml:"outcome" doc:"how the run must end: one word, or one word per rule" example:"deleted"`
+	Error   *name        `yaml:"error" doc:"text that the error of a failed run must contain"`
 }
 
 // Phase is a scenario with the changes that people make before it.
@@ -185,6 +185,14 @@ func (v *skips) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
 	return (*inputs)(v).UnmarshalNode(f, n)
 }
 
+// refusals are the error codes of refused methods.
+type refusals []testportal.Field
+
+// UnmarshalNode reads a mapping of methods to codes.
+func (v *refusals) UnmarshalNode(f *yamlfile.File, n *yaml.Node) diag.List {
+	return (*inputs)(v).UnmarshalNode(f, n)
+}
+
 // Event is an event of the portal.
 type Event struct {
 	code   string
@@ -260,10 +268,21 @@ func (e *Event) read(form eventForm) (list diag.List) {
 			given++
 		}
 	}
+	started := form.Start != "" || form.Tick != ""
 	switch {
 	case given > 1:
 		list.Errorf(e.Pos, "invalid-value", "an event has a code, start, tick, hook or robot, and only one of them")
 		return list
+	case started && form.Data != nil:
+		list.Errorf(e.Pos, "unknown-key", "a run that a rule or a schedule starts has no data of an event").Hint = "remove data"
+	case (started || form.Hook != "") && form.EntityTypeID != 0:
+		list.Errorf(e.Pos, "unknown-key", "only events and robots have a type of entities").Hint = "remove entityTypeId"
+	case form.Hook != "" && form.ID != "":
+		list.Errorf(e.Pos, "unknown-key", "a hook has no id of an entity").Hint = "remove id"
+	case (started || form.Robot != "") && form.ID != "" && !isID(form.ID):
+		list.Errorf(e.Pos, "invalid-value", "an id is a number, not %q", form.ID)
+	}
+	switch {
 	case form.Hook != "":
 		e.Hook, e.Label = form.Hook, "request to the hook "+form.Hook
 		return list
@@ -304,7 +323,12 @@ func (e *Event) read(form eventForm) (list diag.List) {
 	if suffix != 0 {
 		e.TypeID = suffix
 	}
+	own, _ := schemas.LookupOwner(known.Entity)
 	switch {
+	case known.Entity != "item" && form.EntityTypeID != 0 && form.EntityTypeID != own.ID:
+		list.Errorf(e.Pos, "invalid-value", "the event %s is not about items of type %d", e.code, form.EntityTypeID).Hint = "event: " + e.code + " " + e.ID
+	case len(known.IDs) > 0 && !known.TextID && e.ID != "" && !isID(e.ID):
+		list.Errorf(e.Pos, "invalid-value", "the id in %s is a number, not %q", e.code, e.ID)
 	case e.ID == "" && form.Data == nil:
 		list.Errorf(e.Pos, "missing-key", "the event %s has no id", e.code).Hint = "event: " + e.code + " 759"
 	case known.Entity == "item" && e.TypeID == 0:
@@ -315,6 +339,11 @@ func (e *Event) read(form eventForm) (list diag.List) {
 		e.Label = fmt.Sprintf("%s %d:%s", e.code, e.TypeID, e.ID)
 	}
 	return list
+}
+
+func isID(text string) bool {
+	id, err := strconv.ParseInt(text, 10, 64)
+	return err == nil && id > 0
 }
 
 // WithOperation returns the event that the portal sends for another operation (add,

@@ -127,6 +127,9 @@ func (c *DataChecker) Fields(t *itemType, fs Fields, write bool) {
 		}
 		fs[i].Name = known.Name
 		c.option(known, f)
+		if write && !known.ReadOnly {
+			c.value(known, f)
+		}
 	}
 }
 
@@ -166,6 +169,9 @@ func (c *DataChecker) Columns(l *listType, fs Fields, write bool) {
 		}
 		fs[i].Name = known.Label()
 		c.option(known, f)
+		if write && !known.ReadOnly {
+			c.value(known, f)
+		}
 	}
 }
 
@@ -179,6 +185,7 @@ func (c *DataChecker) row(r Fields) {
 	for _, f := range r {
 		switch {
 		case slices.Contains(WritableRows[:], f.Name):
+			c.form(f, rowForms[f.Name])
 		case slices.ContainsFunc(schemas.ProductRowFields(), func(x schemas.Field) bool { return x.Name == f.Name }):
 			c.List.Errorf(f.Pos, "read-only-field", "the field %s of a product row cannot be written because the portal sets it", f.Name)
 		default:
