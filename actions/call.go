@@ -80,6 +80,9 @@ func checkCall(c *engine.StepCheck) {
 		return
 	}
 	checkParams(c, m)
+	if !writesItems(c) {
+		checkIDParams(c, m)
+	}
 	inportal.CheckCallFields(c, m)
 	checkAtLeastOnce(c, name)
 }

@@ -23,6 +23,8 @@ func fieldDomain(typ int, f schemas.Field) *formula.Domain {
 			Excludes:     func(text string) (why, hint diag.Phrase) { return neverDate(f, text) },
 			ExcludesPart: func(part string) (why, hint diag.Phrase) { return neverInDate(f, part) },
 		}
+	case f.Name == "opportunity":
+		return &formula.Domain{ZeroUnset: true}
 	case f.HoldsID() != 0:
 		return engine.IDDomain(f.HoldsID())
 	case f.Name == "id":
@@ -33,6 +35,7 @@ func fieldDomain(typ int, f schemas.Field) *formula.Domain {
 			Words:        wordFields[f.Name] || f.Type == "crm_status" || f.Type == "crm_currency" || f.Type == "boolean",
 			ExcludesPart: func(part string) (why, hint diag.Phrase) { return neverInStage(f, part) },
 			Excludes:     func(text string) (why, hint diag.Phrase) { return neverValue(typ, f, text) },
+			NeverEmpty:   alwaysInStage(typ, f),
 		}
 	}
 	return nil

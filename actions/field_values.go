@@ -20,6 +20,8 @@ import (
 func neverValue(typ int, f schemas.Field, text string) (why, hint diag.Phrase) {
 	trimmed := strings.TrimSpace(text)
 	switch {
+	case text == "" && alwaysInStage(typ, f):
+		return diag.Phrasef("%s is never empty", f.Name), hint
 	case text == "" || !slices.Contains([]string{"boolean", "crm_status", "crm_currency"}, f.Type) && f.Name != "stageSemanticId":
 		return why, hint
 	case trimmed != text:
@@ -38,6 +40,11 @@ func neverValue(typ int, f schemas.Field, text string) (why, hint diag.Phrase) {
 	return why, hint
 }
 
+// alwaysInStage: deals and leads have always a stage. Other items have none if their type has no stages.
+func alwaysInStage(typ int, f schemas.Field) bool {
+	return (typ == schemas.TypeDeal || typ == schemas.TypeLead) && (f.Name == "stageId" || f.Name == "stageSemanticId")
+}
+
 // neverSemantics: the state of a stage is one of three letters.
 func neverSemantics(f schemas.Field, text string) (why, hint diag.Phrase) {
 	if text == "P" || text == "S" || text == "F" {
@@ -51,6 +58,7 @@ var (
 	dealStage  = regexp.MustCompile(`^(C\d+:)?[A-Z0-9_]+$`)
 	plainStage = regexp.MustCompile(`^[A-Z0-9_]+$`)
 	itemStage  = regexp.MustCompile(`^DT\d+_\d+:[A-Z0-9_]+$`)
+	lostColon  = regexp.MustCompile(`^(C\d+|DT\d+_\d+)[_.-]([A-Z0-9_]+)$`)
 	currencyID = regexp.MustCompile(`^[A-Z]{3}$`)
 )
 
@@ -63,6 +71,9 @@ var foreignStages = map[int]map[string]string{
 // neverStage: the id of a stage has capitals, and the prefix of its pipeline in some
 // types.
 func neverStage(typ int, f schemas.Field, text string) (why, hint diag.Phrase) {
+	if m := lostColon.FindStringSubmatch(text); m != nil {
+		return diag.Phrasef("the pipeline in the id of a stage ends with a colon, and %q has none", text), diag.Phrasef("write %q", m[1]+":"+m[2])
+	}
 	if ours := foreignStages[typ][text]; ours != "" {
 		return diag.Phrasef("%q is never a stage of %s", text, typeName(typ)), diag.Phrasef("write %q", ours)
 	}

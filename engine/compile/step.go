@@ -54,20 +54,28 @@ func (c *stepCompiler) announce(n *yaml.Node, k *known) {
 		e = yamlfile.Resolve(e)
 		for i := 0; i+1 < len(e.Content) && e.Kind == yaml.MappingNode; i += 2 {
 			key, val := e.Content[i], yamlfile.Resolve(e.Content[i+1])
-			hint := fmt.Sprintf("is defined later, by the step on line %d", c.file.Pos(key).Line)
+			line := c.file.Pos(key).Line
 			if key.Value == "id" && val.Kind == yaml.ScalarNode {
-				later[val.Value] = hint
+				later[val.Value] = whereDefined(val.Value, line)
 				c.past.expect(val.Value)
 			}
 			if a := c.actions[key.Value]; a != nil && a.Spread && val.Kind == yaml.MappingNode {
 				for j := 0; j+1 < len(val.Content); j += 2 {
-					later[val.Content[j].Value] = hint
+					later[val.Content[j].Value] = whereDefined(val.Content[j].Value, line)
 					c.past.expect(val.Content[j].Value)
 				}
 			}
 		}
 	}
 	k.later = later
+}
+
+// whereDefined says in a finding why a formula cannot read a name that a step defines.
+func whereDefined(name string, line int) string {
+	if formula.CheckName(name) != nil {
+		return fmt.Sprintf("cannot be a name, see line %d", line)
+	}
+	return fmt.Sprintf("is defined later, by the step on line %d", line)
 }
 
 func (c *stepCompiler) readStep(n *yaml.Node, index int, k *known, conditions []string) *engine.Step {

@@ -66,6 +66,9 @@ func (c *checker) choiceOf(n ast.Node) (Choice, bool) {
 // reported when the field is not known.
 func (c *checker) textOf(n ast.Node, t Type) (run func(m *Machine, args []any) (any, error), result Type) {
 	result = textType.Optional()
+	if t.Kind == String && !t.mayBeNil() && t.Domain != nil && t.Domain.NeverEmpty {
+		result = textType // something is always chosen
+	}
 	if t.Domain != nil && t.Domain.Titles != nil {
 		result.Domain = &Domain{Code: t.Domain.Code, Excludes: t.Domain.Titles}
 	}

@@ -245,7 +245,7 @@ func (c *checker) hasSize(n ast.Node, t Type, size int) bool {
 
 // doubtZero warns of a division by the size or the sum of a list that may be empty, and
 // by a value that is 0 where it is missing.
-func (c *checker) doubtZero(divisor ast.Node) {
+func (c *checker) doubtZero(divisor ast.Node, t Type) {
 	if c.visits > maxNodes { // nodes are shared
 		return
 	}
@@ -258,6 +258,11 @@ func (c *checker) doubtZero(divisor ast.Node) {
 		if isNum && zero.Sign() == 0 && !c.present[c.key(factNonZero, path)] {
 			c.doubtOf(divisor, codeEmpty, "write x == 0 ? 0 : … / x, or add a when to the step", "the division fails where %s is missing", c.excerpt(path))
 		}
+		return
+	}
+	if t.Domain != nil && t.Domain.ZeroUnset {
+		value := c.excerpt(n)
+		c.doubtOf(divisor, codeEmpty, "write "+value+" == 0 ? 0 : … / "+value+", or add a when to the step", "the division fails where %s is 0, because nobody has set it", value)
 		return
 	}
 	name, args := callOf(n)

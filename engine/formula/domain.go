@@ -29,6 +29,8 @@ type Domain struct {
 	// Excludes returns why a text is never the value, and what to write instead. An
 	// empty reason means that the text is possible. nil means any text.
 	Excludes func(text string) (why, hint diag.Phrase)
+	// NeverEmpty says that a text is never empty. Excludes says why.
+	NeverEmpty bool
 	// ExcludesPart is Excludes for a part of the value: of a text that contains,
 	// starts with or ends with it, or is in order before or after it.
 	ExcludesPart func(part string) (why, hint diag.Phrase)
@@ -38,6 +40,8 @@ type Domain struct {
 	// is not listed, and what to write instead. An empty reason means that the field is
 	// possible. nil means any field.
 	NoField func(name string) (why, hint diag.Phrase)
+	// ZeroUnset says that a number is 0 where nobody has set it.
+	ZeroUnset bool
 	// IDOf is the type of the records whose id a number is, 0 when that is not known. Ids
 	// of two types are never meant to be equal. IDName names one such record.
 	IDOf   int
@@ -198,7 +202,7 @@ func (c *checker) verdict(op string, value, other operand) (v verdict, known boo
 		if op == "==" || op == "!=" {
 			excludes = d.Excludes
 		}
-		if excludes != nil && text.Value != "" {
+		if excludes != nil && (text.Value != "" || d.NeverEmpty) {
 			v.why, v.hint = excludes(text.Value)
 		}
 		return v, !v.why.Empty()

@@ -114,6 +114,10 @@ func (s *surveyor) walk(n ast.Node) {
 		}
 	case *ast.ConditionalNode:
 		s.operand(x.Cond)
+	case *ast.PredicateNode:
+		if isLogic(x.Node) {
+			s.operand(x.Node)
+		}
 	}
 	for _, child := range children(n) {
 		s.walk(child)
@@ -143,6 +147,14 @@ func (s *surveyor) operand(n ast.Node) {
 }
 
 func (s *surveyor) constant(n ast.Node, v bool) {
+	if x, ok := n.(*ast.BinaryNode); ok && s.contradict(x, operatorName(x.Operator)) {
+		if v {
+			s.errorOf(n, codeConstant, "write && where both must hold", "this condition is always true: one of two parts of it always holds")
+		} else {
+			s.errorOf(n, codeConstant, "write || where one of them is enough", "this condition is always false: two parts of it exclude each other")
+		}
+		return
+	}
 	s.errorOf(n, codeConstant, "", "this condition is always %t", v)
 }
 
@@ -188,7 +200,7 @@ func (s *surveyor) binaryOutcome(x *ast.BinaryNode) (v, known bool) {
 		if lk && l == short || rk && r == short {
 			return short, true
 		}
-		if s.opposite(x, op) || s.disjoint(x, op) {
+		if s.opposite(x, op) || s.disjoint(x, op) || s.contradict(x, op) {
 			return short, true
 		}
 		return r, lk && rk
@@ -225,6 +237,46 @@ func (s *surveyor) opposite(x *ast.BinaryNode, op string) bool {
 	}
 	same, known := s.literals(canonical(s.source, l.Right), "==", canonical(s.source, r.Right))
 	return known && !same
+}
+
+// contradict finds a == b && b != a, which is never true, and a < b || a >= b, which always is.
+func (s *surveyor) contradict(x *ast.BinaryNode, op string) bool {
+	if s.visits > maxNodes { // nodes are shared
+		return false
+	}
+	right := operands(x.Right, op)
+	for _, a := range operands(x.Left, op) {
+		for _, b := range right {
+			if s.negates(a, b) || s.negates(b, a) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// operands returns the conditions that an operator joins.
+func operands(n ast.Node, join string) []ast.Node {
+	if x, ok := n.(*ast.BinaryNode); ok && operatorName(x.Operator) == join {
+		return append(operands(x.Left, join), operands(x.Right, join)...)
+	}
+	return []ast.Node{n}
+}
+
+// negates reports whether b is written as the negation of a: !a, or the opposite comparison of the
+// same two values.
+func (s *surveyor) negates(a, b ast.Node) bool {
+	if not, ok := b.(*ast.UnaryNode); ok && operatorName(not.Operator) == "!" {
+		return canonical(s.source, a) == canonical(s.source, not.Node)
+	}
+	l, lok := a.(*ast.BinaryNode)
+	r, rok := b.(*ast.BinaryNode)
+	if !lok || !rok || negated[l.Operator] == "" {
+		return false
+	}
+	ll, lr, rl, rr := canonical(s.source, l.Left), canonical(s.source, l.Right), canonical(s.source, r.Left), canonical(s.source, r.Right)
+	return ll == rl && lr == rr && r.Operator == negated[l.Operator] ||
+		ll == rr && lr == rl && r.Operator == cmp.Or(swapped[negated[l.Operator]], negated[l.Operator])
 }
 
 // comparison is one of a value with a number.

@@ -306,7 +306,7 @@ func (c *checker) arithmetic(x *ast.BinaryNode, left, right ast.Node, lt, rt Typ
 		}
 	}
 	if x.Operator == "/" || x.Operator == "%" {
-		c.doubtZero(x.Right)
+		c.doubtZero(x.Right, rt)
 	}
 	c.doubtPrice(x)
 	result := Type{Kind: Number}

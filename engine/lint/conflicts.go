@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -98,7 +99,7 @@ func conflict(a, b *effect) (diag.Finding, bool) {
 			"%s keeps an item with the same key: both may add it, and each overwrites the other", b.nameOf(a)), true
 	case a.Kind == engine.TouchItems && a.Updates && b.Updates:
 		if name := contested(a, b); name != "" && fight(a, b, name) {
-			return b.finding(diag.Warning, "contested-field", b.Fields,
+			return b.finding(diag.Warning, "contested-field", cmp.Or(b.Fields, "rows"),
 				"%s sets the field %s to another value: each overwrites the other, without end if they subscribe to the change", b.nameOf(a), name), true
 		}
 	}
@@ -207,6 +208,12 @@ func (e *effect) sameEvent(o *effect) bool {
 
 // contested is a field that two steps give different values.
 func contested(a, b *effect) string {
+	if r, o := a.rows(), b.rows(); r != nil && o != nil {
+		if textOf(a.rule, r, nil) == "" || textOf(a.rule, r, nil) != textOf(b.rule, o, nil) {
+			return "rows"
+		}
+		return ""
+	}
 	x, y := a.texts(a.Fields), b.texts(b.Fields)
 	var names []string
 	for name, v := range x {
@@ -218,6 +225,15 @@ func contested(a, b *effect) string {
 		return ""
 	}
 	return slices.Min(names)
+}
+
+// rows is the value of all product rows that a step sets; nil for a step that sets fields.
+func (e *effect) rows() *engine.Value {
+	a := e.step.Types.Arg("rows")
+	if e.Fields != "" || !e.Updates || a == nil {
+		return nil
+	}
+	return a.Value
 }
 
 // nameOf names another step in a message about this one.

@@ -75,11 +75,10 @@ func (f *flow) keepsGoing(e *effect, op string) diag.Phrase {
 // growing says that a step makes a list longer in each pass, because it adds to what it has read.
 // The phrase is empty when it does not.
 func (f *flow) growing(e *effect) diag.Phrase {
-	a := e.step.Types.Arg("rows")
-	if e.Fields != "" || a == nil || a.Value == nil || a.Value.Formula == nil {
+	v, base := e.rows(), ""
+	if v == nil || v.Formula == nil {
 		return diag.Phrase{}
 	}
-	v, base := a.Value, ""
 	vars := map[string]any{engine.NameVars: f.fixed(engine.NameVars), engine.NameInputs: f.fixed(engine.NameInputs)}
 	for _, p := range v.Formula.Paths() {
 		name := engine.PathPrefix(p, 1)
@@ -163,9 +162,26 @@ func (f *flow) fineTime(v *engine.Value, depth int) bool {
 		case f.Computed[name] != nil:
 			out = out || f.fineTime(f.Computed[name], depth+1)
 		case f.Fetched[name] != nil:
-			f.Fetched[name].EachValue(func(v *engine.Value) { out = out || f.fineTime(v, depth+1) })
+			selecting := selects(f.Fetched[name])
+			f.Fetched[name].EachValue(func(v *engine.Value) { out = out || !selecting[v] && f.fineTime(v, depth+1) })
 		}
 	})
+	return out
+}
+
+// selects returns the values with which a step selects the records that it reads. When such a value
+// is a time, a later pass finds the same records, unless the time of one of them has come.
+func selects(s *engine.Step) map[*engine.Value]bool {
+	out := map[*engine.Value]bool{}
+	for _, t := range s.Touches() {
+		if !t.Reads {
+			continue
+		}
+		entries, _ := s.Types.Part(t.Which)
+		for _, x := range entries {
+			out[x.Value] = true
+		}
+	}
 	return out
 }
 
@@ -323,6 +339,9 @@ func staysFor(apply func(any) (any, bool)) (holds, ran bool) {
 			continue
 		}
 		ran = true
+		if once == formula.Omitted {
+			continue // nothing is written
+		}
 		if twice, ok := apply(once); !ok || !sameValue(once, twice) {
 			return false, true
 		}

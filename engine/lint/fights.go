@@ -37,10 +37,14 @@ func writesEach(e *effect) bool {
 }
 
 // among reports whether the step writes any items of the type, such as those that a step
-// has found.
+// has found, or those of a schedule.
 func among(e *effect) bool {
-	if e.step.ForEach == nil || e.step.When != nil || e.step.Remembers {
+	if e.step.When != nil || e.step.Remembers {
 		return false
+	}
+	if e.step.ForEach == nil {
+		about, ok := e.rule.Subject()
+		return ok && len(e.rule.Triggers) == 0 && about.TypeID == e.typ && e.which() == `=event["id"]`
 	}
 	f, found := newFlow(e.rule), false
 	e.step.ForEach.Paths(func(p string) {
