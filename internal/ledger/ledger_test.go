@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -218,18 +219,19 @@ func TestMoveRule(t *testing.T) {
 			memory("old", "deal:7", "a", "1")
 			memory("old", "deal:8", "a", "1")
 			memory("new", "deal:8", "a", "2")
-			routes := []queue.Route{
-				{Rule: "old", Entity: "deal:7"},
-				{Rule: "old", Entity: "deal:8"},
-				{Rule: "new", Entity: "deal:8"},
-				{Rule: "new", Entity: "deal:9"},
-				{Rule: "old", Entity: "deal:9", Deleted: true},
+			push := func(routes ...queue.Route) {
+				if err := q.Push(t.Context(), queue.Event{Portal: "main", Code: "X", Data: []byte("{}")}, routes); err != nil {
+					t.Fatal(err)
+				}
 			}
-			if err := q.Push(t.Context(), queue.Event{Portal: "main", Code: "X", Data: []byte("{}")}, routes); err != nil {
-				t.Fatal(err)
-			}
+			push(queue.Route{Rule: "new", Entity: "deal:8"}, queue.Route{Rule: "new", Entity: "deal:9"})
+			push(
+				queue.Route{Rule: "old", Entity: "deal:7"},
+				queue.Route{Rule: "old", Entity: "deal:8"},
+				queue.Route{Rule: "old", Entity: "deal:9", Deleted: true, Added: true},
+			)
 			if err := q.Database().Write(t.Context(), func(ctx context.Context, t store.Tx) error { // that of the new rule sleeps
-				_, err := t.Exec(ctx, `UPDATE b24_run SET opened_at = $1, due_at = $1, priority = 1 WHERE rule = 'new' AND entity = 'deal:9'`, store.Micros(time.Now().Add(time.Hour)))
+				_, err := t.Exec(ctx, `UPDATE b24_run SET first_at = $1, opened_at = $1, due_at = $1, priority = 1 WHERE rule = 'new' AND entity = 'deal:9'`, store.Micros(time.Now().Add(time.Hour)))
 				return err
 			}); err != nil {
 				t.Fatal(err)
@@ -260,8 +262,18 @@ func TestMoveRule(t *testing.T) {
 			if err != nil || len(waiting) != 3 {
 				t.Fatalf("runs %+v, %v", waiting, err)
 			}
-			if r := waiting[0]; r.Entity != "deal:9" || !r.Deleted || r.Count != 2 || r.Priority != queue.Live || r.Due.After(time.Now()) {
+			i := slices.IndexFunc(waiting, func(r queue.Info) bool { return r.Entity == "deal:9" })
+			if i < 0 {
+				t.Fatalf("no run of deal 9: %+v", waiting)
+			}
+			r := waiting[i]
+			if !r.Deleted || !r.Added || r.Count != 2 || r.Priority != queue.Live || r.Event.ID != 2 || r.First.After(time.Now()) || r.Due.After(time.Now()) {
 				t.Errorf("the run that slept is %+v", r)
+			}
+			var events int
+			var opened int64
+			if err := q.Database().QueryRow(t.Context(), `SELECT (SELECT count(*) FROM b24_run_event e WHERE e.run_id = r.id), r.opened_at FROM b24_run r WHERE r.id = $1`, r.ID).Scan(&events, &opened); err != nil || events != 2 || opened > store.Micros(time.Now()) {
+				t.Errorf("the run that slept has %d events and is open from %d, %v", events, opened, err)
 			}
 			given, err := q.Runs(t.Context(), queue.Filter{Rule: "old", States: []queue.State{queue.Discarded}})
 			if err != nil || len(given) != 2 || given[0].Finished.After(time.Now()) {

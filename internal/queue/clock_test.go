@@ -24,6 +24,9 @@ func testAClockThatWasSetBack(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			started[r.Entity]++
+			if r.First.After(time.Now()) {
+				t.Errorf("the first event of the run of %s is in the future: %s", r.Entity, r.First)
+			}
 			switch {
 			case r.Entity == "deal:sleeps":
 				r.Sleep(later.Add(time.Duration(started[r.Entity])*time.Minute), false)

@@ -89,7 +89,17 @@ func testCoalescing(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q := openNew(t, queue.Options{})
 				j := newJournal()
-				work(t, q, func(_ context.Context, r *queue.Run) error { j.note(r); return nil })
+				work(t, q, func(_ context.Context, r *queue.Run) error {
+					j.note(r)
+					var last int
+					if _, err := fmt.Sscan(string(r.Event.Data), &last); err != nil {
+						t.Error(err)
+					}
+					if first := tt.pushes[last-r.Count+1].at; !r.First.Equal(j.begun.Add(first)) {
+						t.Errorf("the first event of the run of %d events is of %s, want %s", r.Count, r.First.Sub(j.begun), first)
+					}
+					return nil
+				})
 				for i, p := range tt.pushes {
 					time.Sleep(p.at - time.Since(j.begun))
 					push(t, q, fmt.Sprint(i), p.route)
