@@ -262,7 +262,7 @@ func (c *checker) doubtZero(divisor ast.Node, t Type) {
 	}
 	if t.Domain != nil && t.Domain.ZeroUnset {
 		value := c.excerpt(n)
-		c.doubtOf(divisor, codeEmpty, "write "+value+" == 0 ? 0 : … / "+value+", or add a when to the step", "the division fails where %s is 0, because nobody has set it", value)
+		c.doubtOf(divisor, codeEmpty, "write "+value+" == 0 ? 0 : … / "+value+", or add a when to the step", "the division fails where %s is 0, which is also an amount that is not set", value)
 		return
 	}
 	name, args := callOf(n)

@@ -40,7 +40,7 @@ type Domain struct {
 	// is not listed, and what to write instead. An empty reason means that the field is
 	// possible. nil means any field.
 	NoField func(name string) (why, hint diag.Phrase)
-	// ZeroUnset says that a number is 0 where nobody has set it.
+	// ZeroUnset says that a number is 0 where it is not set.
 	ZeroUnset bool
 	// IDOf is the type of the records whose id a number is, 0 when that is not known. Ids
 	// of two types are never meant to be equal. IDName names one such record.
