@@ -28,13 +28,9 @@ func (m *remembered) keepStarts(ctx context.Context, gone bool) error {
 	if !m.rule.Starts() {
 		return nil
 	}
-	before := map[string][]string{}
-	text, ok, err := m.memory.Get(ctx, keyStarts)
-	if err == nil && ok {
-		err = json.Unmarshal([]byte(text), &before)
-	}
+	before, err := Named(ctx, m.memory)
 	if err != nil {
-		return fmt.Errorf("read which runs the last run has started: %w", err)
+		return err
 	}
 	now := map[string][]string{}
 	for rule, entities := range m.named {
@@ -50,7 +46,7 @@ func (m *remembered) keepStarts(ctx context.Context, gone bool) error {
 			m.add(rule, entity)
 		}
 		if m.look { // it starts nothing, and a live run may know better
-			if len(words) > 0 && !ok {
+			if len(words) > 0 && before == nil {
 				m.follows = append(m.follows, "remembers for "+rule+": "+strings.Join(words, ", "))
 			}
 			continue
@@ -78,6 +74,43 @@ func (m *remembered) keepStarts(ctx context.Context, gone bool) error {
 		m.set(keyStarts, string(b))
 	}
 	return nil
+}
+
+// A Reader reads a memory.
+type Reader interface {
+	Get(ctx context.Context, key string) (value string, ok bool, err error)
+}
+
+// Named returns the entities that the last successful run of a rule for an entity has named, by the
+// rules that it has started for them. It is nil if no run has named any.
+func Named(ctx context.Context, m Reader) (named map[string][]string, err error) {
+	text, ok, err := m.Get(ctx, keyStarts)
+	if err == nil && ok {
+		err = json.Unmarshal([]byte(text), &named)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read which runs the last run has started: %w", err)
+	}
+	return named, nil
+}
+
+// Name returns how a memory changes if its last run had also named an entity for which it starts a rule:
+// the value of a key. changed is false if the run has named it, or if the memory is full.
+func Name(ctx context.Context, m Reader, rule, entity string) (key, old, value string, changed bool, err error) {
+	named, err := Named(ctx, m)
+	if err != nil || slices.Contains(named[rule], entity) {
+		return "", "", "", false, err
+	}
+	if old, _, err = m.Get(ctx, keyStarts); err != nil {
+		return "", "", "", false, err
+	}
+	if named == nil {
+		named = map[string][]string{}
+	}
+	named[rule] = append(named[rule], entity)
+	slices.Sort(named[rule])
+	b, err := json.Marshal(named)
+	return keyStarts, old, string(b), err == nil && len(b) <= engine.MaxMemory, err
 }
 
 func (m *remembered) add(rule, entity string) {

@@ -55,6 +55,16 @@ func (r *Run) Sleep(until time.Time, deleted bool) {
 	r.next.wake, r.next.gone = until, deleted
 }
 
+// SleepUntil plans the next run like Sleep for an entity that exists, unless it is planned for an earlier
+// time.
+func (r *Run) SleepUntil(latest time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.next.wake.IsZero() || latest.Before(r.next.wake) {
+		r.next.wake = latest
+	}
+}
+
 // following returns what follows the run, its starts in the order of their keys.
 func (r *Run) following(v verdict) following {
 	r.mu.Lock()

@@ -15,6 +15,7 @@ import (
 // stored together with the success of the run that made them.
 type Memory struct {
 	db                   store.Reader
+	writes               *committer
 	portal, rule, entity string
 
 	mu      sync.Mutex
@@ -26,7 +27,7 @@ type Memory struct {
 // Memory returns the memory of a rule for an entity, to read it. Changes of it are
 // not stored.
 func (q History) Memory(portal, rule, entity string) *Memory {
-	return &Memory{db: q.db.read, portal: portal, rule: rule, entity: entity}
+	return &Memory{db: q.db.read, writes: q.writes, portal: portal, rule: rule, entity: entity}
 }
 
 // Get returns the value of a key when a run last succeeded. It does not see the
@@ -54,6 +55,31 @@ func (m *Memory) read(ctx context.Context) (map[string]string, error) {
 		return key, err
 	}, `SELECT key, value FROM b24_memory WHERE portal = $1 AND rule = $2 AND entity = $3`, m.portal, m.rule, m.entity)
 	return all, err
+}
+
+const (
+	addMemory = `
+INSERT INTO b24_memory (portal, rule, entity, key, value) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (portal, rule, entity, key) DO NOTHING`
+
+	replaceMemory = `UPDATE b24_memory SET value = $5 WHERE portal = $1 AND rule = $2 AND entity = $3 AND key = $4 AND value = $6`
+)
+
+// Replace changes a value at once, if it is still the old one; "" is a value that is not stored. All
+// other changes need a run of the rule for the entity.
+func (m *Memory) Replace(ctx context.Context, key, old, value string) error {
+	text, args := replaceMemory, []any{m.portal, m.rule, m.entity, key, value, old}
+	if old == "" {
+		text, args = addMemory, args[:5]
+	}
+	err := m.writes.doFor(ctx, entityKey(m.portal, m.entity), func(ctx context.Context, t *tx) error {
+		_, err := t.Exec(ctx, text, args...)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("change what rule %s remembers about %s: %w", m.rule, m.entity, err)
+	}
+	return nil
 }
 
 // Set changes the value of a key, if the run succeeds. The value "" removes the key.

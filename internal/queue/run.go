@@ -93,6 +93,11 @@ func (r *Run) Get(ctx context.Context, key string) (value string, ok bool, err e
 	return r.memory.Get(ctx, key)
 }
 
+// MemoryOf returns the memory of another rule or entity of the portal.
+func (r *Run) MemoryOf(rule, entity string) *Memory {
+	return History{r.q}.Memory(r.Portal, rule, entity)
+}
+
 // Set changes a value of the memory, if the run succeeds.
 func (r *Run) Set(key, value string) { r.memory.Set(key, value) }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"sync"
@@ -93,15 +92,12 @@ func (w *recent) counts(c bitrix.Call) bool {
 	return false
 }
 
-// withChange makes a listing answer with the times of changes.
+// withChange makes a listing that counts answer with the times of changes.
 func (w *recent) withChange(c bitrix.Call) bitrix.Call {
-	names, ok := c.Params["select"].([]string)
-	if !ok || !w.listings || c.Method != methodItems || slices.Contains(names, "updatedTime") {
+	if !w.listings {
 		return c
 	}
-	c.Params = maps.Clone(c.Params)
-	c.Params["select"] = append(slices.Clone(names), "updatedTime")
-	return c
+	return withTimes(c)
 }
 
 // changeTime finds the times of changes in an answer. A text in it has its quotes escaped.

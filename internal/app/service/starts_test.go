@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/app/apptest"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -68,6 +69,68 @@ rules:
 	want(a, "0")
 	if n := h.Logged("level=ERROR"); n > 0 {
 		t.Error(fmt.Sprint(n, " errors are logged"))
+	}
+}
+
+// TestItemLeavesBeforeItsFirstRun: the run of a company counts a deal whose event is still on its way, and the
+// deal leaves the company, or is deleted, before its first run. The company that it has left is counted once more.
+func TestItemLeavesBeforeItsFirstRun(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, apptest.Options{
+		Inputs: map[string]map[string]string{}, Limits: config.Limits{EventDelay: time.Hour}, // longer than the test
+		Events: []string{"ONCRMLEADADD"}, // the test sends those of deals
+		Rules: fstest.MapFS{"all.yaml": {Data: []byte(`version: 1
+rules:
+  total:
+    about: company
+    debounce: 10ms
+    steps:
+      - id: deals
+        fetch_items: {owner: deal, filter: {companyId: =event.id}, select: [opportunity], limit: 1000}
+      - update_item: {owner: company, id: =event.id, fields: {comments: "total {{ sum(deals, .opportunity) }}"}}
+  deal-changed:
+    on: [ONCRMDEALADD, ONCRMDEALUPDATE, ONCRMDEALDELETE]
+    debounce: 10ms
+    steps:
+      - id: deal
+        fetch_item: {owner: deal, id: =event.id}
+      - start: {rule: total, id: =deal.companyId}
+`)}},
+	})
+	var a, b int
+	for _, id := range []*int{&a, &b} {
+		h.Rest("crm.company.add", map[string]any{"fields": map[string]any{"TITLE": "A company"}}, id)
+	}
+	deal := func(company, sum int) (id int) {
+		h.Rest("crm.deal.add", map[string]any{"fields": map[string]any{"COMPANY_ID": company, "OPPORTUNITY": sum}}, &id)
+		return id
+	}
+	want := func(company, total int) {
+		t.Helper()
+		h.Wait()
+		var got struct{ Item struct{ Comments string } }
+		h.Rest("crm.item.get", map[string]any{"entityTypeId": 4, "id": company}, &got)
+		if got.Item.Comments != fmt.Sprint("total ", total) {
+			t.Errorf("company %d says %q, want %d", company, got.Item.Comments, total)
+		}
+	}
+	told, moves, goes := deal(a, 1), deal(a, 10), deal(a, 100)
+	h.event("ONCRMDEALADD", map[string]string{"ID": fmt.Sprint(told)})
+	want(a, 111)
+	if asleep := h.ofState("total", queue.Asleep); len(asleep) != 1 || time.Until(asleep[0].Due) < 59*time.Minute {
+		t.Errorf("the run that is repeated: %+v", asleep)
+	}
+	h.Rest("crm.deal.update", map[string]any{"id": moves, "fields": map[string]any{"COMPANY_ID": b}}, nil)
+	h.event("ONCRMDEALADD", map[string]string{"ID": fmt.Sprint(moves)})
+	want(b, 10)
+	want(a, 101)
+	h.Rest("crm.deal.delete", map[string]any{"id": goes}, nil)
+	h.event("ONCRMDEALDELETE", map[string]string{"ID": fmt.Sprint(goes)})
+	want(a, 1)
+	h.event("ONCRMDEALUPDATE", map[string]string{"ID": fmt.Sprint(told)})
+	want(a, 1)
+	if asleep := h.ofState("total", queue.Asleep); len(asleep) != 0 {
+		t.Errorf("all deals are known, and a run is repeated: %+v", asleep)
 	}
 }
 

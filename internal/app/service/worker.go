@@ -63,11 +63,22 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 	if run.Quiet && rule.Remembers() {
 		waitForEvents(&run, p, r, rule, w.config.Load().Limits)
 	}
+	var items *listed
+	if r.Event.Code == queue.CodeStart && !p.Shadow() {
+		items = &listed{Portal: run.Client}
+		run.Client = items
+	}
 	var trace *history.Trace
 	if p.Shadow() && !run.Look { // no event: the script may never have worked on the entity
 		trace, err = w.dryRun(ctx, p, r, run, rule)
 	} else {
 		trace, err = run.Do(ctx, rule)
+	}
+	if items != nil && err == nil {
+		var until time.Time
+		if until, err = items.again(ctx, p, r, gen, w.config.Load().Limits.EventsArrive()); err == nil && !until.IsZero() {
+			r.SleepUntil(until)
+		}
 	}
 	r.Record(trace.Record(w.record, w.redactor))
 	if err != nil {
@@ -176,11 +187,12 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, gen *fleet.Generation, input
 		return run.Run{}, err
 	}
 	quiet := r.Priority == queue.Backfill // no event has reported a change
+	if r.Event.Code == queue.CodeStart {
+		event.Data, event.Time = nil, r.Event.Received
+	}
 	switch {
 	case !r.Woken.IsZero():
 		event.Time = r.Woken
-	case r.Event.Code == queue.CodeStart:
-		event.Data, event.Time = nil, r.Event.Received
 	case r.Event.Code == catchup.CodeTick:
 		quiet = false // a tick is meant: steps take effect as for an event
 		event.Data = EntityEvent(entity.TypeID, entity.ID).Data
