@@ -16,13 +16,20 @@ type callHost struct {
 	trace      *history.StepTrace
 	prefetched func(context.Context) (any, error)
 	mark       *engine.Mark // of the step; nil before it is needed
+	// when is a word for the value of once or the time of at for which the step runs, "" without.
+	when string
 }
 
 // call describes the step for its action. row is noRow without for_each.
 func (x *execution) call(s *engine.Step, row int, h *callHost) *engine.Call {
 	key := x.rule.ID + "/" + s.Label + "/" + x.run.Entity.String()
-	if row != noRow {
+	switch {
+	case s.PerRow && h.when != "": // the rows may come in another order
+		key += "/" + h.when
+	case row != noRow:
 		key += "/" + strconv.Itoa(row)
+	case h.when != "": // a later attempt may find another value, whose effect is another one
+		key += "/" + h.when
 	}
 	return engine.NewCall(engine.Call{
 		Portal: x.portal(h.trace), PortalName: x.run.Portal, Rule: x.rule.ID, Owner: x.rule.Owner, Step: s.Label, StepKey: s.Key,

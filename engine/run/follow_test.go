@@ -111,6 +111,70 @@ const startingRules = `  child:
     steps: [{save: {entityTypeId: 9}}]
 `
 
+type tellArgs struct {
+	Text string `yaml:"text" doc:"text"`
+}
+
+// TestEffectsOfAnotherValue: a step has acted for a value or a time, and its run fails. The next
+// attempt finds another value, and acts for it, too; rows may come in another order.
+func TestEffectsOfAnotherValue(t *testing.T) {
+	var told []string
+	tell := engine.Define(engine.Spec[tellArgs]{
+		Name: "tell", Doc: "tells a text", Effect: engine.Writes,
+		Run: func(ctx context.Context, c *engine.Call, a tellArgs) (any, error) {
+			if done, err := c.Memory.Done(ctx, c.Key); done || err != nil {
+				return nil, err
+			}
+			told = append(told, a.Text)
+			return nil, c.Memory.MarkDone(ctx, c.Key)
+		},
+	})
+	set, list := load.File("rule.yaml", []byte(`version: 1
+rules:
+  r:
+    on: ONCRMDEALUPDATE
+    steps:
+      - once: =event.data.sum
+        tell: {text: "=event.data.sum"}
+      - at: =date(event.data.time)
+        tell: {text: "=event.data.time"}
+      - for_each: =event.data.rows
+        once: =row
+        tell: {text: =row}
+      - when: =event.data.fail == "yes"
+        fail: {with: later}
+`), append(enginetest.Actions(new([]enginetest.Saved)), tell))
+	if list.HasErrors() {
+		t.Fatal(list)
+	}
+	m := &run.LocalMemory{}
+	r := enginetest.DealRun()
+	r.Memory, r.Now = m, time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	m.Begin()
+	for i, tt := range []struct {
+		sum, time, fail string
+		rows            []any
+		want            string
+	}{
+		{"10", "2026-05-01T10:00:00Z", "yes", []any{"a", "b", "a"}, "10 2026-05-01T10:00:00Z a b a"},
+		{"10", "2026-05-01T10:00:00Z", "yes", []any{"b", "a", "a"}, ""},
+		{"20", "2026-05-01T11:00:00Z", "yes", []any{"c", "b"}, "20 2026-05-01T11:00:00Z c"},
+		{"20", "2026-05-01T11:00:00Z", "no", []any{"c", "b"}, ""},
+	} {
+		told = nil
+		r.Event.Data = map[string]any{"sum": tt.sum, "time": tt.time, "fail": tt.fail, "rows": tt.rows}
+		if _, err := r.Do(context.Background(), set.Rules[0]); (err != nil) != (tt.fail == "yes") {
+			t.Fatalf("attempt %d: %v", i+1, err)
+		}
+		if got := strings.Join(told, " "); got != tt.want {
+			t.Errorf("attempt %d told %q, want %q", i+1, got, tt.want)
+		}
+		if tt.fail == "yes" {
+			m.Fail()
+		}
+	}
+}
+
 // TestStarts: a run starts what it names, and once more what the last one has named.
 func TestStarts(t *testing.T) {
 	set := startRules(t, startingRules)

@@ -58,11 +58,21 @@ type decision struct {
 	rows    *dueRows // of for_each, if once is computed for each row
 }
 
+// when is a word for the value of once or the time of at, "" without.
+func (d decision) when() string {
+	if d.once == "" && d.at == "" {
+		return ""
+	}
+	return shortText(d.once + d.at)
+}
+
 // dueRows are the rows of a step with for_each and once.
 type dueRows struct {
 	all  []any
 	skip []bool
-	once string // the values of all rows
+	// values are words for the values of once of the rows, each with its number among equal ones.
+	values []string
+	once   string // the values of all rows
 }
 
 // skips reports whether a row does not run. A nil list skips none.
@@ -156,8 +166,8 @@ func (m *remembered) onceRows(ctx context.Context, s *engine.Step, sc engine.Sco
 			before[v] = true
 		}
 	}
-	d := &dueRows{all: rows, skip: make([]bool, len(rows))}
-	now := map[string]bool{}
+	d := &dueRows{all: rows, skip: make([]bool, len(rows)), values: make([]string, len(rows))}
+	now, number := map[string]bool{}, map[string]int{}
 	inner := sc.Child(nil)
 	for i, row := range rows {
 		v, err := s.Once.Eval(ctx, inner.Row(row, i))
@@ -165,7 +175,8 @@ func (m *remembered) onceRows(ctx context.Context, s *engine.Step, sc engine.Sco
 			return nil, err
 		}
 		value := shortText(onceText(v))
-		d.skip[i] = before[value]
+		number[value]++
+		d.skip[i], d.values[i] = before[value], fmt.Sprintf("%s#%d", value, number[value])
 		now[value] = true
 	}
 	d.once = rowsPrefix + strings.Join(slices.Sorted(maps.Keys(now)), " ")

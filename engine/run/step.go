@@ -128,7 +128,7 @@ func (x *execution) attempt(ctx context.Context, s *engine.Step, sc engine.Scope
 		ctx, cancel = context.WithTimeout(ctx, s.Timeout)
 		defer cancel()
 	}
-	result, err := x.perform(ctx, s, sc, t, d.rows)
+	result, err := x.perform(ctx, s, sc, t, d)
 	if err != nil {
 		return err
 	}
@@ -160,11 +160,13 @@ func (m *remembered) define(sc engine.Scope, name string, v any) {
 }
 
 // perform runs the action, once or for each row. Of rows, which belong to for_each, it
-// runs those that are due; nil means that all are.
-func (x *execution) perform(ctx context.Context, s *engine.Step, sc engine.Scope, t *history.StepTrace, due *dueRows) (any, error) {
+// runs those that are due.
+func (x *execution) perform(ctx context.Context, s *engine.Step, sc engine.Scope, t *history.StepTrace, d decision) (any, error) {
+	when := d.when()
 	if s.ForEach == nil {
-		return x.act(ctx, s, sc, t, noRow)
+		return x.act(ctx, s, sc, t, noRow, when)
 	}
+	due := d.rows
 	var rows []any
 	if due != nil {
 		rows = due.all
@@ -182,7 +184,10 @@ func (x *execution) perform(ctx context.Context, s *engine.Step, sc engine.Scope
 		if due.skips(i) {
 			continue
 		}
-		v, err := x.act(ctx, s, inner.Row(row, i), t, i)
+		if due != nil {
+			when = due.values[i]
+		}
+		v, err := x.act(ctx, s, inner.Row(row, i), t, i, when)
 		if err != nil {
 			if ctx.Err() != nil || isEnd(err) {
 				return nil, err
@@ -221,8 +226,8 @@ func isEnd(err error) bool {
 // noRow is the row of a step without for_each.
 const noRow = -1
 
-// act binds the arguments and calls the action.
-func (x *execution) act(ctx context.Context, s *engine.Step, sc engine.Scope, t *history.StepTrace, row int) (any, error) {
+// act binds the arguments and calls the action. when is for what value of once or time of at.
+func (x *execution) act(ctx context.Context, s *engine.Step, sc engine.Scope, t *history.StepTrace, row int, when string) (any, error) {
 	early := x.prefetched[s]
 	if early != nil && s.Action.Prefetch == nil { // prefetch has called Run
 		t.Bound(row, early.args)
@@ -233,7 +238,7 @@ func (x *execution) act(ctx context.Context, s *engine.Step, sc engine.Scope, t 
 		return nil, err
 	}
 	t.Bound(row, args)
-	h := &callHost{x: x, step: s, trace: t}
+	h := &callHost{x: x, step: s, trace: t, when: when}
 	c := x.call(s, row, h)
 	h.prefetched = func(ctx context.Context) (any, error) {
 		if early != nil {
