@@ -119,6 +119,13 @@ func findings(name, text string) diag.List {
 	return diag.Allow(list, name, []byte(text), docs.FindingCodes())
 }
 
+// blind is a second measure, which was taken once: these rules were written by hand.
+const blind = "The slips above are of kinds that the checker was made for. A second measure of November 2026 is rules that were written before their author knew\n" +
+	"the checker: 128 wrong rules with one mistake each, of 16 kinds, and 43 right rules of the same kinds of tasks. 113 mistakes were found (88 %), and 5 right rules\n" +
+	"had a finding. The causes were fixed in general, after which 122 were found and 2 right rules had a finding: a company id that is compared with 0 and not\n" +
+	"with `> 0`, and phones that are computed from themselves. Expect the rate of new kinds of mistakes to be that of the first measure. Not found are, among others,\n" +
+	"`date(…)` of a custom field that may be empty, the prefix of another kind in `UF_CRM_TASK`, and counts that are never larger than the list.\n"
+
 // TestSlips makes each slip at each place of the rule files. A slip that changes what
 // the file does must be found, in more than 80 of 100 cases. docs/slips.md has the rates.
 func TestSlips(t *testing.T) {
@@ -168,6 +175,7 @@ func TestSlips(t *testing.T) {
 		fmt.Fprintf(&page, "| %s | %d | %d |\n", s.what, hits, made)
 	}
 	fmt.Fprintf(&page, "\nTogether: %d of %d, %.1f %%, in %d files without a finding.\n", found, all, 100*float64(found)/float64(all), len(files))
+	page.WriteString("\n" + blind)
 	if kinds < 30 || found*100 < all*wantPercent {
 		t.Errorf("%d kinds of slips, %d of %d found", kinds, found, all)
 	}
