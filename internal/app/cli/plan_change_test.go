@@ -186,7 +186,7 @@ func TestPlanOfChange(t *testing.T) {
 	}
 	check(exitFailure, []string{"apply", filepath.Join(w.dir, "nowhere.json")}, "cannot read the plan")
 	check(exitFailure, []string{"plan", "--all", "--save", filepath.Join(w.dir, "no", "folder.json")}, "the plan is not saved")
-	for _, wrong := range [][]string{{"--all", "--since", "7d"}, {"--since", "soon"}, {"--all", "--stored"}, {"--all", "--follow"}, {"--all", "--entity", "deal:1"}, {"--all", "--rule", "line"}} {
+	for _, wrong := range [][]string{{"--all", "--since", "7d"}, {"--since", "soon"}, {"--since", "2999-01-01"}, {"--all", "--stored"}, {"--all", "--follow"}, {"--all", "--entity", "deal:1"}, {"--all", "--rule", "line"}} {
 		check(exitUsage, append([]string{"plan"}, wrong...))
 	}
 }

@@ -123,6 +123,9 @@ func eventList(r *engine.Rule) string {
 	if r.Hook != nil {
 		codes = append(codes, "the hook "+r.Hook.Name)
 	}
+	if a := r.AboutKind; a != nil && len(codes) == 0 {
+		codes = append(codes, "the runs for "+a.String()+" that other rules or its schedule start")
+	}
 	return strings.Join(codes, ", ")
 }
 
