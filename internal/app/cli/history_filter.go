@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"flag"
-	"fmt"
 	"time"
 
 	"github.com/b24rules/b24rules/internal/app/config"
@@ -138,8 +137,5 @@ func zoneOf(c *config.Config, portal string) *time.Location {
 // parseSince is parseTime for the flag --since.
 func parseSince(text string, now time.Time) (time.Time, error) {
 	at, _, err := report.ParseTime("--since", text, now, false)
-	if err == nil && at.After(now.AddDate(0, 0, 1)) { // the zone of the portal may be another one
-		return at, usageOf(fmt.Errorf("--since %q is in the future", text))
-	}
 	return at, usageOf(err)
 }

@@ -53,7 +53,10 @@ func (p *planning) ofChange() (bool, error) {
 	case is && (p.followed || p.deleted):
 		return is, usagef("--follow and --deleted are for the plan of one entity without --since, --all, --stored and --save")
 	case p.since != "":
-		_, err := parseSince(p.since, time.Now())
+		at, err := parseSince(p.since, time.Now())
+		if err == nil && at.After(time.Now().AddDate(0, 0, 1)) { // the zone of a portal may be another one
+			return is, usagef("--since %s is in the future", p.since)
+		}
 		return is, err
 	}
 	return is, nil
