@@ -111,21 +111,21 @@ const startingRules = `  child:
     steps: [{save: {entityTypeId: 9}}]
 `
 
-type tellArgs struct {
+type sayArgs struct {
 	Text string `yaml:"text" doc:"text"`
 }
 
 // TestEffectsOfAnotherValue: a step has acted for a value or a time, and its run fails. The next
 // attempt finds another value, and acts for it, too; rows may come in another order.
 func TestEffectsOfAnotherValue(t *testing.T) {
-	var told []string
-	tell := engine.Define(engine.Spec[tellArgs]{
-		Name: "tell", Doc: "tells a text", Effect: engine.Writes,
-		Run: func(ctx context.Context, c *engine.Call, a tellArgs) (any, error) {
+	var said []string
+	say := engine.Define(engine.Spec[sayArgs]{
+		Name: "say", Doc: "says a text", Effect: engine.Writes,
+		Run: func(ctx context.Context, c *engine.Call, a sayArgs) (any, error) {
 			if done, err := c.Memory.Done(ctx, c.Key); done || err != nil {
 				return nil, err
 			}
-			told = append(told, a.Text)
+			said = append(said, a.Text)
 			return nil, c.Memory.MarkDone(ctx, c.Key)
 		},
 	})
@@ -135,15 +135,15 @@ rules:
     on: ONCRMDEALUPDATE
     steps:
       - once: =event.data.sum
-        tell: {text: "=event.data.sum"}
+        say: {text: "=event.data.sum"}
       - at: =date(event.data.time)
-        tell: {text: "=event.data.time"}
+        say: {text: "=event.data.time"}
       - for_each: =event.data.rows
         once: =row
-        tell: {text: =row}
+        say: {text: =row}
       - when: =event.data.fail == "yes"
         fail: {with: later}
-`), append(enginetest.Actions(new([]enginetest.Saved)), tell))
+`), append(enginetest.Actions(new([]enginetest.Saved)), say))
 	if list.HasErrors() {
 		t.Fatal(list)
 	}
@@ -161,13 +161,13 @@ rules:
 		{"20", "2026-05-01T11:00:00Z", "yes", []any{"c", "b"}, "20 2026-05-01T11:00:00Z c"},
 		{"20", "2026-05-01T11:00:00Z", "no", []any{"c", "b"}, ""},
 	} {
-		told = nil
+		said = nil
 		r.Event.Data = map[string]any{"sum": tt.sum, "time": tt.time, "fail": tt.fail, "rows": tt.rows}
 		if _, err := r.Do(context.Background(), set.Rules[0]); (err != nil) != (tt.fail == "yes") {
 			t.Fatalf("attempt %d: %v", i+1, err)
 		}
-		if got := strings.Join(told, " "); got != tt.want {
-			t.Errorf("attempt %d told %q, want %q", i+1, got, tt.want)
+		if got := strings.Join(said, " "); got != tt.want {
+			t.Errorf("attempt %d said %q, want %q", i+1, got, tt.want)
 		}
 		if tt.fail == "yes" {
 			m.Fail()

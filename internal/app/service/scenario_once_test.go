@@ -21,10 +21,10 @@ import (
 	"github.com/b24rules/b24rules/internal/store"
 )
 
-// toldRules announce the stage of a deal, by a step without an id and by one with an id.
-const toldRules = `version: 1
+// announcingRules announce the stage of a deal, by a step without an id and by one with an id.
+const announcingRules = `version: 1
 rules:
-  told:
+  announced:
     on: [ONCRMDEALADD, ONCRMDEALUPDATE]
     debounce: 20ms
     steps:
@@ -57,7 +57,7 @@ func killUpgrade(t *testing.T, database string, rounds int) {
 	h := newHarness(t, apptest.Options{
 		Dir: dir, Database: database, Inputs: map[string]map[string]string{},
 		Emulator: emulator.Config{Latency: emulator.Latency{Request: 3 * time.Millisecond}},
-		Rules:    fstest.MapFS{"told.yaml": {Data: []byte(toldRules)}},
+		Rules:    fstest.MapFS{"announced.yaml": {Data: []byte(announcingRules)}},
 	})
 	var deals []int
 	for i := range 8 {
@@ -66,7 +66,7 @@ func killUpgrade(t *testing.T, database string, rounds int) {
 		deals = append(deals, id)
 	}
 	h.Wait()
-	told := func(stage string) {
+	announced := func(in string) {
 		t.Helper()
 		comments, messages := map[int]int{}, map[string]int{}
 		for _, id := range deals {
@@ -75,7 +75,7 @@ func killUpgrade(t *testing.T, database string, rounds int) {
 				"filter": map[string]any{"ENTITY_ID": id, "ENTITY_TYPE": "deal"}, "select": []string{"ID", "COMMENT"},
 			}, &list)
 			for _, c := range list {
-				if c.COMMENT == "in "+stage {
+				if c.COMMENT == "in "+in {
 					comments[id]++
 				}
 			}
@@ -84,12 +84,12 @@ func killUpgrade(t *testing.T, database string, rounds int) {
 			messages[n.Text]++
 		}
 		for _, id := range deals {
-			if message := fmt.Sprintf("deal %d in %s", id, stage); comments[id] != 1 || messages[message] != 1 {
-				t.Errorf("deal %d in stage %s has %d comments and %d messages, want one each", id, stage, comments[id], messages[message])
+			if message := fmt.Sprintf("deal %d in %s", id, in); comments[id] != 1 || messages[message] != 1 {
+				t.Errorf("deal %d in stage %s has %d comments and %d messages, want one each", id, in, comments[id], messages[message])
 			}
 		}
 	}
-	told("NEW")
+	announced("NEW")
 	// As the previous version stored it: b24_once had the labels of steps, which a migration keeps as keys.
 	if err := h.Service.Queue().Database().Write(h.Context(), func(ctx context.Context, tx store.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE b24_memory SET key = CASE WHEN key = 'once message' THEN 'message' ELSE 'call[2]' END WHERE key LIKE 'once %'`)
@@ -101,7 +101,7 @@ func killUpgrade(t *testing.T, database string, rounds int) {
 	if database == "" {
 		database = "sqlite:b24rules.db"
 	}
-	testkit.WriteFile(t, filepath.Join(dir, "rules", "told.yaml"), toldRules)
+	testkit.WriteFile(t, filepath.Join(dir, "rules", "announced.yaml"), announcingRules)
 	file := testkit.ServeConfig(t, dir, h.HookAddr, h.Webhook().Reveal(), "", "rules")
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -130,9 +130,9 @@ func killUpgrade(t *testing.T, database string, rounds int) {
 	}
 	h.Start()
 	h.Wait()
-	told("NEW")
+	announced("NEW")
 	edit(map[string]any{"STAGE_ID": "EXECUTING"})
 	h.Wait()
-	told("NEW")
-	told("EXECUTING")
+	announced("NEW")
+	announced("EXECUTING")
 }

@@ -114,8 +114,8 @@ rules:
 			t.Errorf("company %d says %q, want %d", company, got.Item.Comments, total)
 		}
 	}
-	told, moves, goes := deal(a, 1), deal(a, 10), deal(a, 100)
-	h.event("ONCRMDEALADD", map[string]string{"ID": fmt.Sprint(told)})
+	known, moves, goes := deal(a, 1), deal(a, 10), deal(a, 100)
+	h.event("ONCRMDEALADD", map[string]string{"ID": fmt.Sprint(known)})
 	want(a, 111)
 	if asleep := h.ofState("total", queue.Asleep); len(asleep) != 1 || time.Until(asleep[0].Due) < 59*time.Minute {
 		t.Errorf("the run that is repeated: %+v", asleep)
@@ -127,7 +127,7 @@ rules:
 	h.Rest("crm.deal.delete", map[string]any{"id": goes}, nil)
 	h.event("ONCRMDEALDELETE", map[string]string{"ID": fmt.Sprint(goes)})
 	want(a, 1)
-	h.event("ONCRMDEALUPDATE", map[string]string{"ID": fmt.Sprint(told)})
+	h.event("ONCRMDEALUPDATE", map[string]string{"ID": fmt.Sprint(known)})
 	want(a, 1)
 	if asleep := h.ofState("total", queue.Asleep); len(asleep) != 0 {
 		t.Errorf("all deals are known, and a run is repeated: %+v", asleep)
