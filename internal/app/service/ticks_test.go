@@ -8,8 +8,11 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/app/apptest"
+	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/jobs"
+	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/store"
 )
 
@@ -29,11 +32,31 @@ func (h ticking) job(key string) jobs.Job {
 	return all[0]
 }
 
-// fire makes a schedule due at a time that has passed, and waits until its job waits for
-// the next tick.
-func (h ticking) fire(key string, ago time.Duration) {
+// fire makes a schedule due some time ago, and waits until its runs have ended.
+func (h ticking) fire(key string, ago time.Duration) { h.fireAt(key, time.Now().Add(-ago)) }
+
+func (h ticking) fireAt(key string, due time.Time) {
 	h.T.Helper()
-	due := time.Now().Add(-ago).Truncate(time.Second)
+	h.makeDue(key, due)
+	h.Until("the entities of the tick are in the queue", func() bool { return h.open("schedule") == 0 })
+	h.Wait()
+}
+
+// open counts the open jobs of a kind.
+func (h ticking) open(kind string) int {
+	h.T.Helper()
+	all, err := jobs.New(h.Service.Queue().Database()).List(h.Context(), jobs.Filter{Kind: kind, Open: true})
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	return len(all)
+}
+
+// makeDue makes a schedule due at a time that has passed, and waits until its job waits for the
+// next tick.
+func (h ticking) makeDue(key string, due time.Time) {
+	h.T.Helper()
+	due = due.Truncate(time.Second)
 	err := h.Service.Queue().Database().Write(h.Context(), func(ctx context.Context, t store.Tx) error {
 		_, err := t.Exec(ctx, `UPDATE b24_job SET due_at = $2 WHERE kind = 'tick' AND key = $1 AND state = 'waiting'`, key, store.Micros(due))
 		return err
@@ -42,11 +65,6 @@ func (h ticking) fire(key string, ago time.Duration) {
 		h.T.Fatal(err)
 	}
 	h.Until("the tick has been worked", func() bool { j := h.job(key); return j.State == jobs.Waiting && j.Due.After(time.Now()) })
-	h.Until("the entities of the tick are in the queue", func() bool {
-		all, err := jobs.New(h.Service.Queue().Database()).List(h.Context(), jobs.Filter{Kind: "schedule", Open: true})
-		return err == nil && len(all) == 0
-	})
-	h.Wait()
 }
 
 func (h ticking) messages() []string {
@@ -85,10 +103,7 @@ rules:
         notify: {to: 1, message: "{{ deal.title }} is open"}
 `)}},
 	})}
-	h.Until("the schedules have jobs", func() bool {
-		all, err := jobs.New(h.Service.Queue().Database()).List(h.Context(), jobs.Filter{Kind: "tick", Open: true})
-		return err == nil && len(all) == 2
-	})
+	h.Until("the schedules have jobs", func() bool { return h.open("tick") == 2 })
 	for _, deal := range []map[string]any{{"TITLE": "Roof"}, {"TITLE": "Wall", "STAGE_ID": "WON"}, {"TITLE": "Door"}} {
 		h.Rest("crm.deal.add", map[string]any{"fields": deal}, nil)
 	}
@@ -134,6 +149,58 @@ rules:
 	h.fire(key, 2*time.Hour)
 	if got := h.messages(); len(got) != 3 {
 		t.Errorf("an older tick than the last one runs: %q", got)
+	}
+	stored := h.ticks()
+	h.fireAt(key, due)
+	if got := h.ticks(); got != stored {
+		t.Errorf("the last tick is stored again: %d instead of %d", got, stored)
+	}
+}
+
+// ticks counts the stored ticks about the portal.
+func (h ticking) ticks() int {
+	h.T.Helper()
+	events, err := h.Service.Queue().FindEvents(h.Context(), queue.EventFilter{Code: catchup.CodeTick, Limit: 100})
+	if err != nil {
+		h.T.Fatal(err)
+	}
+	return len(events)
+}
+
+// TestTickOverTick: a tick that comes while the entities of the last one are still being read does
+// nothing, and says so.
+func TestTickOverTick(t *testing.T) {
+	t.Parallel()
+	h := ticking{newHarness(t, apptest.Options{
+		Inputs: map[string]map[string]string{},
+		Rules: fstest.MapFS{"tick.yaml": {Data: []byte(`version: 1
+rules:
+  open:
+    about: deal
+    on: {schedule: "0 0 1 1 *"}
+    steps: [{log: {message: a}}]
+`)}},
+	})}
+	h.Until("the schedule has a job", func() bool { return h.open("tick") == 1 })
+	if err := h.Portal.SetFaults(emulator.Fault{Method: "crm.item.list", Kind: emulator.FaultDelay, Delay: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	due := time.Now()
+	h.makeDue("open/0", due.Add(-30*time.Second))
+	h.Until("the entities are being read", func() bool { return h.Portal.Faults()[0].Hit > 0 })
+	const busy = "a tick does nothing, because the runs of the last one are still being stored"
+	if n := h.Logged(busy); n != 0 {
+		t.Errorf("the first tick: %d", n)
+	}
+	h.makeDue("open/0", due.Add(-10*time.Second))
+	if n := h.Logged(busy); n != 1 {
+		t.Errorf("the second tick: %d", n)
+	}
+	if n := h.open("schedule"); n != 1 {
+		t.Errorf("%d jobs read entities", n)
+	}
+	if err := h.Portal.SetFaults(); err != nil {
+		t.Fatal(err)
 	}
 }
 
