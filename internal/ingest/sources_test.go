@@ -61,8 +61,10 @@ func sources(receive func(r ingest.Request) error) (h http.Handler, got *[]inges
 	return h, got, lost, log
 }
 
-func sign(text string) string {
-	mac := hmac.New(sha256.New, []byte(hookSecret))
+func sign(text string) string { return signWith(hookSecret, text) }
+
+func signWith(secret, text string) string {
+	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte(text))
 	return hex.EncodeToString(mac.Sum(nil))
 }
@@ -107,6 +109,7 @@ func TestSourceStatuses(t *testing.T) {
 		{"half a signature", "POST", "/hooks/acme/in/signed", []string{"X-Signature", sign(order)[:32]}, order, 403},
 		{"an empty signature", "POST", "/hooks/acme/in/signed", []string{"X-Signature", ""}, order, 403},
 		{"a hook without a secret", "POST", "/hooks/acme/in/open", []string{"X-Signature", sign(order)}, order, 403},
+		{"a hook without a secret, signed with none", "POST", "/hooks/acme/in/open", []string{"X-Signature", signWith("", order)}, order, 403},
 		{"a fresh signature", "POST", "/hooks/acme/in/fresh", []string{"X-Signature", sign(now + "." + order), "X-Time", now}, order, 200},
 		{"an old one", "POST", "/hooks/acme/in/fresh", []string{"X-Signature", sign("1700000000." + order), "X-Time", "1700000000"}, order, 403},
 		{"one of the future", "POST", "/hooks/acme/in/fresh", []string{"X-Signature", sign("99999999999." + order), "X-Time", "99999999999"}, order, 403},

@@ -1,6 +1,7 @@
 package service_test
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -17,6 +18,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 const sourceSecret = "canary-secret-of-a-source"
@@ -242,9 +244,11 @@ func TestRobots(t *testing.T) {
 	if !joined {
 		t.Errorf("the robot has not joined the event: %+v", runs)
 	}
-	for document, want := range map[string]int{"LEAD_7": 422, "12": 422, "DYNAMIC_147_1": 422, "TASK_1": 422} {
-		if status, answer := h.robot(document, ""); status != want || !strings.Contains(answer, "document_id") {
-			t.Errorf("%s: %d %s", document, status, answer)
+	for document, want := range map[string]string{
+		"LEAD_7": "no rule takes the robot recount for a lead", "12": "document_id", "DYNAMIC_147_1": "no rule takes the robot recount for", "TASK_1": "of the unknown kind",
+	} {
+		if status, answer := h.robot(document, ""); status != 422 || !strings.Contains(answer, "document_id") || !strings.Contains(answer, want) {
+			t.Errorf("%s: %d %s, want %s", document, status, answer, want)
 		}
 	}
 	if status, _ := h.send("/robot/recount/wrong", formType, "document_id[2]=DEAL_1"); status != 403 {
@@ -254,4 +258,30 @@ func TestRobots(t *testing.T) {
 		t.Errorf("an event with a code of the program: %d", status)
 	}
 	h.noCanary()
+}
+
+// TestRobotIsKept: the portal does not repeat the call of a robot, so a call that the database
+// does not take runs as soon as the database takes it.
+func TestRobotIsKept(t *testing.T) {
+	t.Parallel()
+	h := newSending(t, apptest.Options{})
+	var id int
+	h.Rest("crm.deal.add", map[string]any{"fields": map[string]any{"TITLE": "Roof", "OPPORTUNITY": 10}}, &id)
+	h.Wait()
+	rename := func(from, to string) {
+		t.Helper()
+		err := h.Service.Queue().Database().Write(h.Context(), func(ctx context.Context, tx store.Tx) error {
+			_, err := tx.Exec(ctx, "ALTER TABLE "+from+" RENAME TO "+to)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	rename("b24_event", "b24_event_away")
+	if status, answer := h.robot(fmt.Sprintf("DEAL_%d", id), ""); status != http.StatusServiceUnavailable {
+		t.Errorf("without the table of events: %d %s", status, answer)
+	}
+	rename("b24_event_away", "b24_event")
+	h.Until("the robot has run", func() bool { d := h.deals(); return len(d) == 1 && strings.HasPrefix(d[0].Comments, "sum 10") })
 }
