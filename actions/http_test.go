@@ -74,6 +74,8 @@ func TestHTTPRequests(t *testing.T) {
 		},
 		{"text", `{url: "{{ inputs.base }}/t", text: "<a/>", headers: {Content-Type: text/xml}, plain_http: true}`, `POST /t <a/>`, ""},
 		{"deletion", `{url: "{{ inputs.base }}/d", method: DELETE, plain_http: true}`, `DELETE /d `, ""},
+		{"an empty value in the path", `{url: "{{ inputs.base }}/d/{{ trimPrefix(deal.title ?? '', deal.title ?? '') }}/x", method: DELETE, plain_http: true}`, "", "a value in the path of the address is empty"},
+		{"two dots in the path", `{url: "{{ inputs.base }}/d/{{ get(split(deal.title ?? '', '/'), 1) ?? '' }}/x", method: DELETE, plain_http: true}`, "", "path"},
 		{"a value that is missing", `{url: "{{ inputs.base }}/m", query: {q: =nil}, plain_http: true}`, "", "query: q has no value: write omit to send nothing"},
 		{"a record in a form", `{url: "{{ inputs.base }}/m", form: {q: {a: 1}}, plain_http: true}`, "", "form: q is a record, which a URL and a form cannot hold"},
 		{"a refusal that repeats the secret", `{url: "{{ inputs.base }}/refuse?key={{ inputs.token }}", plain_http: true}`, `GET /refuse?key=t0k%2Fen%22with%5Cquotes `, "was answered 403 Forbidden: no <secret>"},

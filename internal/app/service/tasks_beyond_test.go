@@ -80,7 +80,7 @@ func TestTasksBeyondTheCRM(t *testing.T) {
 		"tasks.task.add":            `{"task": {"id": 5}}`,
 		"crm.duplicate.findbycomm":  `{"CONTACT": [1, 13, 15]}`,
 		"crm.currency.get":          `{"CURRENCY": "USD", "AMOUNT": "90.1234", "AMOUNT_CNT": "1"}`,
-		"catalog.product.list":      `{"products": [{"id": 11, "iblockId": 14, "purchasingPrice": 7}]}`,
+		"catalog.product.list":      `{"products": [{"id": 11, "iblockId": 14, "purchasingPrice": 7, "purchasingCurrency": "USD"}]}`,
 		"catalog.storeproduct.list": `{"storeProducts": [{"productId": 11, "amount": 2}]}`,
 		"tasks.task.get":            `{"task": {"id": "5", "status": "5", "ufCrmTask": ["C_3", "D_0"]}}`,
 		"crm.activity.get":          `{"ID": "5"}`,
