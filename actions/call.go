@@ -25,7 +25,8 @@ effect for other methods, which otherwise count as writes. A writing call happen
 at least once: when its answer is lost, the call may be repeated. A call that was
 answered is not repeated when the run is, and its result is then nil.
 
-The result is the member "result" of the portal's answer.`,
+The result is the member "result" of the portal's answer. It is one page: of a list 50
+entries at most. fetch_items and fetch_elements read all pages.`,
 	Says:     "calls {method}{ with @params}",
 	Cost:     engine.Cost{Least: engine.Commands(1), Typical: engine.Commands(1), Worst: engine.Commands(1)},
 	Run:      callMethod,
