@@ -100,7 +100,7 @@ func loadKnown(name string, data []byte, actions []*engine.Action, portals []*en
 	for _, p := range portals {
 		_, found := load.FileFor(name, data, actions, p)
 		for _, f := range found {
-			if !has(list, f) && !has(explained, f) {
+			if !hasFinding(list, f) && !hasFinding(explained, f) {
 				explained.Add(f)
 			}
 		}
@@ -115,7 +115,7 @@ func loadKnown(name string, data []byte, actions []*engine.Action, portals []*en
 	return set, list
 }
 
-func has(list diag.List, f diag.Finding) bool {
+func hasFinding(list diag.List, f diag.Finding) bool {
 	return slices.ContainsFunc(list, func(g diag.Finding) bool { return g.Pos == f.Pos && g.Code == f.Code && g.Text() == f.Text() })
 }
 
