@@ -227,6 +227,7 @@ var pageRuns = []pageRun{
 			"make ": "the targets for development", "go install": "TestReadmeInstall", "b24rules serve": "the page has started it before",
 		},
 	},
+	{page: "README.ru.md", elsewhere: map[string]string{"make ": "the targets for development"}},
 	{page: "docs/catalogue.md", scene: (*reader).shop},
 	{page: "docs/ci.md", elsewhere: map[string]string{"exec ": "TestCIPage runs this command"}},
 	{
