@@ -28,7 +28,8 @@ func TestMissing(t *testing.T) {
 		{"the national form", map[string]any{"phone": "8 900 111-22-33"}, nil},
 		{"a new phone, twice", map[string]any{"phone": []any{"+79000000001", "+7 900 000-00-01"}}, []any{entry("", "PHONE", "+79000000001")}},
 		{
-			"the kind of a new phone", map[string]any{"phone": []any{map[string]any{"value": "+79000000001", "valueType": "MOBILE"}}},
+			"the kind of a new phone",
+			map[string]any{"phone": []any{map[string]any{"value": "+79000000001", "valueType": "MOBILE"}}},
 			[]any{map[string]any{"typeId": "PHONE", "value": "+79000000001", "valueType": "MOBILE"}},
 		},
 		{"a phone is no e-mail", map[string]any{"web": "+79001112233"}, []any{entry("", "WEB", "+79001112233")}},
