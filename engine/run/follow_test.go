@@ -33,6 +33,8 @@ import (
 //   - before and starts have at most 16 KiB (TestBefore, TestStartsThatFail), once of rows, too, and
 //     it forgets rows that have gone (TestOnceOfRows); a value of another type is none (TestBefore)
 //
+//   - what a step has done belongs to its value of once or its time (TestEffectsOfAnotherValue)
+//
 // In internal/queue:
 //
 //   - the start by a backfill makes no waiting backfill live (StartsOfABackfill)
@@ -54,6 +56,10 @@ import (
 //   - a started run waits for the debounce of its rule (TestStartedRunsWait)
 //   - a look waits for events on their way, also for those of listed items (TestEventBehindALook)
 //   - sleeping runs of a removed rule are held at once, a renamed rule has no second look (sleep_test.go)
+//   - an item that a started run has counted before its first run starts that run when it leaves
+//     (TestItemLeavesBeforeItsFirstRun)
+//
+// In internal/ledger: a renamed rule gives its waiting runs what those of the old one know (TestMoveRule).
 
 type startArgs struct {
 	Rule string `yaml:"rule" doc:"rule"`
