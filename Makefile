@@ -49,10 +49,11 @@ absences: ## kill serve ROUNDS times on SQLite and ROUNDS/2 times on PostgreSQL,
 
 .PHONY: kills
 ROUNDS ?= 200
-kills: ## kill serve ROUNDS times on each database, once with events and once with hooks, robots, numbers and ticks; then kill, freeze and replace one of three processes ROUNDS/4 times; ROUNDS histories of rules that remember, and of ticks
+kills: ## kill serve ROUNDS times on each database, once with events and once with hooks, robots, numbers and ticks; then kill, freeze and replace one of three processes ROUNDS/4 times; ROUNDS histories of rules that remember, and of ticks; ROUNDS/2 kills while people change the rules
 	KILL_ROUNDS=$(ROUNDS) KILL_ROUNDS_POSTGRES=$(ROUNDS) go test ./internal/app/service -run '^TestKill(Sources|Upgrade)?$$' -count=1 -timeout 4h -v
 	B24_MODEL_ROUNDS=$(ROUNDS) go test ./internal/app/service -run '^(TestChangeModel|TestTicksOverSummerTime)$$' -count=1 -timeout 4h -v
 	CLUSTER_ROUNDS=$$(( ($(ROUNDS) + 3) / 4 )) go test ./internal/app/cli -run '^TestCluster$$' -count=1 -timeout 4h -v
+	CHANGE_ROUNDS=$$(( ($(ROUNDS) + 1) / 2 )) go test ./internal/app/cli -run '^TestKillChanges$$' -count=1 -timeout 4h -v
 
 .PHONY: example
 example: ## test actions/example_module, a program with an added action

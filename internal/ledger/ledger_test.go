@@ -245,6 +245,14 @@ func TestMoveRule(t *testing.T) {
 				}
 			}
 			w.want("new:11 by 1 of 2:7")
+			// A run of the old rule ends after the move.
+			w.write(deal(8), made("old", "v1", engine.MadeWritten, 11, 12)...)
+			for i, want := range []bool{true, false} {
+				if moved, err := q.MoveRule(t.Context(), "main", "old", "new"); err != nil || moved != want {
+					t.Errorf("move %d after a late run: %t, %v", i, moved, err)
+				}
+			}
+			w.want("new:11 by 2 of 2:8", "new:12 by 2 of 2:8")
 			for rule, want := range map[string]bool{"old": false, "new": true} {
 				if got, err := ledger.New(w.db).Remembers(t.Context(), "main", rule, ""); err != nil || got != want {
 					t.Errorf("rule %s remembers %t, %v", rule, got, err)

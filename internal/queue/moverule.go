@@ -54,6 +54,15 @@ var moveRest = []string{
 	`UPDATE b24_window SET rule = $3 WHERE portal = $1 AND rule = $2`,
 	`UPDATE b24_mark SET rule = $3 WHERE portal = $1 AND rule = $2 AND NOT EXISTS (
     SELECT 1 FROM b24_mark n WHERE n.portal = $1 AND n.rule = $3 AND n.step = b24_mark.step AND n.place = b24_mark.place AND n.kind = b24_mark.kind AND n.identity = b24_mark.identity)`,
+	// A run of the old rule that ended late has made a mark that the new rule has, too.
+	`INSERT INTO b24_made (mark, thing, entity, run, at)
+SELECT n.id, d.thing, d.entity, d.run, d.at FROM b24_mark o
+JOIN b24_mark n ON n.portal = o.portal AND n.rule = $3 AND n.step = o.step AND n.place = o.place AND n.kind = o.kind AND n.identity = o.identity
+JOIN b24_made d ON d.mark = o.id
+WHERE o.portal = $1 AND o.rule = $2 AND o.rule <> $3
+ON CONFLICT (mark, thing) DO UPDATE SET entity = excluded.entity, run = excluded.run, at = excluded.at WHERE excluded.at > b24_made.at`,
+	`DELETE FROM b24_made WHERE mark IN (SELECT id FROM b24_mark WHERE portal = $1 AND rule = $2 AND rule <> $3)`,
+	`DELETE FROM b24_mark WHERE portal = $1 AND rule = $2 AND rule <> $3`,
 }
 
 // hasRule looks for what a rule has that moveRule moves.

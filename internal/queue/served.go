@@ -33,10 +33,12 @@ type Process struct {
 	Name string // as lease.Process names it
 	// Portals are those of its configuration; nil on SQLite, where it is the only process.
 	Portals []string
+	// Heartbeat grows about every second while the process works. It is 0 on SQLite.
+	Heartbeat int64
 }
 
-// Processes returns the processes that work the database. One that was killed a few seconds
-// ago is among them.
+// Processes returns the processes that work the database. On PostgreSQL, one that was killed is
+// among them for some minutes; its heartbeat does not grow any more.
 func (q History) Processes(ctx context.Context) ([]Process, error) {
 	all, err := q.db.processes(ctx, q.db.read)
 	if err != nil {
@@ -61,7 +63,7 @@ func (db *sqliteDB) processes(ctx context.Context, read store.Reader) ([]Process
 func (db *postgresDB) processes(ctx context.Context, read store.Reader) ([]Process, error) {
 	return store.All(ctx, read, "", func(row store.Row) (p Process, err error) {
 		var portals string
-		if err := row.Scan(&p.Name, &portals); err != nil {
+		if err := row.Scan(&p.Name, &portals, &p.Heartbeat); err != nil {
 			return p, err
 		}
 		p.Name = lease.Name(p.Name)
@@ -70,7 +72,7 @@ func (db *postgresDB) processes(ctx context.Context, read store.Reader) ([]Proce
 		}
 		err = json.Unmarshal([]byte(portals), &p.Portals)
 		return p, err
-	}, `SELECT info, portals FROM b24_worker WHERE portals <> $1 ORDER BY info`, lease.Ends)
+	}, `SELECT info, portals, beat FROM b24_worker WHERE portals <> $1 ORDER BY info`, lease.Ends)
 }
 
 // served tries to read the lock, which an exclusive transaction does not let others do.

@@ -46,8 +46,10 @@ type Table struct{ db store.DB }
 // New returns the requests and answers in a database.
 func New(db store.DB) *Table { return &Table{db} }
 
-// forgetAfter is how long the rows of a command that was killed stay.
-const forgetAfter = time.Hour
+// forgetAfter is how long a request is answered, and how long the rows of a command that was killed
+// stay. No command waits so long. A process that starts must not follow an old one, which may have
+// confirmed that portals are removed.
+const forgetAfter = 2 * time.Minute
 
 // Ask stores a request.
 func (t *Table) Ask(ctx context.Context, r Request) error {
@@ -74,12 +76,12 @@ ON CONFLICT (id, process) DO UPDATE SET at = excluded.at, body = excluded.body`,
 	return err
 }
 
-// Requests returns the requests that are stored, oldest first.
+// Requests returns the requests for which a command may still wait, oldest first.
 func (t *Table) Requests(ctx context.Context) ([]Request, error) {
 	return store.All(ctx, t.db, "read requests for a reload", func(row store.Row) (r Request, err error) {
 		err = scan(row, &r)
 		return r, err
-	}, `SELECT body FROM b24_reload WHERE process = '' ORDER BY at, id`)
+	}, `SELECT body FROM b24_reload WHERE process = '' AND at >= $1 ORDER BY at, id`, store.Micros(time.Now().Add(-forgetAfter)))
 }
 
 func scan(row store.Row, to any) error {

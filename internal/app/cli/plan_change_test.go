@@ -255,3 +255,15 @@ func TestApplyPlanHalts(t *testing.T) {
 		t.Errorf("elements %v", got)
 	}
 }
+
+// TestMovedNotApplied: a command leaves to a rule that runs what it has made, though the rule has
+// another id on disk that is not applied yet.
+func TestMovedNotApplied(t *testing.T) {
+	t.Parallel()
+	w := newChanged(t, demoPortal, "Roof")
+	testkit.WriteFile(t, filepath.Join(w.dir, "rules", "lines.yaml"), strings.Replace(titles("{{ deal.title }}"), "  lines:\n", "  parts:\n    moved: {from: lines}\n", 1))
+	if _, talk := w.run(exitFailure, "prune", "--rule", "lines", "--yes"); !strings.Contains(talk, "rule lines runs in portal demo and has them") {
+		t.Error(talk)
+	}
+	w.run(exitFine, "release", "--rule", "lines")
+}

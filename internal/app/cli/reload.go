@@ -69,6 +69,9 @@ const (
 	reloadPatience = 30 * time.Second
 	// reloadLook is how often it looks for them.
 	reloadLook = 100 * time.Millisecond
+	// reloadDead is after how long without a heartbeat a process was killed. Others take its
+	// portals over in that time.
+	reloadDead = 10 * time.Second
 )
 
 // askReload asks the processes that work the database, and returns the answers and the
@@ -86,6 +89,7 @@ func askReload(ctx context.Context, q *queue.Queue, r reload.Request) (answers [
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, table.Forget(context.WithoutCancel(ctx), r.ID)) }()
+	alive := heartbeats{}
 	for until := time.Now().Add(reloadPatience); ; {
 		if answers, err = table.Answers(ctx, r.ID); err != nil {
 			return nil, nil, err
@@ -96,7 +100,7 @@ func askReload(ctx context.Context, q *queue.Queue, r reload.Request) (answers [
 		}
 		silent = nil
 		for _, p := range processes {
-			if !slices.ContainsFunc(answers, func(a reload.Answer) bool { return a.Process == p.Name }) {
+			if alive.has(p) && !slices.ContainsFunc(answers, func(a reload.Answer) bool { return a.Process == p.Name }) {
 				silent = append(silent, p.Name)
 			}
 		}
@@ -107,4 +111,20 @@ func askReload(ctx context.Context, q *queue.Queue, r reload.Request) (answers [
 			return nil, nil, err
 		}
 	}
+}
+
+// heartbeats are those of processes, with the times since when they have not grown.
+type heartbeats map[string]struct {
+	last  int64
+	since time.Time
+}
+
+// has reports whether a process was not killed.
+func (h heartbeats) has(p queue.Process) bool {
+	old, known := h[p.Name]
+	if !known || old.last != p.Heartbeat {
+		old.last, old.since = p.Heartbeat, time.Now()
+		h[p.Name] = old
+	}
+	return p.Heartbeat == 0 || time.Since(old.since) < reloadDead
 }

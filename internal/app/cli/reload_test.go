@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/b24rules/b24rules/internal/app/testkit"
@@ -136,6 +137,10 @@ func TestReloadOfProcesses(t *testing.T) {
 	database := "'" + testkit.NewPostgres(t) + "'"
 	r := newReloadTest(t)
 	files := []string{r.write("a.yaml", database, 2, ""), r.write("b.yaml", database, 2, "")}
+	killed := testkit.StartProcess(t, nil, "serve", "--config", files[0])
+	killed.Log.Wait(t, 0, "portal p1: events at")
+	killed.Signal(syscall.SIGKILL) // it is still among the processes of the database
+	killed.Exit()
 	for _, file := range files {
 		testkit.StartProcess(t, nil, "serve", "--config", file).Log.Wait(t, 0, "portal p1: events at")
 	}

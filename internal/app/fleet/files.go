@@ -60,8 +60,27 @@ func FilesOf(paths []string) RuleSource {
 			out = append(out, RuleFile{Name: name, Data: data})
 		}
 		stability.Strict()
-		return out, nil
+		return keepRemoved(out, texts), nil
 	}
+}
+
+// keepRemoved adds the files that are missing while another one is still being written: a file may
+// just get another name, and until the new one is read its rules would not run. When no file is
+// being written, it forgets the texts of missing files.
+func keepRemoved(files []RuleFile, texts map[string][]byte) []RuleFile {
+	changing := slices.ContainsFunc(files, func(f RuleFile) bool { return f.Changing })
+	for name, text := range texts {
+		if slices.ContainsFunc(files, func(f RuleFile) bool { return f.Name == name }) {
+			continue
+		}
+		if !changing {
+			delete(texts, name)
+			continue
+		}
+		files = append(files, RuleFile{name, text, true})
+	}
+	slices.SortFunc(files, func(a, b RuleFile) int { return strings.Compare(a.Name, b.Name) })
+	return files
 }
 
 // FilesIn returns the source for files that do not change, such as the included ones.

@@ -36,6 +36,8 @@ type portalRules struct {
 	orphans, owned []ledger.Mark
 	// old are marks that a step finds only by its old key or scope.
 	old []ledger.Mark
+	// moved are rule sets whose files are missing and whose rules all run in other files, by name.
+	moved map[string]*engine.RuleSet
 }
 
 // Instance is a rule set that runs in one portal, with its inputs there.
@@ -102,14 +104,24 @@ func (g *Generation) Hook(portal, name string) (r *engine.Rule, inputs map[strin
 	return nil, nil, false
 }
 
-// RouteSet is Route for one rule set. ok is false if it does not run in the portal.
+// RouteSet is Route for one rule set. If its file has another name now, or its rules are in other
+// files, it returns the routes of these rules. ok is false if they do not run in the portal.
 func (g *Generation) RouteSet(portal, set string, e engine.Event) (routes []engine.Route, ok bool) {
-	i := g.of(portal).find(set)
-	if i == nil {
+	p := g.of(portal)
+	if i := p.find(set); i != nil {
+		return i.Set.Route(portal, e, i.Inputs), true
+	}
+	last := p.moved[set]
+	if last == nil {
 		return nil, false
 	}
-	return i.Set.Route(portal, e, i.Inputs), true
+	return slices.DeleteFunc(g.Route(portal, e), func(r engine.Route) bool {
+		return !slices.ContainsFunc(last.Rules, func(was *engine.Rule) bool { return takesOver(r.Rule, was) })
+	}), true
 }
+
+// takesOver reports whether a rule is a former one, perhaps under another id.
+func takesOver(r, was *engine.Rule) bool { return r.ID == was.ID || slices.Contains(r.From, was.ID) }
 
 // Missing returns the names of the rule sets that should run in a portal and do not,
 // sorted. It is not known which events they match. For a portal that the generation does not
@@ -265,11 +277,11 @@ func (p *portalRules) find(set string) *Instance {
 	return nil
 }
 
-// runAll reports whether all rules of a rule set run, in whatever file.
+// runAll reports whether all rules of a rule set run, in whatever file and under whatever id.
 func (p *portalRules) runAll(set *engine.RuleSet) bool {
 	for _, r := range set.Rules {
 		if !slices.ContainsFunc(p.live, func(i *Instance) bool {
-			return slices.ContainsFunc(i.Set.Rules, func(o *engine.Rule) bool { return o.ID == r.ID })
+			return slices.ContainsFunc(i.Set.Rules, func(o *engine.Rule) bool { return takesOver(o, r) })
 		}) {
 			return false
 		}

@@ -453,11 +453,12 @@ func (l *Rules) CheckMade(made Ledger, before Before, partial bool) (diag.List, 
 // Doubles reports whether a rule set does not run because its rules would make again what
 // rules have made.
 func (g *Generation) Doubles() bool {
-	return slices.ContainsFunc(g.Refused(), Refused.doubles)
+	return slices.ContainsFunc(g.Refused(), func(r Refused) bool { return r.has("would-double") })
 }
 
-func (r Refused) doubles() bool {
-	return slices.ContainsFunc(r.Findings, func(f diag.Finding) bool { return f.Code == "would-double" })
+// has reports whether a finding with a code is among the reasons.
+func (r Refused) has(code string) bool {
+	return slices.ContainsFunc(r.Findings, func(f diag.Finding) bool { return f.Code == code })
 }
 
 // Moved returns the earlier ids of the rules of a portal that have some.

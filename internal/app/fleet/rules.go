@@ -363,8 +363,8 @@ func (d *decision) removed() []Refused {
 	}
 	for _, r := range b.before.of(portal).refused {
 		// Its events wait, also if it had errors before the file was removed. A rule that would
-		// have made again what another one has made never had any.
-		if r.Running == "" && !r.doubles() && !r.unknown {
+		// have made again what another one has made, or has its id, never had any.
+		if r.Running == "" && !r.has("would-double") && !r.has("duplicate-rule") && !r.unknown {
 			r.Findings = nil
 			ran = append(ran, r)
 		}
@@ -581,10 +581,17 @@ func samePlace(a, b *Instance, portal string) string {
 }
 
 func (d *decision) portalRules(live []*Instance) *portalRules {
-	p := &portalRules{live: live, refused: d.refused}
+	p := &portalRules{live: live, refused: d.refused, moved: map[string]*engine.RuleSet{}}
 	for _, r := range d.removed() {
-		if r.last == nil || !p.runAll(r.last) { // otherwise its rules are in another file now
+		if r.last != nil && p.runAll(r.last) {
+			p.moved[r.Set] = r.last
+		} else {
 			p.refused = append(p.refused, r)
+		}
+	}
+	for name, last := range d.b.before.of(d.portal.Name).moved { // events may still wait for it
+		if !uses(d.portal, d.texts, name) && p.runAll(last) {
+			p.moved[name] = last
 		}
 	}
 	d.findOrphans(p)

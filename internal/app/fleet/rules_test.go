@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -117,6 +118,44 @@ func TestLoader(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", s.name, diff)
 		}
 	}
+}
+
+// TestRenamedFile: the rules of a file that gets another name run on until the new one can be read.
+func TestRenamedFile(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	testkit.WriteFile(t, path("a.yaml"), ruleText("a", "1"))
+	testkit.WriteFile(t, path("b.yaml"), ruleText("b", "1"))
+	source := FilesOf([]string{dir})
+	read := func() (out []string) {
+		t.Helper()
+		files, err := source()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			if f.Data != nil {
+				out = append(out, filepath.Base(f.Name))
+			}
+		}
+		return out
+	}
+	testkit.WriteFile(t, path("new.yaml"), "") // the first look takes each file at once
+	want := func(names ...string) {
+		t.Helper()
+		if got := read(); !slices.Equal(got, names) {
+			t.Errorf("the files are %v, want %v", got, names)
+		}
+	}
+	want("a.yaml", "b.yaml", "new.yaml")
+	testkit.Remove(t, path("new.yaml"))
+	want("a.yaml", "b.yaml")
+	testkit.Rename(t, path("a.yaml"), path("c.yaml"))
+	want("a.yaml", "b.yaml")
+	time.Sleep(QuietTime)
+	want("b.yaml", "c.yaml")
+	testkit.Remove(t, path("c.yaml"))
+	want("b.yaml")
 }
 
 // TestLoaderKeepsWhatRuns: a failure to read the files leaves everything.

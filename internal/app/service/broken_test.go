@@ -207,6 +207,37 @@ func TestRemovedFile(t *testing.T) {
 	h.Until("forgotten", func() bool { return len(h.holds()) == 0 && h.unrouted() == 0 })
 }
 
+// TestRenamedFile: a file that gets another name, and its rule another id, is away for a moment. The
+// events of this moment wait for its rule, also over a restart.
+func TestRenamedFile(t *testing.T) {
+	for name, restart := range map[string]bool{"running": false, "restarted": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h, files, _ := linesHarness(t)
+			deal := h.AddDeal("Roof", row("Tiles", "10", "1"))
+			text := strings.Replace(string(files.remove("a.yaml").Data), "  lines:\n", "  positions:\n    moved: {from: lines}\n", 1)
+			h.Service.Reload()
+			h.SetRows(deal, row("Tiles", "10", "1"), row("Nails", "1", "2"))
+			h.Until("the events wait", func() bool { return h.unrouted() > 0 && len(h.holds()) == 1 })
+			if restart {
+				h.Stop()
+			}
+			files.put("c.yaml", &fstest.MapFile{Data: []byte(text)})
+			if restart {
+				h.Start()
+			} else {
+				h.Service.Reload()
+			}
+			h.Until("the events are processed", func() bool { return h.unrouted() == 0 && len(h.holds()) == 0 })
+			h.Wait()
+			apptest.WantNames(t, h.Elements(deal), "Tiles", "Nails", "sum Tiles", "sum Nails")
+			if refused := h.Service.Generation().Refused(); len(refused) > 0 {
+				t.Errorf("refused: %+v", refused)
+			}
+		})
+	}
+}
+
 // TestNewField is the case new-field: a field that the portal got after its fields were read is
 // written. Without it the run parks.
 func TestNewField(t *testing.T) {

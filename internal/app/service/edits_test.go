@@ -1,17 +1,26 @@
 package service_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/internal/app/apptest"
+	"github.com/b24rules/b24rules/internal/app/cli"
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/app/testkit"
 )
 
 // edited are the rule files of TestEdits before each edit.
@@ -61,8 +70,9 @@ rules:
 // What becomes of an edit.
 const (
 	runs    = "runs"
-	refused = "refused"
+	refused = "refused" // because records would be made again
 	orphans = "orphans"
+	invalid = "invalid" // a mistake, and all runs on
 )
 
 // edits are changes of rules that people make: pairs of old and new text, "FILE" and its new
@@ -71,70 +81,85 @@ var edits = []struct {
 	name string
 	want string
 	pair []string
+	back []string // an edit on the way back, if there must be one
 }{
-	{"a title", runs, []string{"version: 1\ninputs", "version: 1\ntitle: Notes\ninputs"}},
-	{"a comment", runs, []string{"  note:\n", "  # The title of the deal.\n  note:\n"}},
-	{"another field", runs, []string{"{NAME: '=deal.title'}", "{NAME: '=deal.title', DEAL: =event.id}"}},
-	{"the name of a step", runs, []string{"id: deal\n", "id: found\n", "deal.title", "found.title"}},
-	{"a step before", runs, []string{"      - compute:", "      - log: {message: 'hello {{ deal.title }}'}\n      - compute:"}},
-	{"a step behind", runs, []string{"  lines:\n", "      - log: {message: done}\n  lines:\n"}},
-	{"blanks in a key", runs, []string{"key: =code", "key: '=  code '"}},
-	{"the name of a computed value", runs, []string{"{code: ", "{id: ", "key: =code", "key: =id"}},
-	{"a formula in place of a computed value", runs, []string{"      - compute: {code: '=vars.prefix + string(event.id)'}\n", "", "key: =code", "key: '=vars.prefix + string(event.id)'"}},
-	{"the order of a mapping", runs, []string{"          list: =inputs.list\n          key: =code\n", "          key: =code\n          list: =inputs.list\n"}},
-	{"longer debounce", runs, []string{"debounce: 10ms", "debounce: 20ms"}},
-	{"an event less", runs, []string{"on: [ONCRMDEALADD, ONCRMDEALUPDATE]", "on: ONCRMDEALUPDATE"}},
-	{"a condition", runs, []string{"    steps:\n      - id: deal", "    when: =event.count > 0\n    steps:\n      - id: deal"}},
-	{"no match", runs, []string{"          match: {PRODUCT_ID: =row.productId}\n", ""}},
-	{"another match", runs, []string{"match: {PRODUCT_ID: =row.productId}", "match: {NAME: =row.productName}"}},
-	{"a limit", runs, []string{"          rows: =rows", "          delete_limit: 50%\n          rows: =rows"}},
-	{"the owner that it has", runs, []string{"  lines:\n", "  lines:\n    owner: lines\n"}},
-	{"an id with the owner", runs, []string{"  lines:\n", "  positions:\n    owner: lines\n"}},
-	{"an id with moved", runs, []string{"  note:\n", "  remark:\n    moved: {from: note}\n"}},
-	{"two ids with moved", runs, []string{"  lines:\n", "  positions:\n    moved: {from: [lines, rows]}\n"}},
-	{"an id of items", runs, []string{"  card:\n", "  cards:\n"}},
-	{"the name of a file", runs, []string{"c.yaml", "a.yaml", "a.yaml", ""}},
-	{"a file in two", runs, []string{"  lines:", "#cut", "c.yaml", "#cut"}},
-	{"two files in one", runs, []string{"a.yaml", "a.yaml+b.yaml", "b.yaml", ""}},
+	{"a title", runs, []string{"version: 1\ninputs", "version: 1\ntitle: Notes\ninputs"}, nil},
+	{"a comment", runs, []string{"  note:\n", "  # The title of the deal.\n  note:\n"}, nil},
+	{"another field", runs, []string{"{NAME: '=deal.title'}", "{NAME: '=deal.title', DEAL: =event.id}"}, nil},
+	{"the name of a step", runs, []string{"id: deal\n", "id: found\n", "deal.title", "found.title"}, nil},
+	{"a step before", runs, []string{"      - compute:", "      - log: {message: 'hello {{ deal.title }}'}\n      - compute:"}, nil},
+	{"a step behind", runs, []string{"  lines:\n", "      - log: {message: done}\n  lines:\n"}, nil},
+	{"blanks in a key", runs, []string{"key: =code", "key: '=  code '"}, nil},
+	{"the name of a computed value", runs, []string{"{code: ", "{id: ", "key: =code", "key: =id"}, nil},
+	{"a formula in place of a computed value", runs, []string{"      - compute: {code: '=vars.prefix + string(event.id)'}\n", "", "key: =code", "key: '=vars.prefix + string(event.id)'"}, nil},
+	{"the order of a mapping", runs, []string{"          list: =inputs.list\n          key: =code\n", "          key: =code\n          list: =inputs.list\n"}, nil},
+	{"longer debounce", runs, []string{"debounce: 10ms", "debounce: 20ms"}, nil},
+	{"an event less", runs, []string{"on: [ONCRMDEALADD, ONCRMDEALUPDATE]", "on: ONCRMDEALUPDATE"}, nil},
+	{"a condition", runs, []string{"    steps:\n      - id: deal", "    when: =event.count > 0\n    steps:\n      - id: deal"}, nil},
+	{"no match", runs, []string{"          match: {PRODUCT_ID: =row.productId}\n", ""}, nil},
+	{"another match", runs, []string{"match: {PRODUCT_ID: =row.productId}", "match: {NAME: =row.productName}"}, nil},
+	{"a limit", runs, []string{"          rows: =rows", "          delete_limit: 50%\n          rows: =rows"}, nil},
+	{"the owner that it has", runs, []string{"  lines:\n", "  lines:\n    owner: lines\n"}, nil},
+	{"an id with the owner", runs, []string{"  lines:\n", "  positions:\n    owner: lines\n"}, nil},
+	{"an id with moved", runs, []string{"  note:\n", "  remark:\n    moved: {from: note}\n"}, nil},
+	{"two ids with moved", runs, []string{"  lines:\n", "  positions:\n    moved: {from: [lines, rows]}\n"}, nil},
+	{"an id of items", runs, []string{"  card:\n", "  cards:\n"}, nil},
+	{"the name of a file", runs, []string{"c.yaml", "a.yaml", "a.yaml", ""}, nil},
+	{"a file in two", runs, []string{"  lines:", "#cut", "c.yaml", "#cut"}, nil},
+	{"two files in one", runs, []string{"a.yaml", "a.yaml+b.yaml", "b.yaml", ""}, nil},
 	{"a new rule in another list", runs, []string{"c.yaml", `version: 1
 rules:
   other:
     on: ONCRMDEALDELETE
     deleted:
       - upsert_element: {list: {other}, key: =event.id, fields: {NAME: 'other {{ event.id }}'}}
-`}},
-	{"the name of an input", runs, []string{"{list: {type", "{target: {type", "inputs.list", "inputs.target"}},
-	{"the list itself", runs, []string{"list: =inputs.list", "list: 47"}},
-	{"the name of a constant", runs, []string{"{prefix: D}", "{letter: D}", "vars.prefix", "vars.letter"}},
-	{"this portal only", runs, []string{"  note:\n", "  note:\n    portals: [" + demo.PortalName + "]\n"}},
+`}, nil},
+	{"the name of an input", runs, []string{"{list: {type", "{target: {type", "inputs.list", "inputs.target"}, nil},
+	{"the list itself", runs, []string{"list: =inputs.list", "list: 47"}, nil},
+	{"the name of a constant", runs, []string{"{prefix: D}", "{letter: D}", "vars.prefix", "vars.letter"}, nil},
+	{"this portal only", runs, []string{"  note:\n", "  note:\n    portals: [" + demo.PortalName + "]\n"}, nil},
 
-	{"a new id", refused, []string{"  note:\n", "  remark:\n"}},
-	{"a new id of a sync", refused, []string{"  lines:\n", "  positions:\n"}},
-	{"a new id and other steps", refused, []string{"  note:\n", "  remark:\n", "      - compute:", "      - log: {message: x}\n      - compute:", "'=deal.title'", "'=deal.title + \"\"'"}},
-	{"a new id in another file", refused, []string{"  lines:", "#cut", "c.yaml", "#cut", "  lines:\n", "  positions:\n"}},
-	{"a new id and a new file", refused, []string{"  note:\n", "  remark:\n", "c.yaml", "a.yaml", "a.yaml", ""}},
-	{"a new id and two files in one", refused, []string{"  note:\n", "  remark:\n", "a.yaml", "a.yaml+b.yaml", "b.yaml", ""}},
-	{"a new id with moved of another rule", refused, []string{"  note:\n", "  remark:\n    moved: {from: notes}\n"}},
-	{"another owner", refused, []string{"  note:\n", "  note:\n    owner: shop\n"}},
-	{"another owner of a sync", refused, []string{"  lines:\n", "  lines:\n    owner: shop\n"}},
-	{"another key", refused, []string{"key: =code", "key: =event.id"}},
-	{"another computed key", refused, []string{"=vars.prefix + string", "=vars.prefix + \"-\" + string"}},
-	{"another constant in a key", refused, []string{"{prefix: D}", "{prefix: E}"}},
-	{"another key of a sync", refused, []string{"key: =row.key", "key: =row.productName"}},
-	{"one more property in a scope", refused, []string{"scope: {DEAL: =event.id}", "scope: {DEAL: =event.id, QUANTITY: 1}"}},
-	{"another property of a scope", refused, []string{"scope: {DEAL: =event.id}", "scope: {QUANTITY: =event.id}"}},
-	{"another list", refused, []string{"list: 47", "list: {other}"}},
-	{"another list by default", refused, []string{"default: 47", "default: {other}"}},
-	{"another list and a new id", refused, []string{"  lines:\n", "  positions:\n", "list: 47", "list: {other}"}},
-	{"another type", refused, []string{"entityTypeId: 1038\n          key: {ufCrm5InvoiceId: =event.id}", "owner: lead\n          key: {sourceDescription: '{{ event.id }}'}"}},
-	{"another key field", refused, []string{"key: {ufCrm5InvoiceId: =event.id}\n          fields: {title: 'card {{ event.id }}'}", "key: {title: 'card {{ event.id }}'}\n          fields: {ufCrm5InvoiceId: =event.id}"}},
-	{"another key of items", refused, []string{"{ufCrm5InvoiceId: =event.id}", "{ufCrm5InvoiceId: =event.id + 1000}"}},
-	{"a sync in place of one element", refused, []string{"      - upsert_element:\n          list: =inputs.list\n          key: =code\n          fields: {NAME: '=deal.title'}", "      - sync_elements: {list: =inputs.list, scope: {QUANTITY: =event.id}, rows: [1], key: =code, fields: {NAME: '=deal.title'}}"}},
+	{"a file and its rule with moved", runs, []string{"  card:\n", "  cards:\n    moved: {from: card}\n", "d.yaml", "b.yaml", "b.yaml", ""}, nil},
+	{"a step in two", runs, []string{"  lines:\n", "      - upsert_element:\n          list: =inputs.list\n          key: =code\n          fields: {QUANTITY: 7}\n  lines:\n"}, nil},
+	{"another key with the same values", runs, []string{"key: =row.key", "key: '=row.key + \"\"'\n          old_key: =row.key"}, nil},
+	{"another key with old_key", runs, []string{"key: =row.key", "key: =row.productName\n          old_key: =row.key"}, []string{"key: =row.key", "key: =row.key\n          old_key: =row.productName"}},
+	{"another scope with old_scope", runs, []string{"scope: {DEAL: =event.id}", "scope: {DEAL: =event.id, QUANTITY: 1}\n          old_scope: {DEAL: =event.id}"}, []string{"scope: {DEAL: =event.id}", "scope: {DEAL: =event.id}\n          old_scope: {DEAL: =event.id, QUANTITY: 1}"}},
+	{"another title of a card", runs, []string{"'card {{ event.id }}'", "'the card {{ event.id }}'"}, nil},
 
-	{"a rule less", orphans, []string{"  note:\n", "#drop", "  lines:\n", "#drop"}},
-	{"a file less", orphans, []string{"b.yaml", ""}},
-	{"a step less", orphans, []string{"      - upsert_element:\n          list: =inputs.list\n          key: =code\n          fields: {NAME: '=deal.title'}", "      - log: {message: '{{ deal.title }} {{ code }} {{ inputs.list }}'}"}},
-	{"another portal", orphans, []string{"  card:\n", "  card:\n    portals: [elsewhere]\n"}},
+	{"a copy with the same ids", invalid, []string{"d.yaml", "b.yaml"}, nil},
+	{"a typo", invalid, []string{"upsert_item", "upsert_itm"}, nil},
+	{"moved from a rule that runs", invalid, []string{"  card:\n", "  card:\n    moved: {from: note}\n"}, nil},
+
+	{"two ids swapped", refused, []string{"  lines:\n", "  swapped:\n", "  note:\n", "  lines:\n", "  swapped:\n", "  note:\n"}, nil},
+	{"another formula of a key with the same values", refused, []string{"key: =row.key", "key: '=row.key + \"\"'"}, nil},
+	{"an id and the list of another step", refused, []string{"  note:\n", "  remark:\n", "=inputs.list", "{other}"}, nil},
+	{"a new id", refused, []string{"  note:\n", "  remark:\n"}, nil},
+	{"a new id of a sync", refused, []string{"  lines:\n", "  positions:\n"}, nil},
+	{"a new id and other steps", refused, []string{"  note:\n", "  remark:\n", "      - compute:", "      - log: {message: x}\n      - compute:", "'=deal.title'", "'=deal.title + \"\"'"}, nil},
+	{"a new id in another file", refused, []string{"  lines:", "#cut", "c.yaml", "#cut", "  lines:\n", "  positions:\n"}, nil},
+	{"a new id and a new file", refused, []string{"  note:\n", "  remark:\n", "c.yaml", "a.yaml", "a.yaml", ""}, nil},
+	{"a new id and two files in one", refused, []string{"  note:\n", "  remark:\n", "a.yaml", "a.yaml+b.yaml", "b.yaml", ""}, nil},
+	{"a new id with moved of another rule", refused, []string{"  note:\n", "  remark:\n    moved: {from: notes}\n"}, nil},
+	{"another owner", refused, []string{"  note:\n", "  note:\n    owner: shop\n"}, nil},
+	{"another owner of a sync", refused, []string{"  lines:\n", "  lines:\n    owner: shop\n"}, nil},
+	{"another key", refused, []string{"key: =code", "key: =event.id"}, nil},
+	{"another computed key", refused, []string{"=vars.prefix + string", "=vars.prefix + \"-\" + string"}, nil},
+	{"another constant in a key", refused, []string{"{prefix: D}", "{prefix: E}"}, nil},
+	{"another key of a sync", refused, []string{"key: =row.key", "key: =row.productName"}, nil},
+	{"one more property in a scope", refused, []string{"scope: {DEAL: =event.id}", "scope: {DEAL: =event.id, QUANTITY: 1}"}, nil},
+	{"another property of a scope", refused, []string{"scope: {DEAL: =event.id}", "scope: {QUANTITY: =event.id}"}, nil},
+	{"another list", refused, []string{"list: 47", "list: {other}"}, nil},
+	{"another list by default", refused, []string{"default: 47", "default: {other}"}, nil},
+	{"another list and a new id", refused, []string{"  lines:\n", "  positions:\n", "list: 47", "list: {other}"}, nil},
+	{"another type", refused, []string{"entityTypeId: 1038\n          key: {ufCrm5InvoiceId: =event.id}", "owner: lead\n          key: {sourceDescription: '{{ event.id }}'}"}, nil},
+	{"another key field", refused, []string{"key: {ufCrm5InvoiceId: =event.id}\n          fields: {title: 'card {{ event.id }}'}", "key: {title: 'card {{ event.id }}'}\n          fields: {ufCrm5InvoiceId: =event.id}"}, nil},
+	{"another key of items", refused, []string{"{ufCrm5InvoiceId: =event.id}", "{ufCrm5InvoiceId: =event.id + 1000}"}, nil},
+	{"a sync in place of one element", refused, []string{"      - upsert_element:\n          list: =inputs.list\n          key: =code\n          fields: {NAME: '=deal.title'}", "      - sync_elements: {list: =inputs.list, scope: {QUANTITY: =event.id}, rows: [1], key: =code, fields: {NAME: '=deal.title'}}"}, nil},
+
+	{"a rule less", orphans, []string{"  note:\n", "#drop", "  lines:\n", "#drop"}, nil},
+	{"a file less", orphans, []string{"b.yaml", ""}, nil},
+	{"a step less", orphans, []string{"      - upsert_element:\n          list: =inputs.list\n          key: =code\n          fields: {NAME: '=deal.title'}", "      - log: {message: '{{ deal.title }} {{ code }} {{ inputs.list }}'}"}, nil},
+	{"another portal", orphans, []string{"  card:\n", "  card:\n    portals: [elsewhere]\n"}, nil},
 }
 
 // edit changes files as pairs say.
@@ -170,7 +195,8 @@ func edit(files map[string]string, pairs []string) {
 }
 
 // TestEdits applies each edit to the rules of a running service, with events before and after
-// it, and takes it back. Nothing is made twice, and nothing loses its rule without a word.
+// it, and takes it back. Nothing is made twice, nothing loses its rule without a word, and plan
+// has said before what happens.
 func TestEdits(t *testing.T) {
 	const parts = 4
 	for part := range parts {
@@ -183,15 +209,12 @@ func TestEdits(t *testing.T) {
 
 func testEdits(t *testing.T, part, parts int) {
 	files := &ruleFiles{files: fstest.MapFS{}}
-	for name, text := range edited {
-		files.put(name, &fstest.MapFile{Data: []byte(text)})
-	}
+	files.set(edited)
 	h := newHarness(t, apptest.Options{Rules: files, Inputs: map[string]map[string]string{}, Findings: true})
-	other := h.addList()
-	deal := h.AddDeal("Roof", row("Tiles", "10", "3"), row("Nails", "1", "2"))
+	x := &editsTest{harness: h, t: t, files: files, other: h.addList()}
+	x.deal = h.AddDeal("Roof", row("Tiles", "10", "3"), row("Nails", "1", "2"))
 	h.Wait()
-	want := []string{"Nails", "Roof", "Tiles", "card 1"}
-	if got := h.allNames(other); !slices.Equal(got, want) {
+	if got := h.allNames(x.other); !slices.Equal(got, []string{"Nails", "Roof", "Tiles", "card 1"}) {
 		t.Fatalf("the rules have made %v", got)
 	}
 	for i, e := range edits {
@@ -201,48 +224,144 @@ func testEdits(t *testing.T, part, parts int) {
 		now := maps.Clone(edited)
 		edit(now, e.pair)
 		for name, text := range now {
-			now[name] = strings.ReplaceAll(text, "{other}", fmt.Sprint(other))
+			now[name] = strings.ReplaceAll(text, "{other}", fmt.Sprint(x.other))
 		}
 		if maps.Equal(now, edited) {
 			t.Fatalf("%s changes nothing", e.name)
 		}
-		files.set(now)
-		h.Service.Reload()
-		gen := h.Service.Generation()
-		verdict := runs
-		lost, _ := gen.Orphans(demo.PortalName)
-		switch {
-		case gen.Doubles():
-			verdict = refused
-		case len(lost) > 0:
-			verdict = orphans
+		x.edit(e.name, e.want, now)
+		if e.back != nil {
+			x.edit(e.name+", not yet taken back", refused, edited)
+			back := maps.Clone(edited)
+			edit(back, e.back)
+			x.edit(e.name+", on the way back", runs, back)
 		}
-		findings := gen.Findings()
-		if verdict != e.want || findings.HasErrors() && !gen.Doubles() {
-			t.Errorf("%s: %s, want %s\n%v\n%v", e.name, verdict, e.want, findings, lost)
-		}
-		for _, f := range findings {
-			if f.Pos.Line == 0 || f.Hint == "" {
-				t.Errorf("%s: the finding has no place or no hint: %v", e.name, f)
-			}
-		}
-		h.Touch(deal, "Roof")
-		h.Post(h.HookURL, formType, h.dealEvent(deal))
-		h.Wait()
-		if got := h.allNames(other); !slices.Equal(got, want) {
-			t.Errorf("%s: there are %v, want %v", e.name, got, want)
-		}
-		files.set(edited)
-		h.Service.Reload()
-		if gen = h.Service.Generation(); slices.ContainsFunc(gen.Refused(), func(r fleet.Refused) bool { return !r.Removed() }) {
-			t.Errorf("%s, taken back: %+v", e.name, gen.Refused())
-		}
-		if lost, _ := gen.Orphans(demo.PortalName); len(lost) > 0 {
-			t.Errorf("%s, taken back: orphans %+v", e.name, lost)
-		}
-		h.Post(h.HookURL, formType, h.dealEvent(deal))
-		h.Wait()
+		x.edit(e.name+", taken back", runs, edited)
 	}
+}
+
+// editsTest is a service whose rules a person edits.
+type editsTest struct {
+	*harness
+	t           *testing.T
+	files       *ruleFiles
+	other, deal int
+}
+
+// edit brings files to the service, with an event behind them. What becomes of them is what plan has
+// said before.
+func (x *editsTest) edit(name, want string, files map[string]string) {
+	x.t.Helper()
+	before := x.allNames(x.other)
+	planned := x.plan(files)
+	x.files.set(files)
+	x.Service.Reload()
+	gen := x.Service.Generation()
+	lost, _ := gen.Orphans(demo.PortalName)
+	verdict, findings := runs, gen.Findings()
+	switch {
+	case gen.Doubles():
+		verdict = refused
+	case findings.HasErrors():
+		verdict = invalid
+	case len(lost) > 0:
+		verdict = orphans
+	}
+	if verdict != want {
+		x.t.Errorf("%s: %s, want %s\n%v\n%v", name, verdict, want, findings, lost)
+	}
+	for _, f := range findings {
+		if f.Pos.Line == 0 || f.Hint == "" && verdict == refused {
+			x.t.Errorf("%s: the finding has no place or no hint: %v", name, f)
+		}
+	}
+	x.wantPlanned(name, verdict, planned)
+
+	from := len(x.Portal.History())
+	x.Post(x.HookURL, formType, x.dealEvent(x.deal))
+	x.Wait()
+	var happened []string
+	for _, c := range x.Portal.History()[from:] {
+		record := fmt.Sprintf("element %d:%d", c.IBlockID, c.ID)
+		if c.EntityTypeID != 0 {
+			record = fmt.Sprintf("item %d:%d", c.EntityTypeID, c.ID)
+		}
+		if c.Op == "add" {
+			record = record[:strings.LastIndexByte(record, ':')] + ":new"
+		}
+		happened = append(happened, strings.Replace(c.Op, "update", string(dryrun.ChangeUpdate), 1)+" "+record)
+	}
+	var said []string
+	for _, e := range planned.Entities {
+		for _, c := range e.Changes {
+			said = append(said, string(c.Kind)+" "+c.Record)
+		}
+	}
+	slices.Sort(said)
+	slices.Sort(happened)
+	if diff := cmp.Diff(said, happened); diff != "" {
+		x.t.Errorf("%s (-planned +happened):\n%s", name, diff)
+	}
+	// A title may change with the rule, but nothing is there twice or gone.
+	if now := x.allNames(x.other); len(now) != len(before) || slices.ContainsFunc(said, func(s string) bool { return !strings.HasPrefix(s, string(dryrun.ChangeUpdate)+" ") }) {
+		x.t.Errorf("%s: there are %v, and were %v; planned %v", name, now, before, said)
+	}
+}
+
+// wantPlanned compares what plan says of versions with what became of them.
+func (x *editsTest) wantPlanned(name, verdict string, p report.PortalChange) {
+	x.t.Helper()
+	doubles := slices.ContainsFunc(p.Refused, func(s string) bool { return strings.Contains(s, "would-double") })
+	lost := slices.ContainsFunc(p.NotCompared, func(s string) bool { return strings.Contains(s, "would have no rule any more") })
+	was := runs
+	switch {
+	case doubles:
+		was = refused
+	case len(p.Refused) > 0:
+		was = invalid
+	case lost:
+		was = orphans
+	}
+	if was != verdict || p.NotSeen != "" {
+		x.t.Errorf("%s: plan says %s, and it is %s: %+v", name, was, verdict, p)
+	}
+	for _, r := range x.Service.Generation().Refused() {
+		text := "rule set " + r.Set + " is removed"
+		if r.Removed() && !slices.ContainsFunc(p.NotCompared, func(s string) bool { return strings.HasPrefix(s, text) }) {
+			x.t.Errorf("%s: plan does not say that %s: %+v", name, text, p)
+		}
+	}
+}
+
+// plan is what plan says of rule files.
+func (x *editsTest) plan(files map[string]string) report.PortalChange {
+	x.t.Helper()
+	dir := x.t.TempDir()
+	for name, text := range files {
+		testkit.WriteFile(x.t, filepath.Join(dir, "rules", name), text)
+	}
+	config := filepath.Join(dir, "b24rules.yaml")
+	testkit.WriteFile(x.t, config, fmt.Sprintf("database: sqlite:%s\nrules: [rules]\nportals: {%s: {webhook: %s, application_token: %s, plan: unlimited}}\n",
+		filepath.Join(x.Options.Dir, "b24rules.db"), demo.PortalName, x.Webhook().Reveal(), x.Options.Emulator.ApplicationToken))
+	x.Until("what runs is stored", func() bool { // plan compares with it
+		stored, err := fleet.NewStore(x.Service.Queue().Database()).List(x.Context())
+		if err != nil {
+			x.t.Fatal(err)
+		}
+		live := map[string]string{}
+		for _, l := range stored {
+			live[l.Set] = l.Version
+		}
+		instances := x.Service.Generation().Instances(demo.PortalName)
+		return !slices.ContainsFunc(instances, func(i *fleet.Instance) bool { return live[i.Set.Name] != i.Set.Version })
+	})
+	var out, talk bytes.Buffer
+	code := cli.Main(x.Context(), []string{"plan", "--all", "--format", "json", "--config", config}, cli.Std{In: strings.NewReader(""), Out: &out, Err: &talk}, actions.All)
+	var p report.ChangePlan
+	if err := json.Unmarshal(out.Bytes(), &p); err != nil || len(p.Portals) != 1 {
+		x.t.Fatalf("plan: exit code %d, %v\n%s%s", code, err, out.Bytes(), talk.Bytes())
+	}
+	return p.Portals[0]
 }
 
 // set replaces all files.

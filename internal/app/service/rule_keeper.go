@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/hold"
@@ -102,15 +103,20 @@ func (k *ruleKeeper) keep(ctx context.Context) error {
 			continue
 		}
 		p := &portalKeeper{ruleKeeper: k, gen: gen, portal: portal, shown: shown}
+		// First the events: after a restart, only the stored versions say where the rules of a file
+		// that has another name now were before.
+		if slices.ContainsFunc(unrouted, p.runsNow) {
+			if err := p.route(ctx); err != nil {
+				errs = append(errs, err)
+				continue
+			}
+		}
 		errs = append(errs, k.store.Put(ctx, gen, portal, live[portal]), p.holds(ctx, holds), k.move(portal, gen.Moved(portal)))
 		if gen != k.owned[portal] {
 			err := errors.Join(p.orphans(ctx), p.removedRules(ctx, holds))
 			if errs = append(errs, err); err == nil {
 				k.owned[portal] = gen
 			}
-		}
-		if slices.ContainsFunc(unrouted, p.runsNow) {
-			errs = append(errs, p.route(ctx))
 		}
 	}
 	errs = append(errs, k.keepDigests(ctx, holds))
@@ -295,16 +301,20 @@ func (k *portalKeeper) route(ctx context.Context) error {
 		if err != nil {
 			return nil, nil, err
 		}
-		var routes []queue.Route
+		var routes []engine.Route
 		var missing []string
 		for _, set := range k.unseen(e) {
-			if found, ok := k.gen.RouteSet(k.portal, set, event); ok {
-				routes = append(routes, k.portals.routes(k.portal, found)...)
-			} else if slices.Contains(k.gen.Missing(k.portal), set) {
+			found, ok := k.gen.RouteSet(k.portal, set, event)
+			if !ok && slices.Contains(k.gen.Missing(k.portal), set) {
 				missing = append(missing, set)
 			}
+			for _, r := range found { // a rule may have been in two of them
+				if !slices.ContainsFunc(routes, func(o engine.Route) bool { return o.Rule == r.Rule }) {
+					routes = append(routes, r)
+				}
+			}
 		}
-		return routes, missing, nil
+		return k.portals.routes(k.portal, routes), missing, nil
 	})
 	if n > 0 {
 		k.log.Info("processing events that waited for a rule set", slog.String("portal", k.portal), slog.Int("events", n))

@@ -161,12 +161,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 // loadRules loads the rules unless they are loaded.
 func (s *Service) loadRules(ctx context.Context) (err error) {
 	if gen := s.rules.Current(); gen != nil {
-		for _, portal := range gen.Portals() {
-			if !s.readOnly {
-				err = errors.Join(err, s.keeper.move(portal, gen.Moved(portal)))
-			}
-		}
-		return err
+		return s.moveLoaded(ctx, gen)
 	}
 	if s.rules.Source == nil {
 		return nil
@@ -182,6 +177,25 @@ func (s *Service) loadRules(ctx context.Context) (err error) {
 		s.rules.Move = s.keeper.move
 	}
 	_, _, err = s.rules.Load()
+	return err
+}
+
+// moveLoaded gives the rules of a command what those with their earlier ids have. While serve runs,
+// or if versions have to be applied, a rule with an earlier id may still run and need it.
+func (s *Service) moveLoaded(ctx context.Context, gen *fleet.Generation) (err error) {
+	if s.readOnly || s.config.Load().Manual {
+		return nil
+	}
+	for _, portal := range gen.Portals() {
+		moved := gen.Moved(portal)
+		if len(moved) == 0 {
+			continue
+		}
+		if served, err := s.queue.Served(ctx); err != nil || served {
+			return err
+		}
+		err = errors.Join(err, s.keeper.move(portal, moved))
+	}
 	return err
 }
 
