@@ -338,7 +338,12 @@ func Parse(path string, data []byte, env func(string) (string, bool)) (*Config, 
 	c := r.config(&in)
 	c.concerns = r.concerns
 	r.list.Sort()
-	r.list = slices.CompactFunc(r.list, func(a, b diag.Finding) bool { return keyOf(a) == keyOf(b) }) // of several portals with the same defaults
+	seen := map[string]bool{} // several portals have the findings about defaults
+	r.list = slices.DeleteFunc(r.list, func(f diag.Finding) bool {
+		was := seen[keyOf(f)]
+		seen[keyOf(f)] = true
+		return was
+	})
 	c.Notes = slices.DeleteFunc(slices.Clone(r.list), func(f diag.Finding) bool { return f.Severity == diag.Error })
 	return c, r.list
 }

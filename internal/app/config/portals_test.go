@@ -244,3 +244,24 @@ func TestApply(t *testing.T) {
 		t.Errorf("%v %v %+v", list, c.Manual, c.Apply)
 	}
 }
+
+// TestFindingsOfDefaults: a mistake in the defaults is one finding, and concerns each portal once.
+func TestFindingsOfDefaults(t *testing.T) {
+	_, c, list := writeFolder(t, map[string]string{
+		DefaultFile:       "rules: [rules]\ndefaults: {webhook: '" + hook + "', application_token: t0k3n, time_zone: Moscow, tags: [a b]}\nportals: portals\n",
+		"portals/a.yaml":  "",
+		"portals/b.yaml":  "",
+		"portals/ok.yaml": "time_zone: Asia/Omsk\ntags: [x]",
+	})
+	if len(list) != 2 {
+		t.Errorf("findings: %v", list)
+	}
+	if others := c.Usable(list); others.HasErrors() || len(c.Broken) != 2 {
+		t.Fatalf("broken %+v, others %v", c.Broken, others)
+	}
+	for _, b := range c.Broken {
+		if len(b.Findings) != 2 {
+			t.Errorf("portal %s: %v", b.Name, b.Findings)
+		}
+	}
+}

@@ -163,7 +163,9 @@ func (r *reader) portals(c *Config, in *layout, root diag.Pos) {
 		c.Portals = append(c.Portals, r.onePortal(p, &in.Defaults))
 		r.samePortal(c.Portals)
 		for _, f := range r.list[before:] {
-			r.concerns[keyOf(f)] = append(r.concerns[keyOf(f)], p.name)
+			if key := keyOf(f); !slices.Contains(r.concerns[key], p.name) {
+				r.concerns[key] = append(r.concerns[key], p.name)
+			}
 		}
 	}
 	r.someUse(c.Portals)
