@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/b24rules/b24rules/internal/store"
@@ -114,6 +115,47 @@ func Counting(e Entry) func(ctx context.Context, t store.Tx, n int) error {
 		id, err = add(ctx, t, e)
 		return err
 	}
+}
+
+// An Act is what somebody does in many transactions. Its entry is stored before anything is done,
+// and says what was done so far.
+type Act struct {
+	db     store.DB
+	id     int64
+	result func(n int) string
+	mu     sync.Mutex
+	n      int
+}
+
+// Begin stores the entry of an act. result is its Result when the act has done n.
+func (l *Log) Begin(ctx context.Context, e Entry, result func(n int) string) (*Act, error) {
+	a := &Act{db: l.db, result: result}
+	e.At, e.Result = cmp.Or(e.At, time.Now()), result(0)
+	err := l.db.Write(ctx, func(ctx context.Context, t store.Tx) (err error) {
+		a.id, err = add(ctx, t, e)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	return a, nil
+}
+
+// Do stores with do, in one transaction, what the act has done besides: n.
+func (a *Act) Do(ctx context.Context, n int, do func(ctx context.Context, t store.Tx) error) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	err := a.db.Write(ctx, func(ctx context.Context, t store.Tx) error {
+		if err := do(ctx, t); err != nil {
+			return err
+		}
+		_, err := t.Exec(ctx, `UPDATE b24_audit SET result = $2 WHERE id = $1`, a.id, short(a.result(a.n+n)))
+		return err
+	})
+	if err == nil {
+		a.n += n
+	}
+	return err
 }
 
 func add(ctx context.Context, t store.Tx, e Entry) (id int64, err error) {

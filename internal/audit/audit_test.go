@@ -235,3 +235,35 @@ func TestActsAndTheirEntries(t *testing.T) {
 		})
 	}
 }
+
+// TestActs: the entry of an act is stored before it does anything, and counts only what is stored
+// with it.
+func TestActs(t *testing.T) {
+	for name, db := range databases(t) {
+		t.Run(name, func(t *testing.T) {
+			l := audit.New(db)
+			want := func(result string) {
+				t.Helper()
+				all, err := l.List(t.Context(), audit.Filter{Action: audit.Pruned})
+				if err != nil || len(all) != 1 || all[0].Result != result || all[0].Target != "rule r" {
+					t.Errorf("entries %+v, %v; want one of %s", all, err, result)
+				}
+			}
+			act, err := l.Begin(t.Context(), audit.Entry{Action: audit.Pruned, Target: "rule r"}, func(n int) string { return fmt.Sprint(n, " deleted") })
+			if err != nil {
+				t.Fatal(err)
+			}
+			want("0 deleted")
+			for _, one := range []struct {
+				n    int
+				err  error
+				want string
+			}{{2, nil, "2 deleted"}, {3, errors.New("no room"), "2 deleted"}, {1, nil, "3 deleted"}} {
+				if err := act.Do(t.Context(), one.n, func(context.Context, store.Tx) error { return one.err }); !errors.Is(err, one.err) {
+					t.Errorf("do: %v, want %v", err, one.err)
+				}
+				want(one.want)
+			}
+		})
+	}
+}

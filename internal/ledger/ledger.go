@@ -324,17 +324,11 @@ func (l *Ledger) HasMade(ctx context.Context, portal, rule, step, place string) 
 }
 
 // Forget removes records of a place that no longer exist.
-func (l *Ledger) Forget(ctx context.Context, portal, place string, ids []int64) error {
-	err := l.db.Write(ctx, func(ctx context.Context, t store.Tx) error {
-		for _, id := range slices.Sorted(slices.Values(ids)) {
-			if _, err := t.Exec(ctx, deleteRecord, portal, place, id); err != nil {
-				return err
-			}
+func Forget(ctx context.Context, t store.Tx, portal, place string, ids []int64) error {
+	for _, id := range slices.Sorted(slices.Values(ids)) {
+		if _, err := t.Exec(ctx, deleteRecord, portal, place, id); err != nil {
+			return fmt.Errorf("forget what rules have made: %w", err)
 		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("forget what rules have made: %w", err)
 	}
 	return nil
 }

@@ -157,7 +157,9 @@ func TestLedger(t *testing.T) {
 			if err := l.SetOrphans(t.Context(), time.Time{}, marks[0]); err != nil {
 				t.Fatal(err)
 			}
-			if err := l.Forget(t.Context(), "main", "list:47", []int64{11, 99}); err != nil {
+			if err := db.Write(t.Context(), func(ctx context.Context, t store.Tx) error {
+				return ledger.Forget(ctx, t, "main", "list:47", []int64{11, 99})
+			}); err != nil {
 				t.Fatal(err)
 			}
 			w.want("a:13 by 2 of 2:7")

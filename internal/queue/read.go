@@ -19,6 +19,7 @@ type Filter struct {
 	ID                   int64
 	Portal, Rule, Entity string
 	Portals              []string  // only runs of these; nil means all
+	Rules                []string  // only runs of these; nil means all
 	Text                 string    // only runs with this text in the error or the entity
 	States               []State   // Blocked selects waiting runs with that reason
 	Did                  []Did     // only runs that did one of these
@@ -70,6 +71,9 @@ func (f Filter) conditions() (where string, args []any) {
 			column += " || ''"
 		}
 		all = append(all, oneOf(column, f.Portals, place))
+	}
+	if f.Rules != nil {
+		all = append(all, oneOf("r.rule", f.Rules, place))
 	}
 	if f.Text != "" {
 		text := place(likeText(f.Text))

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -84,11 +83,18 @@ func (a *adopting) portalRun(ctx context.Context, env environment) error {
 		return fmt.Errorf("portal %s is in shadow mode, so rules write nothing: add adopt when the mode ends", sync.portal)
 	}
 	found := &adoptions{by: map[string]*engine.Adopted{}}
+	var act *audit.Act
+	if a.write {
+		e := audit.Entry{Action: audit.Adopted, Portal: sync.portal, Target: "rule " + a.rule}
+		if act, err = begin(ctx, s.Queue(), e, func(n int) string { return report.Plural(n, "record", "records") }); err != nil {
+			return err
+		}
+	}
 	job, err := sync.job(ctx, s, t)
 	if err == nil {
 		err = sync.eachPage(ctx, env, s, &job, func(typ int, ids []int) error {
 			return t.Together(typ, ids, func(_ int, one service.Target) error {
-				all, err := s.Adopt(ctx, sync.portal, one, a.write)
+				all, err := s.Adopt(ctx, sync.portal, one, act)
 				found.add(all)
 				if err != nil && ctx.Err() == nil {
 					found.fail(fmt.Sprintf("%s: %v", one.Entity, env.redactor.Error(err)))
@@ -97,10 +103,6 @@ func (a *adopting) portalRun(ctx context.Context, env environment) error {
 				return ctx.Err()
 			})
 		})
-	}
-	if written := found.written(); written > 0 { // also before an error or an interruption
-		e := audit.Entry{Action: audit.Adopted, Portal: sync.portal, Target: "rule " + a.rule, Result: report.Plural(written, "record", "records")}
-		err = errors.Join(err, note(context.WithoutCancel(ctx), s.Queue(), e))
 	}
 	if err != nil {
 		return err
@@ -143,13 +145,6 @@ func (f *adoptions) fail(text string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.failed = append(f.failed, text)
-}
-
-func (f *adoptions) written() (n int) {
-	for _, one := range f.by {
-		n += one.Written
-	}
-	return n
 }
 
 // write prints what was found. Its error says that something is left to do.

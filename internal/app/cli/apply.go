@@ -413,15 +413,13 @@ func (w wave) trouble(ctx context.Context, q *queue.Queue) (trouble, error) {
 		}
 	}
 	slices.Sort(ids)
-	for _, id := range slices.Compact(ids) {
-		runs, err := q.Runs(ctx, queue.Filter{Portals: portals, Rule: id, States: []queue.State{queue.Parked}, Limit: 1000})
-		if err != nil {
-			return out, err
-		}
-		for _, r := range runs {
-			if rules[[2]string{r.Portal, r.Rule}] {
-				out.parked[fmt.Sprintf("%d %d", r.ID, r.Attempt)] = fmt.Sprintf("portal %s: run %d of rule %s for %s is parked: %s", r.Portal, r.ID, r.Rule, r.Entity, r.Error)
-			}
+	runs, err := q.Runs(ctx, queue.Filter{Portals: portals, Rules: slices.Compact(ids), States: []queue.State{queue.Parked}, Limit: 1000})
+	if err != nil {
+		return out, err
+	}
+	for _, r := range runs {
+		if rules[[2]string{r.Portal, r.Rule}] {
+			out.parked[fmt.Sprintf("%d %d", r.ID, r.Attempt)] = fmt.Sprintf("portal %s: run %d of rule %s for %s is parked: %s", r.Portal, r.ID, r.Rule, r.Entity, r.Error)
 		}
 	}
 	holds, err := q.HoldList(ctx)

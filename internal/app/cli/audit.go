@@ -75,6 +75,11 @@ func note(ctx context.Context, q *queue.Queue, e audit.Entry) error {
 	return audit.New(q.Database()).Add(ctx, byPerson(e))
 }
 
+// begin stores the entry of an act of many transactions. result says what it has done so far.
+func begin(ctx context.Context, q *queue.Queue, e audit.Entry, result func(n int) string) (*audit.Act, error) {
+	return audit.New(q.Database()).Begin(ctx, byPerson(e), result)
+}
+
 // noted stores it in the transaction of the act.
 func noted(e audit.Entry) queue.Also { return audit.Counting(byPerson(e)) }
 

@@ -37,19 +37,11 @@ func TestKillChanges(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes a minute")
 	}
-	t.Parallel()
-	rounds := testkit.EnvInt(t, "CHANGE_ROUNDS", testkit.Rounds(4, 2))
-	t.Run("sqlite", func(t *testing.T) {
-		t.Parallel()
-		killChanges(t, "", rounds)
-	})
-	t.Run("postgres", func(t *testing.T) {
-		t.Parallel()
-		killChanges(t, testkit.NewPostgres(t), rounds)
-	})
+	onEachDatabase(t, killChanges)
 }
 
-func killChanges(t *testing.T, database string, rounds int) {
+func killChanges(t *testing.T, database string) {
+	rounds := testkit.EnvInt(t, "CHANGE_ROUNDS", testkit.Rounds(4, 2))
 	seed := testkit.EnvInt(t, "CHANGE_SEED", 1)
 	t.Logf("%d rounds, CHANGE_SEED=%d", rounds, seed)
 	k := newChangeKill(t, database, uint64(seed))

@@ -17,10 +17,11 @@ import (
 
 // TestDrift: each kind of difference is found, nothing is written, and what could not be
 // seen is never "no drift".
-func TestDrift(t *testing.T) {
-	t.Parallel()
+func TestDrift(t *testing.T) { onEachDatabase(t, testDrift) }
+
+func testDrift(t *testing.T, database string) {
 	dir := t.TempDir()
-	h := newHarness(t, apptest.Options{Dir: dir})
+	h := newHarness(t, apptest.Options{Dir: dir, Database: database})
 	c := newCLI(h, dir)
 	roof := h.AddDeal("Roof", row("Tiles", "33.33", "3"), row("Nails", "1", "100"))
 	wall := h.AddDeal("Wall", row("Bricks", "2", "10"))

@@ -14,14 +14,15 @@ import (
 )
 
 // TestMade: why, a renamed rule in commands without serve, release, and orphans in status.
-func TestMade(t *testing.T) {
-	t.Parallel()
+func TestMade(t *testing.T) { onEachDatabase(t, testMade) }
+
+func testMade(t *testing.T, database string) {
 	dir := t.TempDir()
 	rule := func(id string) string {
 		return "version: 1\nrules:\n  " + id + ":\n    on: [ONCRMDEALADD, ONCRMDEALUPDATE]\n    debounce: 10ms\n    steps:\n      - id: deal\n        fetch_item: {owner: deal, id: =event.id}\n" +
 			"      - upsert_element: {list: 47, key: =event.id, fields: {NAME: =deal.title, DEAL: =event.id}}\n"
 	}
-	h := newHarness(t, apptest.Options{Dir: dir, Rules: fstest.MapFS{"a.yaml": {Data: []byte(rule("note"))}}, Inputs: map[string]map[string]string{}})
+	h := newHarness(t, apptest.Options{Dir: dir, Database: database, Rules: fstest.MapFS{"a.yaml": {Data: []byte(rule("note"))}}, Inputs: map[string]map[string]string{}})
 	c := newCLI(h, dir)
 	deal := h.AddDeal("Roof")
 	h.Wait()
@@ -64,11 +65,12 @@ func TestMade(t *testing.T) {
 
 // TestPrune deletes what a removed rule has made: not what people have made or have given
 // another code, and nothing while the rule runs.
-func TestPrune(t *testing.T) {
-	t.Parallel()
+func TestPrune(t *testing.T) { onEachDatabase(t, testPrune) }
+
+func testPrune(t *testing.T, database string) {
 	dir := t.TempDir()
 	text := strings.Replace(testkit.Rule("note", "      - upsert_element: {list: 47, key: =event.id, fields: {NAME: x}}\n"), "DEALUPDATE", "DEALADD", 1)
-	h := newHarness(t, apptest.Options{Dir: dir, Rules: fstest.MapFS{"a.yaml": {Data: []byte(text)}}, Inputs: map[string]map[string]string{}})
+	h := newHarness(t, apptest.Options{Dir: dir, Database: database, Rules: fstest.MapFS{"a.yaml": {Data: []byte(text)}}, Inputs: map[string]map[string]string{}})
 	c := newCLI(h, dir)
 	for _, name := range []string{"one", "two", "three", "four"} {
 		h.AddDeal(name)
@@ -125,12 +127,13 @@ func TestPrune(t *testing.T) {
 
 // TestAdopt lets a rule take over elements that people have made: those that fit one row, after
 // they were shown.
-func TestAdopt(t *testing.T) {
-	t.Parallel()
+func TestAdopt(t *testing.T) { onEachDatabase(t, testAdopt) }
+
+func testAdopt(t *testing.T, database string) {
 	dir := t.TempDir()
 	text := testkit.Rule("lines", "      - id: rows\n        fetch_products: {owner: deal, id: =event.id}\n"+
 		"      - sync_elements:\n          list: 47\n          scope: {DEAL: =event.id}\n          rows: =rows\n          key: =row.key\n          fields: {NAME: 'row {{ row.productName }}'}\n          match: {QUANTITY: =row.quantity}\n")
-	h := newHarness(t, apptest.Options{Dir: dir, Rules: fstest.MapFS{"a.yaml": {Data: []byte(strings.ReplaceAll(text, "ONCRMDEALUPDATE", "ONCRMLEADADD"))}}, Inputs: map[string]map[string]string{}})
+	h := newHarness(t, apptest.Options{Dir: dir, Database: database, Rules: fstest.MapFS{"a.yaml": {Data: []byte(strings.ReplaceAll(text, "ONCRMDEALUPDATE", "ONCRMLEADADD"))}}, Inputs: map[string]map[string]string{}})
 	c := newCLI(h, dir)
 	deal := h.AddDeal("Roof", row("Tiles", "10", "3"), row("Nails", "1", "2"), row("Wood", "1", "5"))
 	for name, quantity := range map[string]int{"tiles by hand": 3, "nails by hand": 2, "nails twice": 2, "other": 99} {

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -39,10 +40,10 @@ func titles(name string) string {
 }
 
 // newChanged starts a world with deals of titles. portals are the portals of the configuration; {webhook} and {token} are replaced.
-func newChanged(t *testing.T, portals string, deals ...string) *changed {
+func newChanged(t *testing.T, database, portals string, deals ...string) *changed {
 	t.Helper()
 	dir := t.TempDir()
-	h := newHarness(t, apptest.Options{Dir: dir, Rules: fstest.MapFS{"lines.yaml": {Data: []byte(titles("{{ deal.title }}"))}}, Inputs: map[string]map[string]string{}})
+	h := newHarness(t, apptest.Options{Dir: dir, Database: database, Rules: fstest.MapFS{"lines.yaml": {Data: []byte(titles("{{ deal.title }}"))}}, Inputs: map[string]map[string]string{}})
 	w := &changed{cli: &cli{h: h, config: filepath.Join(dir, "b24rules.yaml")}, h: h, dir: dir}
 	for _, title := range deals {
 		w.deals = append(w.deals, h.AddDeal(title))
@@ -50,7 +51,7 @@ func newChanged(t *testing.T, portals string, deals ...string) *changed {
 	h.Wait()
 	h.Stop()
 	w.put("{{ deal.title }}")
-	testkit.WriteFile(t, w.config, "listen: "+h.HookAddr+"\ndatabase: sqlite:b24rules.db\nrules: [rules]\nreload: manual\nlimits: {attempts: 1, settle: 1ms}\n"+
+	testkit.WriteFile(t, w.config, "listen: "+h.HookAddr+"\ndatabase: "+cmp.Or(database, "sqlite:b24rules.db")+"\nrules: [rules]\nreload: manual\nlimits: {attempts: 1, settle: 1ms}\n"+
 		strings.NewReplacer("{webhook}", h.Webhook().Reveal(), "{token}", h.Options.Emulator.ApplicationToken).Replace(portals))
 	w.serve = testkit.StartProcess(t, nil, "serve", "--config", w.config)
 	w.serve.Log.Wait(t, 0, "events at")
@@ -96,9 +97,10 @@ const demoPortal = "portals: {demo: {webhook: '{webhook}', application_token: '{
 
 // TestPlanOfChange: plan shows what a new version of a rule would change, and nothing else; apply
 // does that, omits what has moved on since, can be repeated, and refuses a plan that is stale.
-func TestPlanOfChange(t *testing.T) {
-	t.Parallel()
-	w := newChanged(t, demoPortal, "Roof", "Wall", "Door")
+func TestPlanOfChange(t *testing.T) { onEachDatabase(t, testPlanOfChange) }
+
+func testPlanOfChange(t *testing.T, database string) {
+	w := newChanged(t, database, demoPortal, "Roof", "Wall", "Door")
 	check := func(exit int, args []string, want ...string) string {
 		t.Helper()
 		out, talk := w.run(exit, args...)
@@ -195,7 +197,7 @@ func TestPlanOfChange(t *testing.T) {
 // written half; the rest of the plan follows when it is back.
 func TestPlanAway(t *testing.T) {
 	t.Parallel()
-	w := newChanged(t, demoPortal, "Roof", "Wall")
+	w := newChanged(t, "", demoPortal, "Roof", "Wall")
 	fault := emulator.Fault{Method: "lists.element.get", Kind: emulator.FaultHTML, Status: 503}
 	set := func(f ...emulator.Fault) {
 		t.Helper()
@@ -229,7 +231,7 @@ func TestPlanAway(t *testing.T) {
 func TestApplyPlanHalts(t *testing.T) {
 	t.Parallel()
 	const portal = "{webhook: '{webhook}', application_token: '{token}', plan: unlimited, tags: [TAG]}"
-	w := newChanged(t, "apply: {waves: [canary, all], bake: 1s, halt: 0}\nportals:\n  demo: "+strings.Replace(portal, "TAG", "canary", 1)+"\n  other: "+strings.Replace(portal, "TAG", "rest", 1)+"\n", "Roof")
+	w := newChanged(t, "", "apply: {waves: [canary, all], bake: 1s, halt: 0}\nportals:\n  demo: "+strings.Replace(portal, "TAG", "canary", 1)+"\n  other: "+strings.Replace(portal, "TAG", "rest", 1)+"\n", "Roof")
 	w.put("Deal {{ deal.title }}")
 	file := filepath.Join(w.dir, "plan.json")
 	w.run(exitFine, "plan", "--all", "--save", file)
@@ -256,11 +258,30 @@ func TestApplyPlanHalts(t *testing.T) {
 	}
 }
 
+// TestPruneOfWhatRuns: prune deletes nothing of a rule that is removed on disk while serve still runs
+// it, because the version on disk is not applied.
+func TestPruneOfWhatRuns(t *testing.T) {
+	t.Parallel()
+	w := newChanged(t, "", demoPortal, "Roof")
+	testkit.WriteFile(t, filepath.Join(w.dir, "rules", "lines.yaml"), testkit.Rule("other", "      - log: {message: hi}\n"))
+	if _, talk := w.run(exitFailure, "prune", "--rule", "lines", "--yes"); !strings.Contains(talk, "rule lines still runs in portal demo") {
+		t.Error(talk)
+	}
+	if got := w.names(); !slices.Equal(got, []string{"Roof"}) {
+		t.Errorf("the list has %v", got)
+	}
+	w.run(exitFine, "apply", "--yes", "--bake", "1ms")
+	w.run(exitFine, "prune", "--rule", "lines", "--yes")
+	if got := w.names(); len(got) > 0 {
+		t.Errorf("the list has %v", got)
+	}
+}
+
 // TestMovedNotApplied: a command leaves to a rule that runs what it has made, though the rule has
 // another id on disk that is not applied yet.
 func TestMovedNotApplied(t *testing.T) {
 	t.Parallel()
-	w := newChanged(t, demoPortal, "Roof")
+	w := newChanged(t, "", demoPortal, "Roof")
 	testkit.WriteFile(t, filepath.Join(w.dir, "rules", "lines.yaml"), strings.Replace(titles("{{ deal.title }}"), "  lines:\n", "  parts:\n    moved: {from: lines}\n", 1))
 	if _, talk := w.run(exitFailure, "prune", "--rule", "lines", "--yes"); !strings.Contains(talk, "rule lines runs in portal demo and has them") {
 		t.Error(talk)

@@ -103,24 +103,23 @@ func (p *pruning) one(ctx context.Context, env environment, c *config.Config, s 
 	if !slices.ContainsFunc(c.Portals, func(one config.Portal) bool { return one.Name == m.Portal }) {
 		return false, errors.New("the configuration does not have the portal, or it has errors")
 	}
-	if err := s.Prunable(m); err != nil {
-		return false, err
-	}
 	found, err := s.FindPrune(ctx, m, p.listType)
 	if err != nil {
 		return false, err
 	}
 	words := []string{report.Plural(len(found.IDs), "element", "elements")}
 	if p.yes {
-		n, err := s.DoPrune(ctx, found)
-		words[0] = report.Plural(n, "element", "elements") + " deleted"
-		if err == nil || n > 0 { // also what was deleted before an error or an interruption
-			e := audit.Entry{Action: audit.Pruned, Portal: m.Portal, Target: "rule " + m.Rule, Result: words[0] + " of " + fleet.PlaceName(m.Place)}
-			err = errors.Join(err, note(context.WithoutCancel(ctx), s.Queue(), e))
-		}
+		deleted := func(n int) string { return report.Plural(n, "element", "elements") + " deleted" }
+		e := audit.Entry{Action: audit.Pruned, Portal: m.Portal, Target: "rule " + m.Rule}
+		act, err := begin(ctx, s.Queue(), e, func(n int) string { return deleted(n) + " of " + fleet.PlaceName(m.Place) })
 		if err != nil {
 			return false, err
 		}
+		n, err := s.DoPrune(ctx, found, act)
+		if err != nil {
+			return false, err
+		}
+		words[0] = deleted(n)
 	}
 	for _, other := range []struct {
 		n    int

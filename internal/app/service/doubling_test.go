@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
+	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/store"
 )
@@ -212,13 +213,20 @@ func TestAdopt(t *testing.T) {
 	if err != nil || len(targets) != 1 || targets[0].Rule != rule || inputs == nil {
 		t.Fatal(targets, err)
 	}
-	shown, err := h.Service.Adopt(h.Context(), demo.PortalName, targets[0], false)
+	shown, err := h.Service.Adopt(h.Context(), demo.PortalName, targets[0], nil)
 	if err != nil || len(shown) != 1 || len(shown[0].Pairs) != 2 || shown[0].Written != 0 {
 		t.Fatalf("%+v, %v", shown, err)
 	}
-	done, err := h.Service.Adopt(h.Context(), demo.PortalName, targets[0], true)
+	act, err := audit.New(h.Service.Queue().Database()).Begin(h.Context(), audit.Entry{Action: audit.Adopted}, func(n int) string { return fmt.Sprint(n, " records") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := h.Service.Adopt(h.Context(), demo.PortalName, targets[0], act)
 	if err != nil || len(done) != 1 || done[0].Written != 2 {
 		t.Fatalf("%+v, %v", done, err)
+	}
+	if entries, err := audit.New(h.Service.Queue().Database()).List(h.Context(), audit.Filter{Action: audit.Adopted}); err != nil || len(entries) != 1 || entries[0].Result != "2 records" {
+		t.Errorf("audit %+v, %v", entries, err)
 	}
 	h.Post(h.HookURL, formType, h.dealEvent(deal))
 	h.Wait()

@@ -4,14 +4,19 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/ledger"
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // Prune are elements of a list that a rule has made and no rule has any more.
@@ -24,6 +29,8 @@ type Prune struct {
 	IDs, Gone, Foreign []int64
 	// Kept are how many a rule that runs has too.
 	Kept int
+
+	served bool // serve runs
 }
 
 // pruneAtOnce is how many elements are read or deleted before what is known of them is stored.
@@ -31,7 +38,14 @@ const pruneAtOnce = 1000
 
 // FindPrune reads the elements of a mark from the portal.
 func (s *Service) FindPrune(ctx context.Context, m ledger.Mark, listType string) (*Prune, error) {
-	p := &Prune{Mark: m, ListType: listType}
+	served, err := s.queue.Served(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p := &Prune{Mark: m, ListType: listType, served: served}
+	if err := s.prunable(ctx, p); err != nil {
+		return nil, err
+	}
 	kept, err := s.madeByOthers(ctx, m)
 	if err != nil {
 		return nil, err
@@ -118,17 +132,29 @@ func (p *Prune) call(method string, id int64) bitrix.Call {
 	return bitrix.Call{Method: method, Params: map[string]any{"IBLOCK_TYPE_ID": p.ListType, "IBLOCK_ID": list, "ELEMENT_ID": strconv.FormatInt(id, 10)}}
 }
 
-// DoPrune deletes the elements, and forgets those that are gone. What it has deleted before an
-// error is forgotten too, so that it can be repeated, and counts as deleted.
-func (s *Service) DoPrune(ctx context.Context, p *Prune) (deleted int, err error) {
-	gone := slices.Clone(p.Gone)
+// DoPrune deletes the elements, and forgets those that are gone. act gets their number in the same
+// transactions. What it has deleted before an error is forgotten too, so that it can be repeated, and
+// counts as deleted. Before each request it looks whether no rule on disk has them again.
+func (s *Service) DoPrune(ctx context.Context, p *Prune, act *audit.Act) (deleted int, err error) {
+	forget := func(ctx context.Context, deleted int, gone []int64) error {
+		return act.Do(ctx, deleted, func(ctx context.Context, t store.Tx) error {
+			return ledger.Forget(ctx, t, p.Mark.Portal, p.Mark.Place, gone)
+		})
+	}
 	for ids := range slices.Chunk(p.IDs, 50) {
+		if err := s.loadWritten(ctx); err != nil {
+			return deleted, err
+		}
+		if err := s.prunable(ctx, p); err != nil {
+			return deleted, err
+		}
 		calls := make([]bitrix.Call, len(ids))
 		for i, id := range ids {
 			calls[i] = p.call("lists.element.delete", id)
 			calls[i].Write, calls[i].Unordered = true, true
 		}
 		var failed error
+		var gone []int64
 		for i, a := range s.Portal(p.Mark.Portal).Later().Do(ctx, calls...) {
 			switch {
 			case a.Err != nil:
@@ -137,21 +163,36 @@ func (s *Service) DoPrune(ctx context.Context, p *Prune) (deleted int, err error
 				failed = fmt.Errorf("delete element %d: the portal answers %.100s", ids[i], a.Result)
 			default:
 				gone = append(gone, ids[i])
-				deleted++
 			}
 		}
-		if err := s.keeper.ledger.Forget(context.WithoutCancel(ctx), p.Mark.Portal, p.Mark.Place, gone); err != nil {
+		if err := forget(context.WithoutCancel(ctx), len(gone), gone); err != nil {
 			return deleted, err
 		}
-		if gone = nil; failed != nil {
+		if deleted += len(gone); failed != nil {
 			return deleted, failed
 		}
 	}
-	return deleted, s.keeper.ledger.Forget(ctx, p.Mark.Portal, p.Mark.Place, gone)
+	return deleted, forget(ctx, 0, p.Gone)
 }
 
-// Prunable returns an error for a mark whose records prune cannot delete.
-func (s *Service) Prunable(m ledger.Mark) error {
+// loadWritten loads the rules again, and waits for files that are being written.
+func (s *Service) loadWritten(ctx context.Context) error {
+	for {
+		_, now, err := s.rules.Load()
+		if err != nil || !now.Changing {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(fleet.QuietTime):
+		}
+	}
+}
+
+// prunable returns an error for records that prune cannot delete.
+func (s *Service) prunable(ctx context.Context, p *Prune) error {
+	m := p.Mark
 	switch {
 	case s.rules.Current().Has(m):
 		return fmt.Errorf("rule %s runs in portal %s and has them", m.Rule, m.Portal)
@@ -159,6 +200,27 @@ func (s *Service) Prunable(m ledger.Mark) error {
 		return fmt.Errorf("items have no code that shows that a rule has made them: delete them in the portal, or run b24rules release")
 	case m.Kind != engine.MarkElements:
 		return fmt.Errorf("the rule has only updated them")
+	case !p.served:
+		return nil
 	}
-	return nil
+	runs, err := s.runsStill(ctx, m)
+	if err == nil && runs {
+		err = fmt.Errorf("rule %s still runs in portal %s and has them, because serve does not run what is on disk: b24rules status says why", m.Rule, m.Portal)
+	}
+	return err
+}
+
+// runsStill reports whether a version that serve runs has the records of a mark, though another
+// version of its rule set is on disk.
+func (s *Service) runsStill(ctx context.Context, m ledger.Mark) (bool, error) {
+	before, err := s.keeper.store.Before(ctx)
+	if err != nil {
+		return false, err
+	}
+	now := s.rules.Current()
+	maps.DeleteFunc(before[m.Portal], func(set string, _ fleet.RuleText) bool { // its file is missing
+		return !slices.ContainsFunc(now.Instances(m.Portal), func(i *fleet.Instance) bool { return i.Set.Name == set })
+	})
+	last, _ := fleet.Last(before, s.config.Load().Portals, s.rules.Actions)
+	return last.Has(m), nil
 }
