@@ -214,6 +214,10 @@ func (c *Client) Stats() Stats {
 	return s
 }
 
+// Rate returns how many requests a second the portal allows this client in the long run, as far as
+// it knows. It is 0 for a portal without a limit.
+func (c *Client) Rate() float64 { return c.transport.bucket.Rate(time.Now()) }
+
 // LongNumbers reports whether the portal has printed a number with all digits of a double,
 // such as 0.10000000000000001. Answers have the short form.
 func (c *Client) LongNumbers() bool { return c.transport.longNumbers.Load() }

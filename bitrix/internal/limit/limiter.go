@@ -117,6 +117,15 @@ func (b *Bucket) HasBurst(now time.Time) bool {
 	return b.drain == 0 || b.level < b.capacity/2
 }
 
+// Rate returns how many requests drain each second in the long run, as far as is known: our part of
+// the drain. It is 0 without a limit.
+func (b *Bucket) Rate(now time.Time) float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.pass(now)
+	return b.drain * b.share
+}
+
 // Take notes that a request leaves.
 func (b *Bucket) Take(now time.Time) {
 	b.mu.Lock()

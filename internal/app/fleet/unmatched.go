@@ -29,7 +29,11 @@ func (g *Generation) WhyNot(portal string, e engine.Event) string {
 			all = append(all, Unmatched{Why: "the configuration has no portal " + portal + " whose rules run"})
 			continue
 		}
-		all = append(all, Unmatched{Rule: name, Why: "the rule set has errors and does not run: the event waits until it is valid"})
+		why := "the rule set has errors and does not run: the event waits until it is valid"
+		if slices.ContainsFunc(g.of(portal).refused, func(r Refused) bool { return r.Set == name && r.Removed() }) {
+			why = "the file of the rule set is missing: the event waits 7 days for it"
+		}
+		all = append(all, Unmatched{Rule: name, Why: why})
 	}
 	for _, i := range g.Instances(portal) {
 		for _, m := range describe.Match(i.Set, portal, e, i.Inputs) {
@@ -42,7 +46,22 @@ func (g *Generation) WhyNot(portal string, e engine.Event) string {
 	if len(all) == 0 {
 		all = append(all, Unmatched{Why: "no rule set runs in this portal"})
 	}
+	removed := map[string]bool{}
+	for _, m := range g.of(portal).orphans {
+		if _, _, runs := g.Rule(m.Rule, portal); !runs && !removed[m.Rule] && m.Released.IsZero() {
+			removed[m.Rule] = true
+			all = append(all, Unmatched{Rule: m.Rule, File: lineOf(m.File), Why: "the rule was removed: what it has made is still there"})
+		}
+	}
 	return unmatchedJSON(all)
+}
+
+// lineOf is a place without its column.
+func lineOf(place string) string {
+	if i := strings.LastIndexByte(place, ':'); i >= 0 {
+		return place[:i]
+	}
+	return place
 }
 
 // unmatchedJSON returns the first entries that fit, and says how many more there are.

@@ -203,7 +203,7 @@ func (ch *change) replace() {
 		p := ch.portals.get(name)
 		if p == nil { // it had errors
 			digest, _ := ch.portals.stopped(name)
-			ch.holdPortal(ch.ctx, name, digest, hold.Removed, notConfigured)
+			ch.removePortal(ch.ctx, name, digest)
 			continue
 		}
 		ch.holdPortal(ch.ctx, name, ingest.DigestOf(p.eventToken()), hold.Removed, notConfigured)

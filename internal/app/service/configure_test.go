@@ -226,24 +226,36 @@ func TestOnePortalOfTwo(t *testing.T) {
 }
 
 // TestRemovedPortalWithErrors: a portal that never was valid and is removed from the configuration
-// is held as removed: the hold does not say for ever that a place has errors that is gone.
+// is forgotten. If it has events, it is held as removed: the hold does not say for ever that a place
+// has errors that is gone.
 func TestRemovedPortalWithErrors(t *testing.T) {
 	t.Parallel()
 	broken := config.BrokenPortal{Name: "second", Token: "second-token"}
 	broken.Findings.Errorf(diag.Pos{File: "b24rules.yaml", Line: 9, Column: 5}, "unreadable-file", "application_token_file not-there: no such file")
 	h, l := newLive(t, apptest.Options{})
 	h.change(l, func(c *config.Config) { c.Broken = []config.BrokenPortal{broken} })
+	hook := strings.Replace(h.HookURL, demo.PortalName, "second", 1)
+	event := func(want int) {
+		t.Helper()
+		if status := h.Post(hook, formType, "event=ONCRMDEALUPDATE&data[FIELDS][ID]=1&auth[application_token]=second-token"); status != want {
+			t.Errorf("an event of the portal gives %d, want %d", status, want)
+		}
+	}
 	if holds := h.holds(); len(holds) != 1 || holds[0].Portal != "second" || holds[0].Cause != hold.Broken {
 		t.Errorf("holds with the portal: %+v", holds)
 	}
 	h.change(l, func(c *config.Config) { c.Broken = nil })
+	if holds := h.holds(); len(holds) != 0 {
+		t.Errorf("holds without the portal, which never ran: %+v", holds)
+	}
+	event(http.StatusForbidden)
+	h.change(l, func(c *config.Config) { c.Broken = []config.BrokenPortal{broken} })
+	event(http.StatusOK)
+	h.change(l, func(c *config.Config) { c.Broken = nil })
 	if holds := h.holds(); len(holds) != 1 || holds[0].Portal != "second" || holds[0].Cause != hold.Removed {
-		t.Errorf("holds without the portal: %+v", holds)
+		t.Errorf("holds without the portal, which has an event: %+v", holds)
 	}
-	hook := strings.Replace(h.HookURL, demo.PortalName, "second", 1)
-	if status := h.Post(hook, formType, "event=ONCRMDEALUPDATE&data[FIELDS][ID]=1&auth[application_token]=second-token"); status != http.StatusOK {
-		t.Errorf("an event of the removed portal gives %d", status)
-	}
+	event(http.StatusOK)
 }
 
 // TestRenamedWhileRunning: a portal gets another name while one of its runs is in the middle of

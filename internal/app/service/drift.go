@@ -185,6 +185,9 @@ type driftWork struct {
 	portal *Portal
 	share  float64
 	ignore *report.Ignores
+	// since is when the portal has rested last, and sent how many requests its client had sent then.
+	since time.Time
+	sent  int64
 }
 
 // rule compares one rule. Its error is not about the rule: the job is tried again.
@@ -239,7 +242,9 @@ func (d *driftWork) judge(ctx context.Context, err error) error {
 // page compares entities. remember notes those that differ, to look at them again.
 func (d *driftWork) page(ctx context.Context, t Target, typ int, ids []int, remember bool) error {
 	for some := range slices.Chunk(ids, driftPage) {
-		began := time.Now()
+		if d.since.IsZero() {
+			d.rested()
+		}
 		plans, err := d.s.Plans(ctx, d.portal.Name, t, typ, some, true)
 		if err != nil {
 			return err
@@ -249,11 +254,27 @@ func (d *driftWork) page(ctx context.Context, t Target, typ int, ids []int, reme
 				d.state.Again[typ] = append(d.state.Again[typ], some[i])
 			}
 		}
-		if err := wakeup.Sleep(ctx, time.Duration(float64(time.Since(began))*(1/d.share-1))); err != nil {
+		requests := d.portal.Client.Stats().Requests - d.sent
+		if err := wakeup.Sleep(ctx, restOf(time.Since(d.since), requests, d.portal.Client.Rate(), d.share)); err != nil {
 			return err
 		}
+		d.rested()
 	}
 	return nil
+}
+
+// rested notes that the portal has rested.
+func (d *driftWork) rested() { d.since, d.sent = time.Now(), d.portal.Client.Stats().Requests }
+
+// restOf is how long a portal rests after work: so that this was at most a share of the time, and its
+// requests at most a share of those that the portal allows at a rate a second. Requests of events
+// count, too, so the comparison leaves more to them.
+func restOf(work time.Duration, requests int64, rate, share float64) time.Duration {
+	rest := float64(work) * (1/share - 1)
+	if rate > 0 {
+		rest = max(rest, float64(requests)/(rate*share)*float64(time.Second)-float64(work))
+	}
+	return time.Duration(rest)
 }
 
 // again looks once more at the entities that differ.

@@ -138,6 +138,29 @@ func TestDriftJob(t *testing.T) {
 	}
 }
 
+// TestDriftShare: a comparison sends at most its share of the requests that the portal allows, also
+// while a burst would let it send more.
+func TestDriftShare(t *testing.T) {
+	t.Parallel()
+	const share, rate = 0.5, 5 // requests a second of an enterprise portal
+	h := newHarness(t, apptest.Options{Plan: emulator.PlanEnterprise, Configure: func(c *config.Config) {
+		c.Drift = config.Drift{Every: 24 * time.Hour, Share: share, Start: 0}
+	}})
+	if err := h.Service.Queue().Pause(h.Context(), demo.PortalName, "", "only the comparison works"); err != nil {
+		t.Fatal(err)
+	}
+	h.Fill(100)
+	h.Portal.Reset()
+	began := time.Now()
+	d := h.compareNow(report.DriftState{})
+	took, sent := time.Since(began), h.Portal.Stats().Requests
+	t.Logf("%d requests in %s for %d entities", sent, took, d.Rules[0].Entities)
+	// The last page and the lists before the first one have no rest.
+	if most := share*rate*took.Seconds() + 6; d.Rules[0].Entities != 100 || sent < 12 || float64(sent) > most {
+		t.Errorf("%d requests in %s, want at most %.0f: %+v", sent, took, most, d.Rules)
+	}
+}
+
 // TestNextDrift: comparisons are counted from the start of the day, in the zone of the portal.
 func TestNextDrift(t *testing.T) {
 	t.Parallel()

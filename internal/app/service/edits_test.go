@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/b24rules/b24rules/actions"
+	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/cli"
@@ -276,6 +277,12 @@ func (x *editsTest) edit(name, want string, files map[string]string) {
 		}
 	}
 	x.wantPlanned(name, verdict, planned)
+	why := gen.WhyNot(demo.PortalName, engine.Event{Code: "ONCRMLEADADD", Data: map[string]any{"FIELDS": map[string]any{"ID": "7"}}})
+	for _, m := range lost {
+		if _, _, there := gen.Rule(m.Rule, demo.PortalName); !there && !strings.Contains(why, `{"rule":"`+m.Rule+`"`) {
+			x.t.Errorf("%s: why an event starts nothing does not name rule %s: %s", name, m.Rule, why)
+		}
+	}
 
 	from := len(x.Portal.History())
 	x.Post(x.HookURL, formType, x.dealEvent(x.deal))

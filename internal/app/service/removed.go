@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/hold"
@@ -48,6 +49,36 @@ func (s *Service) holdPortal(ctx context.Context, name string, digest ingest.Dig
 	}
 	s.metrics.hold(h)
 	s.log.Error("portal is held, its events and runs wait", "portal", name, "cause", cause, "reason", reason)
+}
+
+// removePortal holds a portal that is not in the configuration any more. One that never ran and has
+// no events leaves nothing that could wait, so it is forgotten.
+func (s *Service) removePortal(ctx context.Context, name string, digest ingest.Digest) {
+	ran, err := s.ranEver(ctx, name)
+	if err != nil || ran {
+		if err != nil {
+			s.log.Error("cannot read whether the removed portal ever ran", "portal", name, "error", err)
+		}
+		s.holdPortal(ctx, name, digest, hold.Removed, notConfigured)
+		return
+	}
+	holds, err := s.queue.HoldList(ctx)
+	if err == nil {
+		err = s.keeper.forgetPortal(ctx, name, holds)
+	}
+	if err != nil {
+		s.log.Error("cannot forget the removed portal, which never ran", "portal", name, "error", err)
+	}
+}
+
+// ranEver reports whether rule sets have run in a portal, or it has events.
+func (s *Service) ranEver(ctx context.Context, portal string) (bool, error) {
+	live, err := s.keeper.store.List(ctx)
+	if err != nil || slices.ContainsFunc(live, func(l fleet.Live) bool { return l.Portal == portal }) {
+		return true, err
+	}
+	events, err := s.queue.FindEvents(ctx, queue.EventFilter{Portal: portal, Limit: 1})
+	return err != nil || len(events) > 0, err
 }
 
 // eventToken is the application token of the portal's events.

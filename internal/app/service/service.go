@@ -123,9 +123,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		queue:   s.queue, store: fleet.NewStore(s.queue.Database()), rules: o.Rules, permit: s.permits.get,
 		changed: s.metrics.hold, wake: wakeup.New(), log: o.Log,
 		ledger: ledger.New(s.queue.Database()), reload: func() { s.Reload() }, owned: map[string]*fleet.Generation{},
-		remove: func(ctx context.Context, portal string, digest ingest.Digest) {
-			s.holdPortal(ctx, portal, digest, hold.Removed, notConfigured)
-		},
+		remove:        s.removePortal,
 		tokenChanged:  s.downtime.tokenChanged,
 		flushRefusals: func(ctx context.Context) { s.intake.refusals.flush(ctx) },
 	}
