@@ -96,7 +96,7 @@ func (k *changeKill) look() {
 	if !d.noteGone {
 		k.judgeNotes()
 	}
-	k.judgeHand()
+	k.judgeForeign()
 	k.judgeHistory()
 	if st := k.status(); st.Parked > 0 {
 		_, out := k.run("runs", "list", "--state", "parked")
@@ -152,8 +152,8 @@ func (k *changeKill) judge(d *killedDeal) {
 	}
 }
 
-// judgeHand looks for what people have made and written.
-func (k *changeKill) judgeHand() {
+// judgeForeign looks for what people have made and written.
+func (k *changeKill) judgeForeign() {
 	k.t.Helper()
 	for i, d := range k.deals {
 		there, shipped := map[int]demo.Element{}, 0
@@ -166,7 +166,7 @@ func (k *changeKill) judgeHand() {
 		if i < k.first && shipped != 1 {
 			k.t.Errorf("deal %d: the tick of a person is gone", d.id)
 		}
-		for id, h := range k.hand {
+		for id, h := range k.foreign {
 			if h.deal != d.id {
 				continue
 			}
@@ -178,38 +178,38 @@ func (k *changeKill) judgeHand() {
 	}
 }
 
-// judgeHistory looks whether two records of one thing have ever existed at the same time.
+// judgeHistory looks whether two records of one subject have ever existed at the same time.
 func (k *changeKill) judgeHistory() {
 	k.t.Helper()
-	alive, things := map[string]string{}, map[string]string{}
+	alive, subjects := map[string]string{}, map[string]string{}
 	for _, c := range k.h.Portal.History() {
-		var thing string
+		var subject string
 		switch {
 		case c.IBlockID == k.h.IDs.ShipmentList && strings.HasPrefix(c.Code, "b24r-"):
 			var e demo.Element
 			_ = json.Unmarshal(c.Values, &e)
 			name, _, _ := strings.Cut(apptest.Text(e, "NAME"), " v")
-			thing = fmt.Sprintf("%s of deal %s", name, k.h.Property(e, "DEAL"))
+			subject = fmt.Sprintf("%s of deal %s", name, k.h.Property(e, "DEAL"))
 		case c.IBlockID == k.other:
-			thing = "note " + c.Code
+			subject = "note " + c.Code
 		case c.EntityTypeID == k.h.IDs.TotalsType:
 			var v map[string]json.RawMessage
 			_ = json.Unmarshal(c.Values, &v)
-			thing = fmt.Sprintf("card of deal %s", v[k.h.IDs.InvoiceField])
+			subject = fmt.Sprintf("card of deal %s", v[k.h.IDs.InvoiceField])
 		default:
 			continue
 		}
 		record := fmt.Sprint(c.IBlockID, " ", c.EntityTypeID, " ", c.ID)
-		if was := things[record]; was != "" && alive[was] == record {
+		if was := subjects[record]; was != "" && alive[was] == record {
 			delete(alive, was)
 		}
 		if c.Op == "delete" {
 			continue
 		}
-		if other := alive[thing]; other != "" && other != record {
-			k.t.Errorf("%s existed twice: as %s and %s", thing, other, record)
+		if other := alive[subject]; other != "" && other != record {
+			k.t.Errorf("%s existed twice: as %s and %s", subject, other, record)
 		}
-		alive[thing], things[record] = record, thing
+		alive[subject], subjects[record] = record, subject
 	}
 }
 

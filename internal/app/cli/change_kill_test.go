@@ -71,15 +71,15 @@ type changeKill struct {
 	manual      bool
 	other       int // the list of the rule that is removed at times
 
-	disk   ruleDisk
-	drafts int
-	deals  []*killedDeal
-	fresh  []*killedDeal // of this round
-	first  int           // how many deals were complete before the first kill
-	hand   map[int]handMade
-	did    map[string]int
-	acts   []string // what people have done in this round
-	pruned time.Time
+	disk    ruleDisk
+	drafts  int
+	deals   []*killedDeal
+	added   []*killedDeal // of this round
+	first   int           // how many deals were complete before the first kill
+	foreign map[int]foreignElement
+	did     map[string]int
+	acts    []string // what people have done in this round
+	pruned  time.Time
 }
 
 // killedDeal is a deal as people have left it.
@@ -94,8 +94,8 @@ type killedDeal struct {
 // part is a product row: its number is that of its product, and its quantity tells every change.
 type part struct{ number, quantity int }
 
-// handMade is an element that a person has added.
-type handMade struct {
+// foreignElement is an element that a person has added.
+type foreignElement struct {
 	deal    int
 	comment string
 	fits    bool // a row of the deal
@@ -156,7 +156,7 @@ func (d ruleDisk) files(other int) map[string]string {
 func newChangeKill(t *testing.T, database string, seed uint64) *changeKill {
 	dir := t.TempDir()
 	k := &changeKill{
-		t: t, dir: dir, config: filepath.Join(dir, "b24rules.yaml"), rand: rand.New(rand.NewPCG(seed, 1)), hand: map[int]handMade{}, did: map[string]int{},
+		t: t, dir: dir, config: filepath.Join(dir, "b24rules.yaml"), rand: rand.New(rand.NewPCG(seed, 1)), foreign: map[int]foreignElement{}, did: map[string]int{},
 		disk: ruleDisk{lines: []string{"lines"}, talks: []string{"talks"}, cards: []string{"cards"}, note: []string{"note"}, file: "lines.yaml"},
 	}
 	// Requests take their time, so that kills fall between the writes of a run. The portal sends
@@ -187,7 +187,7 @@ func newChangeKill(t *testing.T, database string, seed uint64) *changeKill {
 				t.Fatal(err)
 			}
 		}
-		k.addHand(d, 9999, false)
+		k.addForeign(d, 9999, false)
 	}
 	k.serve.Signal(syscall.SIGKILL)
 	k.serve.Exit()
@@ -279,13 +279,13 @@ func (k *changeKill) changeDeal(r *rand.Rand, d *killedDeal) {
 	k.h.Rest("crm.deal.update", map[string]any{"id": d.id, "fields": map[string]any{"TITLE": d.title}}, nil)
 }
 
-// addHand adds an element of a person to a deal. One with the price of a row fits it.
-func (k *changeKill) addHand(d *killedDeal, price int, fits bool) {
-	comment := fmt.Sprintf("by hand %d", len(k.hand))
-	params := k.h.ElementParams(fmt.Sprint("hand-", len(k.hand)), comment, map[string]any{"DEAL": d.id, "SUM": price, "COMMENT": comment})
+// addForeign adds an element of a person to a deal. One with the price of a row fits it.
+func (k *changeKill) addForeign(d *killedDeal, price int, fits bool) {
+	comment := fmt.Sprintf("by hand %d", len(k.foreign))
+	params := k.h.ElementParams(fmt.Sprint("hand-", len(k.foreign)), comment, map[string]any{"DEAL": d.id, "SUM": price, "COMMENT": comment})
 	var id int
 	k.h.Rest("lists.element.add", params, &id)
-	k.hand[id] = handMade{d.id, comment, fits}
+	k.foreign[id] = foreignElement{d.id, comment, fits}
 }
 
 // sendOpen sends an event of each deal without one, within a time.
@@ -328,23 +328,23 @@ func (k *changeKill) round(n int) {
 	k.changeKey()
 	if len(k.deals) < 15 && k.rand.IntN(2) == 0 {
 		d := k.newDeal(k.rand)
-		k.addHand(d, 10, true)
-		k.addHand(d, 9999, false)
-		k.fresh = append(k.fresh, d)
+		k.addForeign(d, 10, true)
+		k.addForeign(d, 9999, false)
+		k.added = append(k.added, d)
 	}
 	k.disturb()
-	life := 200*time.Millisecond + time.Duration(k.rand.IntN(3000))*time.Millisecond
+	lifetime := 200*time.Millisecond + time.Duration(k.rand.IntN(3000))*time.Millisecond
 	dead := make(chan struct{})
 	serve := k.serve
-	timer := time.AfterFunc(life, func() { _ = serve.Cmd.Process.Kill(); close(dead) })
+	timer := time.AfterFunc(lifetime, func() { _ = serve.Cmd.Process.Kill(); close(dead) })
 	defer timer.Stop()
 	seed := k.rand.Uint64()
 	var working sync.WaitGroup
 	working.Go(func() { (&people{k, rand.New(rand.NewPCG(seed, 2)), dead}).work() })
-	k.sendOpen(life)
+	k.sendOpen(lifetime)
 	<-dead
 	working.Wait()
-	k.deals, k.fresh = append(k.deals, k.fresh...), nil
+	k.deals, k.added = append(k.deals, k.added...), nil
 	if code := serve.Exit(); code != -1 {
 		k.t.Errorf("round %d: serve ended by itself with %d", n, code)
 	}

@@ -243,7 +243,7 @@ func (d *driftWork) judge(ctx context.Context, err error) error {
 func (d *driftWork) page(ctx context.Context, t Target, typ int, ids []int, remember bool) error {
 	for some := range slices.Chunk(ids, driftPage) {
 		if d.since.IsZero() {
-			d.rested()
+			d.noteRest()
 		}
 		plans, err := d.s.Plans(ctx, d.portal.Name, t, typ, some, true)
 		if err != nil {
@@ -258,13 +258,13 @@ func (d *driftWork) page(ctx context.Context, t Target, typ int, ids []int, reme
 		if err := wakeup.Sleep(ctx, restOf(time.Since(d.since), requests, d.portal.Client.Rate(), d.share)); err != nil {
 			return err
 		}
-		d.rested()
+		d.noteRest()
 	}
 	return nil
 }
 
-// rested notes that the portal has rested.
-func (d *driftWork) rested() { d.since, d.sent = time.Now(), d.portal.Client.Stats().Requests }
+// noteRest notes that the portal has rested.
+func (d *driftWork) noteRest() { d.since, d.sent = time.Now(), d.portal.Client.Stats().Requests }
 
 // restOf is how long a portal rests after work: so that this was at most a share of the time, and its
 // requests at most a share of those that the portal allows at a rate a second. Requests of events
