@@ -174,3 +174,89 @@ func testAdopt(t *testing.T, database string) {
 	testkit.WriteFile(t, filepath.Join(dir, "rules", "a.yaml"), strings.Replace(text, "          match: {QUANTITY: =row.quantity}\n", "", 1))
 	check(exitUsage, "match: {PRODUCT: =row.productId}", "--rule", "lines")
 }
+
+// TestAdoptKinds lets each kind of step take over a record that a person has made, with what the
+// person wrote in it, and refuses to choose between two.
+func TestAdoptKinds(t *testing.T) {
+	const item = "          entityTypeId: 1038\n          fields: {title: 'of the rule'}\n"
+	kinds := []struct {
+		name, step, method string
+		record             map[string]any
+		took, unclear      string
+	}{
+		{"upsert_item", "      - upsert_item:\n" + item + "          key: {ufCrm5InvoiceId: =event.id}\n          match: {ufCrm5Total: 5}\n", "crm.item", map[string]any{"ufCrm5Total": 5}, "1 item", "1 row is unclear"},
+		{"sync_items", "      - id: rows\n        fetch_products: {owner: deal, id: =event.id}\n      - sync_items:\n" + item +
+			"          scope: {ufCrm5Total: 5}\n          rows: =rows\n          key: {ufCrm5InvoiceId: =row.quantity}\n          match: {title: =row.productName}\n", "crm.item", map[string]any{"ufCrm5Total": 5}, "1 item", "1 row is unclear"},
+		{"upsert_element", "      - upsert_element:\n          list: 47\n          key: =event.id\n          match: {DEAL: =event.id}\n          fields: {NAME: 'of the rule', DEAL: =event.id}\n", "lists.element", nil, "1 element", "1 row is unclear"},
+	}
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			rule := testkit.Rule("takes", kind.step)
+			h := newHarness(t, apptest.Options{Dir: dir, Rules: fstest.MapFS{"a.yaml": {Data: []byte(strings.ReplaceAll(rule, "ONCRMDEALUPDATE", "ONCRMLEADADD"))}}, Inputs: map[string]map[string]string{}})
+			c := newCLI(h, dir)
+			testkit.WriteFile(t, filepath.Join(dir, "rules", "a.yaml"), rule)
+			deal := h.AddDeal("Roof", row("Tiles", "10", "3"))
+			h.Stop()
+			add := func() {
+				t.Helper()
+				if kind.method == "lists.element" {
+					h.AddElement(fmt.Sprint("hand-", len(h.Elements(deal))), fmt.Sprint("by hand ", len(h.Elements(deal))), map[string]any{"DEAL": deal, "COMMENT": "call first"})
+					return
+				}
+				fields := maps.Clone(kind.record)
+				fields["title"], fields["ufCrm5Note"] = "Tiles", "call first"
+				h.Rest("crm.item.add", map[string]any{"entityTypeId": 1038, "fields": fields}, nil)
+			}
+			// records are their names and what a person wrote, sorted.
+			records := func() (out []string) {
+				t.Helper()
+				if kind.method == "lists.element" {
+					for name, e := range h.Elements(deal) {
+						out = append(out, name+", "+h.Property(e, "COMMENT"))
+					}
+				} else {
+					var all struct {
+						Items []struct{ Title, UfCrm5Note string }
+					}
+					h.Rest("crm.item.list", map[string]any{"entityTypeId": 1038}, &all)
+					for _, i := range all.Items {
+						out = append(out, i.Title+", "+i.UfCrm5Note)
+					}
+				}
+				slices.Sort(out)
+				return out
+			}
+			check := func(exit int, want string, args ...string) {
+				t.Helper()
+				if out, talk := c.run(exit, args...); !strings.Contains(out+talk, want) {
+					t.Errorf("%v: want %q in\n%s%s", args, want, out, talk)
+				}
+			}
+			add()
+			add()
+			two := records()
+			check(exitFindings, kind.unclear, "adopt", "--rule", "takes", "--yes")
+			if got := records(); !slices.Equal(got, two) {
+				t.Errorf("of two records: %v, want %v", got, two)
+			}
+			if kind.method == "lists.element" {
+				h.Rest("lists.element.delete", map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": 47, "ELEMENT_CODE": "hand-1"}, nil)
+			} else {
+				h.Rest("crm.item.delete", map[string]any{"entityTypeId": 1038, "id": 2}, nil)
+			}
+			one := records()
+			check(exitFindings, kind.took+" to take over", "adopt", "--rule", "takes")
+			check(exitFine, kind.took+" taken over", "adopt", "--rule", "takes", "--yes")
+			if got := records(); !slices.Equal(got, one) || len(one) != 1 {
+				t.Errorf("taken over: %v, want %v unchanged", got, one)
+			}
+			check(exitFine, "0 "+strings.TrimPrefix(kind.took, "1 ")+"s taken over", "adopt", "--rule", "takes", "--yes")
+			check(exitFine, "", "run", "--rule", "takes", "--entity", fmt.Sprint("deal:", deal))
+			if got := records(); !slices.Equal(got, []string{"of the rule, call first"}) {
+				t.Errorf("after a run of the rule: %v", got)
+			}
+		})
+	}
+}
