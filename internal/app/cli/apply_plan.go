@@ -30,6 +30,9 @@ const (
 	planPortals = 10
 	// planLook is how often apply looks whether runs have ended.
 	planLook = 200 * time.Millisecond
+	// planIdle is after how long without the end of a run apply looks whether serve still runs,
+	// and planStuck after how long it gives the portal up: the disk of serve may be full.
+	planIdle, planStuck = 5 * time.Second, 2 * time.Minute
 )
 
 // planApplied applies a saved plan.
@@ -42,7 +45,7 @@ type planApplied struct {
 
 	mu   sync.Mutex
 	left int // entities and portals of the plan that were omitted
-	away int // portals that did not answer
+	away int // portals that did not answer, or whose runs did not end
 }
 
 // leave notes and says what of the plan is omitted.
@@ -102,7 +105,7 @@ func (a *applying) runPlan(ctx context.Context, env environment, file string) er
 	}
 	switch {
 	case a.plan.away > 0:
-		return fmt.Errorf("%s not answer, so the plan is not applied there: repeat the command later", report.Plural(a.plan.away, "portal does", "portals do"))
+		return fmt.Errorf("the plan is not applied in %s: repeat the command later", report.Plural(a.plan.away, "portal", "portals"))
 	case a.plan.left > 0:
 		env.say("the rest of the plan is applied")
 		return errFindings
@@ -304,7 +307,7 @@ func (p *planApplied) fillPortal(ctx context.Context, portal string) error {
 				p.mu.Lock()
 				p.away++
 				p.mu.Unlock()
-				p.env.say("portal %s does not answer: %v; %s; the rest is not applied", portal, p.env.redactor.Error(fault), sum)
+				p.env.say("portal %s %v; %s; the rest is not applied", portal, p.env.redactor.Error(fault), sum)
 				return nil
 			}
 		}
@@ -330,7 +333,7 @@ func (f filled) String() string {
 }
 
 // fillPage looks what a rule would write for entities, runs those for which it is what was planned,
-// and waits until these have ended. fault is why the portal does not answer, nil if it does.
+// and waits until these have ended. fault is why the portal does not take them, nil if it does.
 func (p *planApplied) fillPage(ctx context.Context, portal string, t service.Target, page []report.EntityChange, sum *filled) (fault, err error) {
 	entities := make([]engine.Entity, len(page))
 	for i, e := range page {
@@ -347,7 +350,7 @@ func (p *planApplied) fillPage(ctx context.Context, portal string, t service.Tar
 		return nil, err
 	}
 	if i := slices.IndexFunc(faults, func(err error) bool { return err != nil }); i >= 0 {
-		return faults[i], nil
+		return fmt.Errorf("does not answer: %w", faults[i]), nil
 	}
 	var routes []queue.Route
 	for i, e := range page {
@@ -373,21 +376,45 @@ func (p *planApplied) fillPage(ctx context.Context, portal string, t service.Tar
 		return nil, err
 	}
 	sum.ran += len(routes)
-	for r.Event != 0 { // otherwise all of them have joined runs that wait
-		open, err := q.Runs(ctx, queue.Filter{Portal: portal, Event: r.Event, States: []queue.State{queue.Waiting, queue.Running}, Limit: planAtOnce})
+	if r.Event != 0 { // otherwise all of them have joined runs that wait
+		if fault, err = p.waitEnded(ctx, portal, r.Event, len(routes)); fault != nil || err != nil {
+			return fault, err
+		}
+	}
+	return nil, p.count(ctx, portal, r.Event, sum)
+}
+
+// waitEnded waits until the runs of a page have ended. fault is why they do not.
+func (p *planApplied) waitEnded(ctx context.Context, portal string, event int64, n int) (fault, err error) {
+	q, ended := p.s.Queue(), time.Now() // of the last run
+	for {
+		open, err := q.Runs(ctx, queue.Filter{Portal: portal, Event: event, States: []queue.State{queue.Waiting, queue.Running}, Limit: planAtOnce})
 		if err != nil {
 			return nil, err
 		}
 		// A run that has failed is tried again for up to a day, and nothing waits for that.
 		open = slices.DeleteFunc(open, func(i queue.Info) bool { return i.State == queue.Waiting && i.Attempt > 0 })
-		if len(open) == 0 {
-			break
+		if len(open) < n {
+			n, ended = len(open), time.Now()
+		}
+		if n == 0 {
+			return nil, nil
+		}
+		if idle := time.Since(ended); idle > planIdle {
+			served, err := q.Served(ctx)
+			switch {
+			case err != nil:
+				return nil, err
+			case !served:
+				return fmt.Errorf("has %s in the queue, and serve does not run", report.Plural(n, "run", "runs")), nil
+			case idle > planStuck:
+				return fmt.Errorf("has %s in the queue that have not ended for %s: look into the log of serve", report.Plural(n, "run", "runs"), planStuck), nil
+			}
 		}
 		if err := wakeup.Sleep(ctx, planLook); err != nil {
 			return nil, err
 		}
 	}
-	return nil, p.count(ctx, portal, r.Event, sum)
 }
 
 // count counts the runs of a page that have failed.

@@ -9,9 +9,11 @@ import (
 	"io"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -256,6 +258,47 @@ func TestApplyPlanHalts(t *testing.T) {
 	if got := w.names(); !slices.Equal(got, []string{"Roof"}) {
 		t.Errorf("elements %v", got)
 	}
+}
+
+// TestApplyWithoutRoom: a full disk of apply, and a serve that ends in the middle, are said. Nothing is
+// half-written in an entity, and the command can be repeated.
+func TestApplyWithoutRoom(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("prlimit"); err != nil {
+		t.Skip(err)
+	}
+	w := newChanged(t, "", demoPortal, "Roof", "Wall", "Door")
+	w.put("Deal {{ deal.title }}")
+	file := filepath.Join(w.dir, "plan.json")
+	w.run(exitFine, "plan", "--all", "--save", file)
+	apply := []string{"apply", file, "--yes", "--bake", "1ms", "--config", w.config}
+	full := exec.Command("prlimit", append([]string{"--fsize=1:unlimited", filepath.Join(testkit.ProgramDir(t), "b24rules")}, apply...)...)
+	text, err := full.CombinedOutput()
+	if full.ProcessState.ExitCode() != exitFailure || !strings.Contains(string(text), "disk") {
+		t.Errorf("without room for the database: %v\n%s", err, text)
+	}
+	if got := w.names(); !slices.Equal(got, []string{"Door", "Roof", "Wall"}) {
+		t.Errorf("the elements are %v", got)
+	}
+
+	// Serve ends while the runs of the plan are in the queue.
+	if err := w.h.Portal.SetFaults(emulator.Fault{Method: "lists.element.update", Kind: emulator.FaultDelay, Delay: 30 * time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	p := testkit.StartProcess(t, nil, apply...)
+	w.until("a run writes", func() bool { return w.h.Portal.Faults()[0].Hit > 0 })
+	w.serve.Signal(syscall.SIGKILL)
+	w.serve.Exit()
+	if code := p.Exit(); code != exitFailure || !strings.Contains(p.Log.String(), "portal demo has 3 runs in the queue, and serve does not run") {
+		t.Errorf("without serve: exit code %d\n%s", code, p.Log)
+	}
+	if err := w.h.Portal.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	w.serve = testkit.StartProcess(t, nil, "serve", "--config", w.config)
+	w.serve.Log.Wait(t, 0, "events at")
+	w.run(exitFine, apply[:len(apply)-2]...)
+	w.until("all are applied", func() bool { return slices.Equal(w.names(), []string{"Deal Door", "Deal Roof", "Deal Wall"}) })
 }
 
 // TestPruneOfWhatRuns: prune deletes nothing of a rule that is removed on disk while serve still runs
