@@ -351,7 +351,7 @@ func (x *editsTest) plan(files map[string]string) report.PortalChange {
 	testkit.WriteFile(x.t, config, fmt.Sprintf("database: sqlite:%s\nrules: [rules]\nportals: {%s: {webhook: %s, application_token: %s, plan: unlimited}}\n",
 		filepath.Join(x.Options.Dir, "b24rules.db"), demo.PortalName, x.Webhook().Reveal(), x.Options.Emulator.ApplicationToken))
 	x.Until("what runs is stored", func() bool { // plan compares with it
-		stored, err := fleet.NewStore(x.Service.Queue().Database()).List(x.Context())
+		stored, err := fleet.NewStore(x.Service.Queue().Database()).List(x.Context(), demo.PortalName)
 		if err != nil {
 			x.t.Fatal(err)
 		}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/hold"
@@ -73,8 +72,8 @@ func (s *Service) removePortal(ctx context.Context, name string, digest ingest.D
 
 // ranEver reports whether rule sets have run in a portal, or it has events.
 func (s *Service) ranEver(ctx context.Context, portal string) (bool, error) {
-	live, err := s.keeper.store.List(ctx)
-	if err != nil || slices.ContainsFunc(live, func(l fleet.Live) bool { return l.Portal == portal }) {
+	live, err := s.keeper.store.List(ctx, portal)
+	if err != nil || len(live) > 0 {
 		return true, err
 	}
 	events, err := s.queue.FindEvents(ctx, queue.EventFilter{Portal: portal, Limit: 1})
