@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/b24rules/b24rules/internal/yamlfile"
 )
@@ -30,11 +31,14 @@ func IsRuleFile(name string) bool {
 }
 
 // FilesOf returns the source for files and folders on disk. Its first call takes each file at
-// once, later ones do not take a file that is still being written.
+// once, later ones do not take a file that is still being written. It is safe for concurrent use.
 func FilesOf(paths []string) RuleSource {
+	var mu sync.Mutex
 	stability := &Stability{}
 	texts := map[string][]byte{}
 	return func() ([]RuleFile, error) {
+		mu.Lock()
+		defer mu.Unlock()
 		names, err := FindRuleFiles(paths)
 		if err != nil {
 			return nil, err
