@@ -248,10 +248,10 @@ func TestApply(t *testing.T) {
 // TestFindingsOfDefaults: a mistake in the defaults is one finding, and concerns each portal once.
 func TestFindingsOfDefaults(t *testing.T) {
 	_, c, list := writeFolder(t, map[string]string{
-		DefaultFile:       "rules: [rules]\ndefaults: {webhook: '" + hook + "', application_token: t0k3n, time_zone: Moscow, tags: [a b]}\nportals: portals\n",
-		"portals/a.yaml":  "",
-		"portals/b.yaml":  "",
-		"portals/ok.yaml": "time_zone: Asia/Omsk\ntags: [x]",
+		DefaultFile:       "rules: [rules]\ndefaults: {application_token: t0k3n, time_zone: Moscow, tags: [a b]}\nportals: portals\n",
+		"portals/a.yaml":  "webhook: https://a.bitrix24.ru/rest/1/s3cr3t/",
+		"portals/b.yaml":  "webhook: https://b.bitrix24.ru/rest/1/s3cr3t/",
+		"portals/ok.yaml": "webhook: " + hook + "\ntime_zone: Asia/Omsk\ntags: [x]",
 	})
 	if len(list) != 2 {
 		t.Errorf("findings: %v", list)
