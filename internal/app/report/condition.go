@@ -42,6 +42,8 @@ const (
 	// silentDays before.
 	silentEvents = 100
 	silentDays   = 7 * 24 * time.Hour
+	// noEventsAfter is after what time status says that a new portal has sent no event.
+	noEventsAfter = 10 * time.Minute
 )
 
 // condition decides the condition of a portal. parked are the runs of causes that no person has acknowledged.
@@ -92,7 +94,11 @@ func (s *Status) addConditions(ctx context.Context, q *queue.Queue, backlogs map
 	if err != nil {
 		return err
 	}
-	refusals, err := ReadRefusedEvents(ctx, q, names, now)
+	tokens, err := tokenTimes(ctx, q)
+	if err != nil {
+		return err
+	}
+	refusals, err := readRefusedEvents(ctx, q, names, tokens, now)
 	if err != nil {
 		return err
 	}
@@ -103,6 +109,8 @@ func (s *Status) addConditions(ctx context.Context, q *queue.Queue, backlogs map
 	for i := range s.Portals {
 		p := &s.Portals[i]
 		p.LastEvent = stamp(last[p.Portal])
+		since := tokens[p.Portal]
+		p.noEvents = p.LastEvent == nil && !since.IsZero() && now.Sub(since) > noEventsAfter
 		for _, b := range backlogs[p.Portal] {
 			if b.Priority == queue.Live && !b.Due.IsZero() && b.State != queue.Parked && b.State != queue.Running {
 				p.Lag = max(p.Lag, now.Sub(b.Due).Milliseconds())

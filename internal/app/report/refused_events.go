@@ -3,7 +3,6 @@ package report
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -34,22 +33,36 @@ func (r RefusedEvents) Text() string {
 // application token. It was stored when the token has changed.
 func TokenNote(portal string) string { return "token." + portal }
 
+// tokenTimes returns since when portals have their application tokens.
+func tokenTimes(ctx context.Context, q *queue.Queue) (map[string]time.Time, error) {
+	notes, err := q.Notes(ctx, TokenNote(""))
+	out := make(map[string]time.Time, len(notes))
+	for _, n := range notes {
+		out[strings.TrimPrefix(n.Name, TokenNote(""))] = n.Set
+	}
+	return out, err
+}
+
 // ReadRefusedEvents returns the refused events of portals by their names, without portals that
 // have none.
 func ReadRefusedEvents(ctx context.Context, q *queue.Queue, portals []string, now time.Time) (map[string]RefusedEvents, error) {
-	counts, err := refused.New(q.Database()).Each(ctx, ingest.KindEvent, now.Add(-refusedFor))
+	tokens, err := tokenTimes(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := q.Notes(ctx, TokenNote(""))
+	return readRefusedEvents(ctx, q, portals, tokens, now)
+}
+
+func readRefusedEvents(ctx context.Context, q *queue.Queue, portals []string, tokens map[string]time.Time, now time.Time) (map[string]RefusedEvents, error) {
+	counts, err := refused.New(q.Database()).Each(ctx, ingest.KindEvent, now.Add(-refusedFor))
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]RefusedEvents{}
 	for _, portal := range portals {
 		c, ok := counts[portal]
-		if !ok || slices.ContainsFunc(tokens, func(n queue.Note) bool { return n.Name == TokenNote(portal) && n.Set.After(c.Last) }) {
-			continue // not since the token has changed
+		if !ok || tokens[portal].After(c.Last) { // not since the token has changed
+			continue
 		}
 		stored, err := LastFromPortal(ctx, q, portal, time.Time{})
 		if err != nil {

@@ -45,6 +45,8 @@ type PortalStatus struct {
 	// been due.
 	LastEvent *time.Time `json:"last_event,omitempty"`
 	Lag       int64      `json:"lag_ms,omitempty"`
+	// noEvents says that none is stored, although the portal had the time to send some.
+	noEvents bool
 
 	Waiting int `json:"waiting"`
 	Running int `json:"running"`
@@ -378,7 +380,7 @@ func (s Status) Write(w io.Writer, all bool) error {
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, p := range s.Portals {
-		if all || p.Attention() || len(p.OldKeys) > 0 || len(p.Jobs) > 0 || p.Shadow != "" {
+		if all || p.Attention() || len(p.OldKeys) > 0 || len(p.Jobs) > 0 || p.Shadow != "" || p.noEvents {
 			p.write(t)
 		}
 	}
@@ -401,6 +403,9 @@ func (p PortalStatus) write(w io.Writer) {
 	}
 	if p.Shadow != "" {
 		parts = append(parts, p.Shadow)
+	}
+	if p.noEvents {
+		parts = append(parts, "no event is stored; b24rules doctor --portal "+p.Portal+" says whether events can arrive")
 	}
 	if p.Probe != nil {
 		parts = append(parts, "next probe "+p.Probe.Local().Format(time.TimeOnly))

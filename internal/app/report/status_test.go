@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/jobs"
 	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // TestStatusShowsJobs holds that a sync and a catch-up that are not over are shown,
@@ -53,5 +55,50 @@ acme  catchup 2026-11-29T09:00:00Z waiting                        cannot read jo
 `
 	if diff := cmp.Diff(strings.Fields(want), strings.Fields(out.String())); diff != "" {
 		t.Errorf("status (-want +got):\n%s\n%s", diff, out.String())
+	}
+}
+
+// TestStatusOfANewPortal: after a while status says that a new portal has sent no event, and where to
+// look. It is no fault, because nobody may have changed anything.
+func TestStatusOfANewPortal(t *testing.T) {
+	q, err := queue.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "queue.db"), queue.Options{Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = q.Close() }()
+	text := func() string {
+		t.Helper()
+		s, err := report.ReadStatus(t.Context(), q, []string{"acme", "zeta"}, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if err := s.Write(&out, false); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	const hint = "acme  ok  0 runs wait; no event is stored; b24rules doctor --portal acme says whether events can arrive\n"
+	if err := q.SetNote(t.Context(), report.TokenNote("acme"), "digest"); err != nil {
+		t.Fatal(err)
+	}
+	if got := text(); got != "2 portals, no fault\n" {
+		t.Errorf("at once: %s", got)
+	}
+	earlier := func(ctx context.Context, t store.Tx) error {
+		_, err := t.Exec(ctx, `UPDATE b24_note SET set_at = set_at - $1`, time.Hour.Microseconds())
+		return err
+	}
+	if err := q.Database().Write(t.Context(), earlier); err != nil {
+		t.Fatal(err)
+	}
+	if got := text(); got != "2 portals, no fault\n"+hint {
+		t.Errorf("after an hour: %s", got)
+	}
+	if err := q.Push(t.Context(), queue.Event{Portal: "acme", Code: "ONCRMDEALADD"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if got := text(); got != "2 portals, no fault\n" {
+		t.Errorf("with an event: %s", got)
 	}
 }
