@@ -59,7 +59,7 @@ acme  catchup 2026-11-29T09:00:00Z waiting                        cannot read jo
 }
 
 // TestStatusOfANewPortal: after a while status says that a new portal has sent no event, and where to
-// look. It is no fault, because nobody may have changed anything.
+// look. It is no fault: perhaps no entity has changed.
 func TestStatusOfANewPortal(t *testing.T) {
 	q, err := queue.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "queue.db"), queue.Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
