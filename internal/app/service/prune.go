@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/b24rules/b24rules/actions"
 	"github.com/b24rules/b24rules/bitrix"
@@ -17,6 +16,7 @@ import (
 	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/ledger"
 	"github.com/b24rules/b24rules/internal/store"
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 // Prune are elements of a list that a rule has made and no rule has any more.
@@ -182,10 +182,8 @@ func (s *Service) loadWritten(ctx context.Context) error {
 		if err != nil || !now.Changing {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(fleet.QuietTime):
+		if err := wakeup.Sleep(ctx, fleet.QuietTime); err != nil {
+			return err
 		}
 	}
 }

@@ -184,15 +184,15 @@ func (s *Service) moveLoaded(ctx context.Context, gen *fleet.Generation) (err er
 	if s.readOnly || s.config.Load().Manual {
 		return nil
 	}
-	for _, portal := range gen.Portals() {
-		moved := gen.Moved(portal)
-		if len(moved) == 0 {
-			continue
-		}
-		if served, err := s.queue.Served(ctx); err != nil || served {
-			return err
-		}
-		err = errors.Join(err, s.keeper.move(portal, moved))
+	portals := slices.DeleteFunc(gen.Portals(), func(portal string) bool { return len(gen.Moved(portal)) == 0 })
+	if len(portals) == 0 {
+		return nil
+	}
+	if served, err := s.queue.Served(ctx); err != nil || served {
+		return err
+	}
+	for _, portal := range portals {
+		err = errors.Join(err, s.keeper.move(portal, gen.Moved(portal)))
 	}
 	return err
 }

@@ -194,7 +194,7 @@ func TestTasks(t *testing.T) {
 		} `json:"PHONE"`
 	}
 	h.Rest("crm.contact.get", map[string]any{"id": 1}, &contact)
-	want("t23: the phone", contact.Phones[0].Value, "+79001112233")
+	want("t23: the phone", fmt.Sprint(contact.Phones), "[{+79001112233}]")
 	cards := list(1110, nil)
 	want("t20: an item for each element", fmt.Sprint(len(cards), " ", cards[0].text("title"), " ", cards[1].text("title")), "2 Card A Card B")
 	shop := list(2, map[string]any{"originId": "A-17"})
