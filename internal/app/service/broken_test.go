@@ -300,3 +300,51 @@ func TestCatchUpOfABrokenSet(t *testing.T) {
 		t.Error("the test had an event of the invoice")
 	}
 }
+
+// TestRuleIsBack: somebody removes a rule from a file that stays, over a restart too, and puts it back.
+// Events of the time between started no run of it, so it catches up on them.
+func TestRuleIsBack(t *testing.T) {
+	t.Parallel()
+	const others = "version: 1\ninputs: {helper_type: {type: integer}}\nrules:\n  other: {on: ONCRMDEALADD, steps: [{log: {message: added}}]}\n"
+	for _, restart := range []bool{false, true} {
+		t.Run(fmt.Sprintf("restart %t", restart), func(t *testing.T) {
+			t.Parallel()
+			files := newRuleFiles(t)
+			h := newHarness(t, apptest.Options{Rules: files, Inputs: demo.ShippedInputs(), Findings: true, CatchUp: apptest.QuickCatchUp()})
+			reload := func() {
+				h.Service.Reload()
+				if restart {
+					h.Stop()
+					h.Start()
+				}
+			}
+			first := h.addInvoice("10")
+			h.Until("the first total", func() bool { return h.helpers(first) == "[30]" })
+			whole := files.remove("invoice-total.yaml")
+			files.put("invoice-total.yaml", &fstest.MapFile{Data: []byte(others)})
+			reload()
+			noted := func() bool {
+				_, ok, err := h.Service.Queue().Note(h.Context(), "removed."+demo.PortalName+"/invoice-total")
+				if err != nil {
+					t.Fatal(err)
+				}
+				return ok
+			}
+			h.Until("the rule is gone", noted)
+			second := h.addInvoice("20")
+			h.Wait()
+			if got := h.helpers(second); got != "[]" {
+				t.Errorf("helpers without the rule: %s", got)
+			}
+			files.put("invoice-total.yaml", whole)
+			reload()
+			h.Until("the rule has caught up", func() bool { return h.helpers(second) == "[60]" })
+			if got := h.helpers(first); got != "[30]" {
+				t.Errorf("helpers of the first invoice: %s", got)
+			}
+			if h.Logged("a removed rule is back") == 0 || noted() {
+				t.Error("the log does not say that the rule is back, or it is noted as removed")
+			}
+		})
+	}
+}

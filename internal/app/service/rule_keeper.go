@@ -34,6 +34,7 @@ const (
 // in which portal, the holds of rule sets of which no version runs, and the events that
 // these have not seen. Of a portal only one process may do that: the one that works it.
 type ruleKeeper struct {
+	config *settings
 	queue  *queue.Queue
 	store  *fleet.Store
 	rules  *fleet.Rules
@@ -107,6 +108,13 @@ func (k *ruleKeeper) keep(ctx context.Context) error {
 		// that has another name now were before.
 		if slices.ContainsFunc(unrouted, p.runsNow) {
 			if err := p.route(ctx); err != nil {
+				errs = append(errs, err)
+				continue
+			}
+		}
+		if gen != k.owned[portal] {
+			// Also before the new versions are stored: the former ones have the rules that were removed.
+			if err := p.removals(ctx); err != nil {
 				errs = append(errs, err)
 				continue
 			}

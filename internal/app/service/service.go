@@ -119,8 +119,8 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		return nil, fmt.Errorf("jobs of an older version: %w", err)
 	}
 	s.keeper = &ruleKeeper{
-		portals: all,
-		queue:   s.queue, store: fleet.NewStore(s.queue.Database()), rules: o.Rules, permit: s.permits.get,
+		config: current, portals: all,
+		queue: s.queue, store: fleet.NewStore(s.queue.Database()), rules: o.Rules, permit: s.permits.get,
 		changed: s.metrics.hold, wake: wakeup.New(), log: o.Log,
 		ledger: ledger.New(s.queue.Database()), reload: func() { s.Reload() }, owned: map[string]*fleet.Generation{},
 		remove:        s.removePortal,
