@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/catchup"
 )
@@ -58,7 +57,7 @@ func (k *portalKeeper) removals(ctx context.Context) error {
 		errs = append(errs, err)
 	}
 	missing := k.gen.Missing(k.portal)
-	for r := range k.before(*p).Rules(k.portal) {
+	for r := range k.before().Rules(k.portal) {
 		if runs[r.ID] == "" && !noted[r.ID] && !slices.Contains(missing, r.Set.Name) {
 			errs = append(errs, k.queue.SetNote(ctx, removedNote(k.portal, r.ID), ""))
 		}
@@ -67,10 +66,15 @@ func (k *portalKeeper) removals(ctx context.Context) error {
 }
 
 // before is the generation before the current one. At a start, it is that of the last process.
-func (k *portalKeeper) before(p config.Portal) *fleet.Generation {
+func (k *portalKeeper) before() *fleet.Generation {
 	if gen := k.owned[k.portal]; gen != nil {
 		return gen
 	}
-	last, _ := fleet.Last(k.rules.Before, []config.Portal{p}, k.rules.Actions)
+	return k.stored()
+}
+
+// storedRules returns the rules that ran when the last process ended.
+func (k *ruleKeeper) storedRules() *fleet.Generation {
+	last, _ := fleet.Last(k.rules.Before, k.config.Load().Portals, k.rules.Actions)
 	return last
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/b24rules/b24rules/engine"
@@ -97,13 +98,13 @@ func (k *ruleKeeper) keep(ctx context.Context) error {
 	}
 	// After the holds: a portal that is removed in between must not lose its new hold.
 	gen := k.rules.Current()
-	shown := map[[2]string]bool{}
+	shown, stored := map[[2]string]bool{}, sync.OnceValue(k.storedRules)
 	var errs []error
 	for _, portal := range gen.Portals() {
 		if k.permit(portal) != nil {
 			continue
 		}
-		p := &portalKeeper{ruleKeeper: k, gen: gen, portal: portal, shown: shown}
+		p := &portalKeeper{ruleKeeper: k, gen: gen, portal: portal, shown: shown, stored: stored}
 		// First the events: after a restart, only the stored versions say where the rules of a file
 		// that has another name now were before.
 		if slices.ContainsFunc(unrouted, p.runsNow) {
@@ -213,6 +214,7 @@ type portalKeeper struct {
 	gen    *fleet.Generation
 	portal string
 	shown  map[[2]string]bool
+	stored func() *fleet.Generation // storedRules, computed once
 }
 
 // holds sets and ends the holds of rule sets and rules. stored are those of all portals.
