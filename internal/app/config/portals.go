@@ -144,19 +144,19 @@ var instead = [][]string{
 	{"application_token", "application_token_file", "oauth"},
 }
 
-// samePortal warns if the last portal is one that has another name already. In shadow mode that
-// does no harm, and an emulator may play several portals.
-func (r *reader) samePortal(all []Portal) {
-	last := all[len(all)-1]
-	address := last.address()
-	if address == "" || last.Shadow != 0 {
+// samePortal warns if a portal has another name already. names are those of the portals before, by
+// their addresses. In shadow mode that does no harm, and an emulator may play several portals.
+func (r *reader) samePortal(names map[string]string, p Portal) {
+	address := p.address()
+	if address == "" || p.Shadow != 0 {
 		return
 	}
-	i := slices.IndexFunc(all[:len(all)-1], func(p Portal) bool { return p.Shadow == 0 && p.address() == address })
-	if i >= 0 {
-		r.list.Warnf(last.Pos, "same-portal", "portals %s and %s are both %s: runs of one do not wait for those of the other, and together they ask for more than the portal allows",
-			all[i].Name, last.Name, address).Hint = "keep one of them, with the rule sets of both; use: gives a rule set several instances"
+	if other := names[address]; other != "" {
+		r.list.Warnf(p.Pos, "same-portal", "portals %s and %s are both %s: runs of one do not wait for those of the other, and together they ask for more than the portal allows",
+			other, p.Name, address).Hint = "keep one of them, with the rule sets of both; use: gives a rule set several instances"
+		return
 	}
+	names[address] = p.Name
 }
 
 // address is the address of the portal itself, without its user and secret. It is "" if that

@@ -158,10 +158,12 @@ func (r *reader) portals(c *Config, in *layout, root diag.Pos) {
 	if in.Defaults.node != nil {
 		r.misplacedName(in.Defaults.file, in.Defaults.node)
 	}
+	names := map[string]string{} // of portals, by their addresses
 	for _, p := range in.Portals.all {
 		before := len(r.list)
-		c.Portals = append(c.Portals, r.onePortal(p, &in.Defaults))
-		r.samePortal(c.Portals)
+		one := r.onePortal(p, &in.Defaults)
+		r.samePortal(names, one)
+		c.Portals = append(c.Portals, one)
 		for _, f := range r.list[before:] {
 			if key := keyOf(f); !slices.Contains(r.concerns[key], p.name) {
 				r.concerns[key] = append(r.concerns[key], p.name)
