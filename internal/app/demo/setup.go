@@ -148,6 +148,11 @@ func (s *Fixture) Start(ctx context.Context) error {
 		s.Service = nil
 		return errors.Join(found, ln.Close())
 	}
+	if err := s.Service.Queue().Lock(ctx); err != nil { // before events arrive, as the command serve does
+		s.Service.Close()
+		s.Service = nil
+		return errors.Join(err, ln.Close())
+	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s.stopServe, s.serveEnded = cancel, make(chan error, 1)
 	go func() { s.serveEnded <- s.Service.Serve(running, ln) }()
