@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,6 +60,7 @@ type world struct {
 	path  string
 	queue *queue.Queue
 	table *jobs.Table
+	log   bytes.Buffer // of the runners; read it when they have stopped
 	journal
 }
 
@@ -84,7 +86,7 @@ func (w *world) close() {
 
 // run starts a runner of one kind. The result stops it.
 func (w *world) run(name string, k jobs.Kind) (stop func()) {
-	r := jobs.NewRunner(w.table, w.queue.Leases(), slog.New(slog.DiscardHandler))
+	r := jobs.NewRunner(w.table, w.queue.Leases(), slog.New(slog.NewTextHandler(&w.log, nil)))
 	r.Handle(name, k)
 	ctx, cancel := context.WithCancel(w.t.Context())
 	ended := make(chan bool)
@@ -160,6 +162,12 @@ func TestResults(t *testing.T) {
 		want := map[string]int{"fine 1": 1, "later 1": 2, "fails 1": 1, "fails 2": 1, "fails 3": 1, "hopeless 1": 1, "panics 1": 1, "panics 2": 1}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("attempts (-want +got):\n%s", diff)
+		}
+		// A panic is a fault of the program, so it is an error at once.
+		for _, want := range []string{`level=WARN msg="a job waits, trying again" kind=k portal=acme key=fails`, `level=ERROR msg="a job waits, trying again" kind=k portal=acme key=panics`} {
+			if !strings.Contains(w.log.String(), want) {
+				t.Errorf("the log lacks %s:\n%s", want, w.log.String())
+			}
 		}
 		w.wantStates("acmefine done 0 null; acmelater done 0 null; acmefails failed 0 null no answer; acmehopeless failed 0 null it is said: refused; acmepanics done 0 null; acme waiting 0 null")
 	})

@@ -214,11 +214,14 @@ func (r *Runner) work(ctx context.Context, k Kind, j *Claimed) {
 	}
 }
 
+// errPanic is wrapped by the error of an attempt that has panicked, which is a fault of the program.
+var errPanic = errors.New("panic")
+
 // call prevents a panic from ending the process.
 func call(ctx context.Context, k Kind, j *Claimed) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+			err = fmt.Errorf("%w: %v\n%s", errPanic, v, debug.Stack())
 		}
 	}()
 	return k.Work(ctx, j)
@@ -264,7 +267,11 @@ func (k Kind) end(j *Claimed, err error, stopped bool) end {
 	if retry == nil {
 		retry = backoff
 	}
-	return end{state: Waiting, due: now.Add(retry(attempts)), attempts: attempts, text: err.Error(), level: slog.LevelWarn, message: "a job waits, trying again"}
+	level := slog.LevelWarn
+	if errors.Is(err, errPanic) {
+		level = slog.LevelError
+	}
+	return end{state: Waiting, due: now.Add(retry(attempts)), attempts: attempts, text: err.Error(), level: level, message: "a job waits, trying again"}
 }
 
 // longestBackoff bounds backoff.
