@@ -25,12 +25,6 @@ func WriteAudit(w io.Writer, format string, list []audit.Entry, next int64, know
 	t := table{
 		rows: [][]string{{"WHEN", "WHO", "FROM", "DID", "PORTAL", "TO WHAT", "RUNS", "RESULT"}}, same: 4, cut: []int{5, 1},
 		whole: func(row int) bool { return row > 0 },
-		paint: func(row int, line string) string {
-			if row == 0 {
-				return s.in(bold, line)
-			}
-			return line
-		},
 	}
 	for _, e := range list {
 		runs := ""

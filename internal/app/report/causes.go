@@ -144,12 +144,6 @@ func WriteCauses(w io.Writer, format string, causes []Cause, known Known) error 
 		t.rows = append(t.rows, []string{c.ID, fmt.Sprint(c.Runs), fmt.Sprint(c.Newest), last, names(c.Portals), names(c.Rules), OneLine(c.Title)})
 	}
 	t.whole = func(row int) bool { return row > 0 }
-	t.paint = func(row int, line string) string {
-		if row == 0 {
-			return s.in(bold, line)
-		}
-		return line
-	}
 	s.table(t)
 	for _, c := range causes {
 		text := c.Advice

@@ -126,12 +126,6 @@ func WriteDays(w io.Writer, format string, days Days) error {
 		notRecorded += d.NotRecorded
 	}
 	t.whole = func(row int) bool { return row > 0 }
-	t.paint = func(row int, line string) string {
-		if row == 0 {
-			return s.in(bold, line)
-		}
-		return line
-	}
 	s.table(t)
 	if notRecorded > 0 {
 		fmt.Fprintf(s, "%s\n", s.in(dim, fmt.Sprintf("What %s did is not stored: an older version of the program has finished them.", Plural(notRecorded, "run", "runs"))))

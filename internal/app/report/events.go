@@ -84,12 +84,6 @@ func WriteEvents(w io.Writer, format string, events []queue.Event, next int64, k
 	t := table{
 		rows: [][]string{{"EVENT", "RECEIVED", "PORTAL", "CODE", "RULES", "DATA"}}, same: 2, cut: []int{3, 2},
 		whole: func(int) bool { return false },
-		paint: func(row int, line string) string {
-			if row == 0 {
-				return s.in(bold, line)
-			}
-			return line
-		},
 	}
 	for _, e := range events {
 		t.rows = append(t.rows, []string{

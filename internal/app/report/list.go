@@ -144,9 +144,6 @@ func (s *sheet) listRuns(runs []Listed, known Known) {
 
 // painted colours the state in a line of the list.
 func (s *sheet) painted(row int, runs []Listed, line string) string {
-	if row == 0 {
-		return s.in(bold, line)
-	}
 	state := string(runs[row-1].State)
 	before, after, found := strings.Cut(line, state)
 	if !found {

@@ -294,12 +294,7 @@ func WriteSets(w io.Writer, format string, sets Sets) error {
 		fmt.Fprintf(s, "%d of %s %s\n", n, Plural(len(sets.Sets), "rule set", "rule sets"), need)
 	}
 	if len(sets.Sets) > 0 {
-		t := table{rows: [][]string{{"SET", "STATE", "LIVE", "SINCE", "PORTALS", "RULES"}}, whole: func(int) bool { return true }, paint: func(row int, line string) string {
-			if row == 0 {
-				return s.in(bold, line)
-			}
-			return line
-		}}
+		t := table{rows: [][]string{{"SET", "STATE", "LIVE", "SINCE", "PORTALS", "RULES"}}, whole: func(int) bool { return true }}
 		for _, one := range sets.Sets {
 			since := "-"
 			if one.Since != nil {

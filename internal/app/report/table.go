@@ -14,6 +14,7 @@ type table struct {
 	// whole reports whether the last column of a row is printed on lines below if it does
 	// not fit. Other rows are cut.
 	whole func(row int) bool
+	// paint colours the lines of rows below the head; nil leaves them as they are.
 	paint func(row int, line string) string
 }
 
@@ -26,6 +27,15 @@ const (
 // table prints a table.
 func (s *sheet) table(t table) {
 	widths, used := t.widths(s.width)
+	paint := func(row int, line string) string {
+		switch {
+		case row == 0:
+			return s.in(bold, line)
+		case t.paint == nil:
+			return line
+		}
+		return t.paint(row, line)
+	}
 	for i, row := range t.rows {
 		line := ""
 		for c, cell := range row[:len(row)-1] {
@@ -38,11 +48,11 @@ func (s *sheet) table(t table) {
 		room := s.width - used
 		switch {
 		case s.width == 0 || utf8.RuneCountInString(what) <= room:
-			s.WriteString(t.paint(i, line+what) + "\n")
+			s.WriteString(paint(i, line+what) + "\n")
 		case !t.whole(i):
-			s.WriteString(t.paint(i, Fit(line+what, s.width)) + "\n")
+			s.WriteString(paint(i, Fit(line+what, s.width)) + "\n")
 		default:
-			s.WriteString(t.paint(i, Fit(line, s.width)) + "\n    ")
+			s.WriteString(paint(i, Fit(line, s.width)) + "\n    ")
 			s.wrapped(4, Fit(what, mostLines*s.room(4)))
 		}
 	}
