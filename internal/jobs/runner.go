@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/store"
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 // lookEvery is how often a runner looks for due jobs, and for jobs that were cancelled.
@@ -84,10 +85,7 @@ func (r *Runner) Run(ctx context.Context, only string) {
 			r.log.ErrorContext(ctx, "cannot read jobs, trying again", slog.Any("error", err))
 		}
 		logged = err != nil
-		select {
-		case <-time.After(lookEvery):
-		case <-ctx.Done():
-		}
+		_ = wakeup.Sleep(ctx, lookEvery) // the loop sees the end
 	}
 }
 
@@ -320,9 +318,7 @@ func (r *Runner) store(ctx context.Context, j *Claimed, e end) (err error) {
 		if err == nil || errors.Is(err, ErrLost) {
 			return err
 		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
+		if wakeup.Sleep(ctx, wait) != nil {
 			return err
 		}
 	}

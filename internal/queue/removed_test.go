@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,6 +44,12 @@ func TestRemovedFile(t *testing.T) {
 			if err := tt.change(path); err != nil {
 				t.Fatal(err)
 			}
+			// Readers need more connections. They must not make a new file.
+			var readers sync.WaitGroup
+			for range 16 {
+				readers.Go(func() { _, _ = q.FindEvents(t.Context(), queue.EventFilter{}) })
+			}
+			readers.Wait()
 			push(t, q, "2", queue.Route{Rule: "r", Entity: "deal:2", Debounce: time.Hour})
 			if err := <-ended; err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), path) {
 				t.Errorf("Work: %v, want one with %q", err, tt.want)

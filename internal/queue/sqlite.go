@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"modernc.org/sqlite" // registers the driver "sqlite"
@@ -36,10 +38,10 @@ type sqliteDB struct {
 	statements  map[string]*sql.Stmt // prepared for write; used by one transaction at a time
 
 	opened os.FileInfo // the file at path when it was opened
+	gone   atomic.Bool // path leads to another file, or to none
 
 	mu   sync.Mutex
 	held *sql.DB // the lock; nil when we do not hold it
-	gone bool    // path leads to another file, or to none
 }
 
 func openSQLite(ctx context.Context, path string) (*database, error) {
@@ -55,24 +57,51 @@ func openSQLite(ctx context.Context, path string) (*database, error) {
 }
 
 func (db *sqliteDB) open(ctx context.Context) (err error) {
-	if db.write, err = sql.Open("sqlite", sqliteURI(db.path, "_txlock=immediate",
-		"_pragma=busy_timeout(5000)", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)", "_pragma=temp_store(MEMORY)", "_pragma=foreign_keys(ON)")); err != nil {
+	if db.opened, err = os.Stat(db.path); err != nil {
+		return err
+	}
+	if db.write, err = db.pool("_txlock=immediate",
+		"_pragma=busy_timeout(5000)", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)", "_pragma=temp_store(MEMORY)", "_pragma=foreign_keys(ON)"); err != nil {
 		return err
 	}
 	db.write.SetMaxOpenConns(1)
 	if err = db.write.PingContext(ctx); err != nil {
 		return err
 	}
-	if db.opened, err = os.Stat(db.path); err != nil {
-		return err
-	}
-	if db.read, err = sql.Open("sqlite", sqliteURI(db.path, "_pragma=busy_timeout(5000)", "_pragma=query_only(ON)")); err != nil {
+	if db.read, err = db.pool("_pragma=busy_timeout(5000)", "_pragma=query_only(ON)"); err != nil {
 		return err
 	}
 	db.read.SetMaxOpenConns(4)
 	db.read.SetMaxIdleConns(4)
 	return nil
 }
+
+// pool returns a pool of connections to the file.
+func (db *sqliteDB) pool(query ...string) (*sql.DB, error) {
+	named, err := sql.Open("sqlite", "")
+	if err != nil {
+		return nil, err
+	}
+	// createFile has made the file.
+	return sql.OpenDB(connector{named.Driver(), sqliteURI(db.path, append(query, "mode=rw")...), db}), named.Close()
+}
+
+// A connector opens connections only while the path leads to the file of the others. Another file
+// would be taken for it, with the write-ahead log of the old one.
+type connector struct {
+	driver driver.Driver
+	dsn    string
+	db     *sqliteDB
+}
+
+func (c connector) Connect(context.Context) (driver.Conn, error) {
+	if err := c.db.inPlace(); err != nil {
+		return nil, err
+	}
+	return c.driver.Open(c.dsn)
+}
+
+func (c connector) Driver() driver.Driver { return c.driver }
 
 func (db *sqliteDB) String() string { return db.path }
 
@@ -188,17 +217,13 @@ func (db *sqliteDB) inPlace() error {
 	default:
 		return nil // also if it cannot be seen: queries say more
 	}
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	db.gone = true
+	db.gone.Store(true)
 	return err
 }
 
 // rescue writes a removed database to its path again, and a replaced one next to it.
 func (db *sqliteDB) rescue() error {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	if !db.gone {
+	if !db.gone.Load() {
 		return nil
 	}
 	to := db.path

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 const (
@@ -102,7 +104,7 @@ func (h *hub) run(ctx context.Context) {
 		rest = min(rest+restFor*time.Duration(h.spent.Swap(0)), mostRest)
 		if len(h.reading) > 0 || rest >= pulseEvery && !failed {
 			rest = max(rest-pulseEvery, 0)
-			if !sleep(ctx, pulseEvery) {
+			if wakeup.Sleep(ctx, pulseEvery) != nil {
 				return
 			}
 			continue
@@ -117,19 +119,9 @@ func (h *hub) run(ctx context.Context) {
 			h.notify(now)
 		}
 		failed = err != nil
-		if !sleep(ctx, pulseEvery) {
+		if wakeup.Sleep(ctx, pulseEvery) != nil {
 			return
 		}
-	}
-}
-
-// sleep waits, and reports whether ctx still holds.
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(d):
-		return true
 	}
 }
 
