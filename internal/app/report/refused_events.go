@@ -18,14 +18,14 @@ const refusedFor = 24 * time.Hour
 // RefusedEvents are events of a portal that were refused with 403 because of their application
 // token, and after which the portal has sent none that was stored.
 type RefusedEvents struct {
-	Requests int       `json:"requests"`
+	Requests int       `json:"requests"` // since the hour of Since
 	Since    time.Time `json:"since"` // rounded down to the hour, but after the last stored event
 	Last     time.Time `json:"last"`
 }
 
 // Text says what to do.
 func (r RefusedEvents) Text() string {
-	return fmt.Sprintf("%s refused with 403, the last at %s: application_token of the configuration is not the one that the portal sends. Correct it, and serve catches up",
+	return fmt.Sprintf("%s refused with 403, the last at %s. If the portal has sent them, application_token of the configuration is not its token: correct it, and serve catches up",
 		Plural(r.Requests, "event was", "events were"), r.Last.Local().Format(time.DateTime))
 }
 
@@ -54,7 +54,8 @@ func ReadRefusedEvents(ctx context.Context, q *queue.Queue, portals []string, no
 }
 
 func readRefusedEvents(ctx context.Context, q *queue.Queue, portals []string, tokens map[string]time.Time, now time.Time) (map[string]RefusedEvents, error) {
-	counts, err := refused.New(q.Database()).Each(ctx, ingest.KindEvent, now.Add(-refusedFor))
+	table := refused.New(q.Database())
+	counts, err := table.Each(ctx, ingest.KindEvent, now.Add(-refusedFor))
 	if err != nil {
 		return nil, err
 	}
@@ -68,13 +69,16 @@ func readRefusedEvents(ctx context.Context, q *queue.Queue, portals []string, to
 		if err != nil {
 			return nil, err
 		}
-		if stored.Before(c.Last) {
-			r := RefusedEvents{Requests: c.Requests, Since: c.First, Last: c.Last}
-			if stored.After(r.Since) {
-				r.Since = stored
-			}
-			out[portal] = r
+		if !stored.Before(c.Last) {
+			continue
 		}
+		if stored.After(c.First) { // those before were of strangers
+			if c, err = table.Since(ctx, portal, ingest.KindEvent, stored); err != nil {
+				return nil, err
+			}
+			c.First = stored
+		}
+		out[portal] = RefusedEvents{Requests: c.Requests, Since: c.First, Last: c.Last}
 	}
 	return out, nil
 }

@@ -492,3 +492,43 @@ func TestRefusedEvents(t *testing.T) {
 		t.Errorf("after the token was corrected: %+v", r)
 	}
 }
+
+// TestRefusedEventsOverErrors: the token is corrected in a configuration that has an error, which is
+// corrected later. The events that were refused before are caught up, too.
+func TestRefusedEventsOverErrors(t *testing.T) {
+	t.Parallel()
+	var configure func(c *config.Config)
+	h := newHarness(t, apptest.Options{CatchUp: apptest.QuickCatchUp(), Configure: func(c *config.Config) {
+		if configure != nil {
+			configure(c)
+		}
+	}})
+	deal := h.AddDeal("Roof", row("Tiles", "10", "1"))
+	restart := func(with func(c *config.Config)) {
+		h.Stop()
+		configure = with
+		h.Start()
+	}
+	kept := func() string {
+		note, _, err := h.Service.Queue().Note(h.Context(), report.TokenNote(demo.PortalName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return note.Value
+	}
+	right := kept()
+	restart(func(c *config.Config) { c.Portals[0].Token = "mistyped" })
+	h.Until("the wrong token is kept", func() bool { return kept() != right })
+	h.SetRowsQuietly(deal, row("Nails", "1", "2"))
+	restart(func(c *config.Config) {
+		broken := config.BrokenPortal{Name: demo.PortalName, Token: c.Portals[0].Token}
+		broken.Findings.Errorf(diag.Pos{File: "b24rules.yaml", Line: 9, Column: 5}, "invalid-value", "plan is unknown")
+		c.Broken, c.Portals = []config.BrokenPortal{broken}, nil
+	})
+	h.Until("the right token is kept", func() bool { return kept() == right })
+	restart(nil)
+	h.Until("caught up", func() bool { return h.Elements(deal)["Nails × 2"].ID() != 0 })
+	if h.Logged("events were refused because of their application token") != 1 {
+		t.Error("no window was opened for the refused events")
+	}
+}

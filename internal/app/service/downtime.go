@@ -41,7 +41,9 @@ type downtime struct {
 	rules   *fleet.Rules
 	portals *portals
 	losses  *losses
-	log     *slog.Logger
+	// refusals are counted until they are stored.
+	refusals *refusals
+	log      *slog.Logger
 }
 
 // HeartbeatNote is the name of the note that holds a portal's last heartbeat.
@@ -156,13 +158,29 @@ func (d *downtime) windowSince(p *Portal, last, now time.Time, afterLoss bool) (
 	return catchup.Window{}, false
 }
 
+// keepToken stores what proves the events of a portal. So they are stored after a restart without the
+// portal, while it is held as removed.
+func (d *downtime) keepToken(ctx context.Context, portal string, digest ingest.Digest) error {
+	was, known, err := d.queue.Note(ctx, report.TokenNote(portal))
+	if err != nil || known && was.Value == digest.String() {
+		return err
+	}
+	if known {
+		if err := d.tokenChanged(ctx, portal); err != nil {
+			return err
+		}
+	}
+	return d.queue.SetNote(ctx, report.TokenNote(portal), digest.String())
+}
+
 // tokenChanged opens a window for the events that were refused before the application token of a
 // portal was changed: the portal does not send them again.
 func (d *downtime) tokenChanged(ctx context.Context, portal string) error {
-	c := portalOf(d.config.Load(), portal)
-	if c == nil || c.Offline || d.config.Load().CatchUp.Off {
+	c := portalOf(d.config.Load(), portal) // nil for a portal whose configuration has errors
+	if c != nil && c.Offline || d.config.Load().CatchUp.Off {
 		return nil
 	}
+	d.refusals.flush(ctx)
 	now := time.Now()
 	r, err := refused.New(d.queue.Database()).Since(ctx, portal, ingest.KindEvent, now.Add(-refused.Kept))
 	if err != nil || r.Requests == 0 {

@@ -41,7 +41,7 @@ func (s *Service) holdPortal(ctx context.Context, name string, digest ingest.Dig
 		err = s.queue.SetHold(ctx, h)
 	}
 	if err == nil && digest != (ingest.Digest{}) {
-		err = s.queue.SetNote(ctx, report.TokenNote(name), digest.String())
+		err = s.downtime.keepToken(ctx, name, digest)
 	}
 	if err != nil {
 		s.log.Error("cannot store that the portal is held", "portal", name, "error", err)
@@ -128,23 +128,12 @@ func (k *ruleKeeper) keepDigests(ctx context.Context, holds []queue.Hold) error 
 	if err != nil {
 		return err
 	}
-	changed := map[string]ingest.Digest{}
+	var errs []error
 	for _, p := range k.portals.all() {
 		digest := ingest.DigestOf(p.eventToken())
 		if digest != (ingest.Digest{}) && digest != known[p.Name] && k.permit(p.Name) == nil {
-			changed[p.Name] = digest
+			errs = append(errs, k.downtime.keepToken(ctx, p.Name, digest))
 		}
-	}
-	var errs []error
-	if len(changed) > 0 {
-		k.flushRefusals(ctx)
-	}
-	for name, digest := range changed {
-		err := k.tokenChanged(ctx, name)
-		if err == nil {
-			err = k.queue.SetNote(ctx, report.TokenNote(name), digest.String())
-		}
-		errs = append(errs, err)
 	}
 	if k.permit("") != nil {
 		return errors.Join(errs...)

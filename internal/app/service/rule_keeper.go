@@ -44,15 +44,12 @@ type ruleKeeper struct {
 	changed func(queue.Hold)
 	portals *portals
 	// remove holds a portal that is not in the configuration any more.
-	remove func(ctx context.Context, portal string, digest ingest.Digest)
-	// tokenChanged is called before the token of a portal that proves events is stored, and
-	// flushRefusals before that.
-	tokenChanged  func(ctx context.Context, portal string) error
-	flushRefusals func(ctx context.Context)
-	ledger        *ledger.Ledger
-	reload        func()
-	wake          wakeup.Signal
-	log           *slog.Logger
+	remove   func(ctx context.Context, portal string, digest ingest.Digest)
+	downtime *downtime
+	ledger   *ledger.Ledger
+	reload   func()
+	wake     wakeup.Signal
+	log      *slog.Logger
 
 	shown map[[2]string]bool           // the holds that changed was called with
 	owned map[string]*fleet.Generation // by portal, the last one whose orphans are stored

@@ -114,6 +114,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		return nil, err
 	}
 	s.permits.queue, s.downtime.queue = s.queue, s.queue
+	s.downtime.refusals = &refusals{store: refused.New(s.queue.Database()), portals: all, log: o.Log}
 	if err := catchup.Adopt(ctx, s.queue, s.log); err != nil {
 		s.Close()
 		return nil, fmt.Errorf("jobs of an older version: %w", err)
@@ -123,9 +124,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		queue: s.queue, store: fleet.NewStore(s.queue.Database()), rules: o.Rules, permit: s.permits.get,
 		changed: s.metrics.hold, wake: wakeup.New(), log: o.Log,
 		ledger: ledger.New(s.queue.Database()), reload: func() { s.Reload() }, owned: map[string]*fleet.Generation{},
-		remove:        s.removePortal,
-		tokenChanged:  s.downtime.tokenChanged,
-		flushRefusals: func(ctx context.Context) { s.intake.refusals.flush(ctx) },
+		remove: s.removePortal, downtime: s.downtime,
 	}
 	if err := errors.Join(s.loadRules(ctx), s.loadDigests(ctx)); err != nil {
 		s.Close()
@@ -143,7 +142,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 		s.holdPortal(ctx, p.Name, ingest.DigestOf(p.Token), hold.Broken, p.Reason())
 	}
 	s.intake = &intake{limits: c.Limits, rules: o.Rules, portals: all, queue: s.queue, downtime: s.downtime, metrics: s.metrics, dump: s.dump, log: o.Log}
-	s.intake.refusals = &refusals{store: refused.New(s.queue.Database()), portals: all, log: o.Log}
+	s.intake.refusals = s.downtime.refusals
 	s.intake.unstored = &unstored{store: s.intake.storeAgain, log: o.Log}
 	s.worker = &worker{record: c.History.Record, redactor: c.Redactor, config: current, rules: o.Rules, portals: all, hold: s.queue.SetHold, metrics: s.metrics, database: s.queue.Database(), log: o.Log}
 	s.looks = &looks{config: current, queue: s.queue, rules: o.Rules, log: o.Log}
