@@ -11,11 +11,32 @@ import (
 	"github.com/b24rules/b24rules/internal/store"
 )
 
+// RunCounts counts runs by what they did. Other runs are not over, did not find their entity, or had
+// a condition that was false.
+type RunCounts struct {
+	Runs    int `json:"runs"`
+	Wrote   int `json:"wrote"`
+	Nothing int `json:"nothing"` // to do
+	Parked  int `json:"parked"`
+	// NotRecorded are runs that an older version of the program has finished: it did not store what they
+	// did.
+	NotRecorded int `json:"not_recorded,omitempty"`
+}
+
+// Add adds the counts of other runs.
+func (c *RunCounts) Add(others RunCounts) {
+	c.Runs += others.Runs
+	c.Wrote += others.Wrote
+	c.Nothing += others.Nothing
+	c.Parked += others.Parked
+	c.NotRecorded += others.NotRecorded
+}
+
 // DayCount is what the runs of a rule did whose first event arrived on one day.
 type DayCount struct {
-	Day                                       int // the place of the day among those that were asked for
-	Rule                                      string
-	Runs, Wrote, Nothing, Parked, NotRecorded int
+	Day  int // the place of the day among those that were asked for
+	Rule string
+	RunCounts
 }
 
 // mostCounted bounds the ids of a window whose runs are counted, because each of them is read.
@@ -24,8 +45,6 @@ const mostCounted = 16_000
 // CountDays counts what the runs that f selects did, by day and rule. days are the starts of the days,
 // the latest first. It looks at runs for about the given time, newest first, 0 means without a
 // limit. If that was not enough, it returns since when it has counted.
-//
-// NotRecorded are runs that an older version of the program has finished: it did not store what they did.
 func (q History) CountDays(ctx context.Context, f Filter, days []time.Time, within time.Duration) (counts []DayCount, since time.Time, err error) {
 	defer func() {
 		if err != nil {
@@ -54,7 +73,7 @@ func (q History) CountDays(ctx context.Context, f Filter, days []time.Time, with
 			if sums[key] == nil {
 				sums[key] = &key
 			}
-			sums[key].add(c)
+			sums[key].Add(c.RunCounts)
 		}
 		high = bottom
 		if within > 0 && time.Since(started) > within && high > low {
@@ -68,14 +87,6 @@ func (q History) CountDays(ctx context.Context, f Filter, days []time.Time, with
 		counts = append(counts, *c)
 	}
 	return counts, since, nil
-}
-
-func (c *DayCount) add(part DayCount) {
-	c.Runs += part.Runs
-	c.Wrote += part.Wrote
-	c.Nothing += part.Nothing
-	c.Parked += part.Parked
-	c.NotRecorded += part.NotRecorded
 }
 
 func scanDayCount(row store.Row) (c DayCount, err error) {

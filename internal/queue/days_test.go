@@ -53,15 +53,15 @@ func testDays(t *testing.T) {
 		}
 		slices.SortFunc(got, func(a, b queue.DayCount) int { return cmp.Or(a.Day-b.Day, cmp.Compare(a.Rule, b.Rule)) })
 		want := []queue.DayCount{
-			{Day: 0, Rule: "nothing", Runs: 1, Nothing: 1},
-			{Day: 0, Rule: "parked", Runs: 1, Parked: 1},
-			{Day: 0, Rule: "skipped", Runs: 1},
-			{Day: 0, Rule: "wrote", Runs: 2, Wrote: 2},
-			{Day: 1, Rule: "nothing", Runs: 1, Nothing: 1},
-			{Day: 1, Rule: "old", Runs: 1, NotRecorded: 1},
-			{Day: 1, Rule: "parked", Runs: 1, Parked: 1},
-			{Day: 1, Rule: "skipped", Runs: 1},
-			{Day: 1, Rule: "wrote", Runs: 2, Wrote: 2},
+			{Day: 0, Rule: "nothing", RunCounts: queue.RunCounts{Runs: 1, Nothing: 1}},
+			{Day: 0, Rule: "parked", RunCounts: queue.RunCounts{Runs: 1, Parked: 1}},
+			{Day: 0, Rule: "skipped", RunCounts: queue.RunCounts{Runs: 1}},
+			{Day: 0, Rule: "wrote", RunCounts: queue.RunCounts{Runs: 2, Wrote: 2}},
+			{Day: 1, Rule: "nothing", RunCounts: queue.RunCounts{Runs: 1, Nothing: 1}},
+			{Day: 1, Rule: "old", RunCounts: queue.RunCounts{Runs: 1, NotRecorded: 1}},
+			{Day: 1, Rule: "parked", RunCounts: queue.RunCounts{Runs: 1, Parked: 1}},
+			{Day: 1, Rule: "skipped", RunCounts: queue.RunCounts{Runs: 1}},
+			{Day: 1, Rule: "wrote", RunCounts: queue.RunCounts{Runs: 2, Wrote: 2}},
 		}
 		if diff := gocmp.Diff(want, got); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)

@@ -413,7 +413,8 @@ func (w wave) trouble(ctx context.Context, q *queue.Queue) (trouble, error) {
 		}
 	}
 	slices.Sort(ids)
-	runs, err := q.Runs(ctx, queue.Filter{Portals: portals, Rules: slices.Compact(ids), States: []queue.State{queue.Parked}, Limit: 1000})
+	ids = slices.Compact(ids)
+	runs, err := q.Runs(ctx, queue.Filter{Portals: portals, Rules: ids, States: []queue.State{queue.Parked}, Limit: 1000 * len(ids)})
 	if err != nil {
 		return out, err
 	}

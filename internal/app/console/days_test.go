@@ -45,7 +45,7 @@ func TestDays(t *testing.T) {
 	if err := report.WriteDays(&want, "json", days); err != nil {
 		t.Fatal(err)
 	}
-	if got := days.Days[0].DayCounts; got != (report.DayCounts{Runs: 3, Wrote: 1, Nothing: 1, Parked: 1}) {
+	if got := days.Days[0].RunCounts; got != (queue.RunCounts{Runs: 3, Wrote: 1, Nothing: 1, Parked: 1}) {
 		t.Errorf("today: %+v", got)
 	}
 	if got := c.get("/runs?group=day", "Accept", "application/json").body; got != want.String() {

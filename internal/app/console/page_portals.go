@@ -242,7 +242,7 @@ type portalPage struct {
 	Held       bool
 	WorkedBy   string
 	Did        string
-	Today      report.DayCounts
+	Today      queue.RunCounts
 	Drift      []driftRow
 	DriftAt    time.Time // of the last comparison; zero without one
 }
@@ -261,7 +261,7 @@ type ruleRow struct {
 	Class, Word, Text  string
 	Paused             bool
 	Parked             int
-	Today              report.DayCounts
+	Today              queue.RunCounts
 }
 
 // namedPortal returns the portal of the address.
@@ -311,7 +311,7 @@ func (c *Console) portal(q *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	v.Today = today.Days[0].DayCounts
+	v.Today = today.Days[0].RunCounts
 	if v.Rules, err = c.ruleRows(q, s.Portals[0], today.Days[0], zone); err != nil {
 		return nil, err
 	}
@@ -401,7 +401,7 @@ func (c *Console) ruleRows(q *request, p report.PortalStatus, today report.Day, 
 			row := ruleRow{Rule: r.ID, Set: i.Set.Name, Class: "ok", Word: q.t("cond.fine"), Parked: parked[r.ID], Version: i.Set.Version}
 			for _, d := range today.Rules {
 				if d.Rule == r.ID {
-					row.Today = d.DayCounts
+					row.Today = d.RunCounts
 				}
 			}
 			for _, l := range live {

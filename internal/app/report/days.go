@@ -23,33 +23,14 @@ type Days struct {
 // Day is what runs did whose first event arrived on one day of the portal.
 type Day struct {
 	Day string `json:"day"` // such as 2026-11-30
-	DayCounts
+	queue.RunCounts
 	Rules []RuleDay `json:"rules"` // those with runs, by their names
 }
 
 // RuleDay is what the runs of one rule did on a day.
 type RuleDay struct {
 	Rule string `json:"rule"`
-	DayCounts
-}
-
-// DayCounts counts runs by what they did. Other runs are not over, did not find their entity, or had
-// a condition that was false.
-type DayCounts struct {
-	Runs    int `json:"runs"`
-	Wrote   int `json:"wrote"`
-	Nothing int `json:"nothing"` // to do
-	Parked  int `json:"parked"`
-	// NotRecorded are runs of an older version of the program, which did not store what they did.
-	NotRecorded int `json:"not_recorded,omitempty"`
-}
-
-func (d *DayCounts) add(c queue.DayCount) {
-	d.Runs += c.Runs
-	d.Wrote += c.Wrote
-	d.Nothing += c.Nothing
-	d.Parked += c.Parked
-	d.NotRecorded += c.NotRecorded
+	queue.RunCounts
 }
 
 const (
@@ -80,10 +61,8 @@ func ReadDays(ctx context.Context, q *queue.Queue, f queue.Filter, zone *time.Lo
 		day := Day{Day: start.Format(time.DateOnly), Rules: []RuleDay{}}
 		for _, c := range counts {
 			if c.Day == i {
-				one := RuleDay{Rule: c.Rule}
-				one.add(c)
-				day.add(c)
-				day.Rules = append(day.Rules, one)
+				day.Add(c.RunCounts)
+				day.Rules = append(day.Rules, RuleDay{c.Rule, c.RunCounts})
 			}
 		}
 		slices.SortFunc(day.Rules, func(a, b RuleDay) int { return cmp.Compare(a.Rule, b.Rule) })

@@ -19,7 +19,7 @@ const refusedFor = 24 * time.Hour
 // token, and after which the portal has sent none that was stored.
 type RefusedEvents struct {
 	Requests int       `json:"requests"` // since the hour of Since
-	Since    time.Time `json:"since"` // rounded down to the hour, but after the last stored event
+	Since    time.Time `json:"since"`    // rounded down to the hour, but after the last stored event
 	Last     time.Time `json:"last"`
 }
 
