@@ -14,7 +14,7 @@ type table struct {
 	// whole reports whether the last column of a row is printed on lines below if it does
 	// not fit. Other rows are cut.
 	whole func(row int) bool
-	// paint colours the lines of rows below the head; nil leaves them as they are.
+	// paint colours the lines of rows below the head; nil leaves them unchanged.
 	paint func(row int, line string) string
 }
 
