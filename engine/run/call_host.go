@@ -48,9 +48,9 @@ func (h *callHost) MarkDeleted(place string, record map[string]any, names []stri
 }
 
 // Made notes what the step has done with a record. Of records that are as they should be, only
-// runs that repair note it: an earlier attempt may have been killed after its writes.
+// runs that repair note it: those of a sync, and those that were started before.
 func (h *callHost) Made(place string, id int, what engine.MadeWhat) {
-	if what == engine.MadeKept && h.x.run.Attempt < 2 && !h.x.run.Quiet {
+	if what == engine.MadeKept && !h.x.run.Repeated && !h.x.run.Quiet {
 		return
 	}
 	if h.mark == nil {

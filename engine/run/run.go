@@ -35,6 +35,9 @@ type Run struct {
 	LastAttempt bool
 	// Attempt is the number of this attempt, from 1.
 	Attempt int
+	// Repeated says that the run may have been started before, and killed after its writes. It is also
+	// true if no attempt counts.
+	Repeated bool
 	// Inputs are the values that RuleSet.BindInputs returned.
 	Inputs map[string]any
 	// Memory is what the runs of the rule remember about the entity. Nil remembers

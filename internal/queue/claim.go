@@ -189,9 +189,12 @@ func (c *claims) take(ctx context.Context, t *tx, q *Queue, due []Info, now time
 		return fmt.Errorf("%d of %d runs were claimed", n, len(due))
 	}
 	for _, info := range due {
+		repeated := !info.Started.IsZero()
 		info.State, info.Started, info.NotBefore = Running, fromMicros(micros(now)), time.Time{}
 		info.Attempt++
-		c.runs = append(c.runs, q.newRun(info, c.s.number))
+		r := q.newRun(info, c.s.number)
+		r.Repeated = repeated
+		c.runs = append(c.runs, r)
 	}
 	return nil
 }
@@ -203,7 +206,9 @@ func (c *claims) adopt(ctx context.Context, t *tx, q *Queue) error {
 		return err
 	}
 	for _, info := range found {
-		c.runs = append(c.runs, q.newRun(info, c.s.number))
+		r := q.newRun(info, c.s.number)
+		r.Repeated = true // the claim has replaced the time of an earlier start
+		c.runs = append(c.runs, r)
 	}
 	return nil
 }

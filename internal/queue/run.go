@@ -74,6 +74,10 @@ func (q *base) newRun(i Info, claim int64) *Run {
 type Run struct {
 	Info
 
+	// Repeated says that the run may have been started before, and killed or interrupted after its
+	// writes. Such a start does not count as an attempt.
+	Repeated bool
+
 	q      *base
 	claim  int64 // the number of our claim: while the row has it, the run is ours
 	memory *Memory

@@ -3,12 +3,15 @@ package service_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/app/apptest"
+	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/ledger"
@@ -89,4 +92,29 @@ func TestMade(t *testing.T) {
 	}
 	h.Wait()
 	want("deleted", list+" 0")
+}
+
+// TestMadeByAnInterruptedRun: a run adds a record and is stopped before it ends. The next start of the
+// run counts as its first attempt and changes nothing, and the ledger has the record.
+func TestMadeByAnInterruptedRun(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, apptest.Options{Limits: config.Limits{Grace: time.Millisecond}})
+	if err := h.Portal.SetFaults(emulator.Fault{Kind: emulator.FaultDelay, Method: "lists.element.add", After: true, Delay: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	deal, err := h.People.AddDeal(h.Context(), "Roof", row("Tiles", "10", "3"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Until("the element is added, and its answer is late", func() bool { return len(h.Elements(deal)) == 1 })
+	h.Stop()
+	if err := h.Portal.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	h.Start()
+	h.Wait()
+	want := fmt.Sprintf("deal-shipments list:%d 1", h.IDs.ShipmentList)
+	if got := h.made(); !slices.Contains(got, want) || len(h.Elements(deal)) != 1 {
+		t.Errorf("made %v, want %s; %d elements", got, want, len(h.Elements(deal)))
+	}
 }

@@ -213,7 +213,7 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, gen *fleet.Generation, input
 		ID:     fmt.Sprintf("%d/%d", r.ID, r.First.UnixMicro()),
 		Portal: p.Name, Client: client, Entity: entity, Event: event,
 		Count: r.Count, Added: r.Added, Deleted: r.Deleted, Quiet: quiet,
-		Attempt: r.Attempt, LastAttempt: r.Attempt >= r.MaxAttempts,
+		Attempt: r.Attempt, Repeated: r.Repeated, LastAttempt: r.Attempt >= r.MaxAttempts,
 		Inputs: inputs, Memory: runMemory{r, p, find}, Rule: find, Guard: p.guard, Fields: p.fields, Zone: p.Zone, Language: p.language, Calendar: p.calendar, Log: w.log, Numbers: numbers.New(w.database, p.Name), Records: recordsOf(p.Name, gen, w.database), Private: w.config.Load().PrivateHosts,
 		PortalDown: w.portals.down(p),
 	}
