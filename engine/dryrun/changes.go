@@ -36,10 +36,14 @@ type Change struct {
 	// Title is the title of the record before the change, or its new title if the record
 	// is new.
 	Title string `json:"title,omitempty"`
-	// Fields are the fields that would change, by name. A deletion has none. A change
-	// without fields writes the same values again.
+	// Fields are the fields that would change, by name. A deletion has none, and an update
+	// without fields changes nothing: see Same.
 	Fields []FieldChange `json:"fields,omitempty"`
 }
+
+// Same reports whether the change leaves its record as it is: the rule writes the same values
+// again, or somebody has written them while the run was planned.
+func (c Change) Same() bool { return c.Kind == ChangeUpdate && len(c.Fields) == 0 }
 
 // FieldChange is one field before and after the change. Before is nil in a new record.
 type FieldChange struct {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
+	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
@@ -358,7 +359,7 @@ func (p *planApplied) fillPage(ctx context.Context, portal string, t service.Tar
 		case now[i].Error != "":
 			sum.failed++
 			p.leave("portal %s: rule %s for %s would fail, so it is not run: %s", portal, e.Rule, e.Entity, now[i].Error)
-		case len(now[i].Changes) == 0:
+		case !slices.ContainsFunc(now[i].Changes, func(c dryrun.Change) bool { return !c.Same() }):
 			sum.done++
 		case now[i].Digest() != e.Digest:
 			sum.moved++

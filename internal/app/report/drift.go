@@ -135,11 +135,11 @@ func (d Drift) Complete() bool {
 	return true
 }
 
-// OfRecords returns the changes of records. The effect of other calls cannot be compared with
-// what there is.
+// OfRecords returns the writes that change records. The effect of other calls cannot be compared
+// with what there is.
 func OfRecords(changes []dryrun.Change) []dryrun.Change {
 	return slices.DeleteFunc(slices.Clone(changes), func(c dryrun.Change) bool {
-		return c.Kind == dryrun.ChangeCall || c.Kind == dryrun.ChangeOutside
+		return c.Kind == dryrun.ChangeCall || c.Kind == dryrun.ChangeOutside || c.Same()
 	})
 }
 
