@@ -15,7 +15,7 @@ import (
 )
 
 // BenchmarkWriters finds who has written an element among the records of three marks, and writes
-// the record of one run. B24_MADE_ROWS is how many records there are.
+// the record of one run, and finds what was made from an entity. B24_MADE_ROWS is how many records there are.
 func BenchmarkWriters(b *testing.B) {
 	rows := 30_000
 	if n, err := strconv.Atoi(os.Getenv("B24_MADE_ROWS")); err == nil {
@@ -50,6 +50,14 @@ func BenchmarkWriters(b *testing.B) {
 				got, err := l.Writers(b.Context(), "main", "list:47", int64(i%rows+1))
 				if err != nil || len(got) != 1 {
 					b.Fatal(got, err)
+				}
+			}
+		})
+		b.Run(name+"/from", func(b *testing.B) {
+			for i := range b.N {
+				got, err := l.From(b.Context(), "main", 2, int64(i%(rows/page)*page+1), 2*page)
+				if err != nil || len(got) != page {
+					b.Fatal(len(got), err)
 				}
 			}
 		})

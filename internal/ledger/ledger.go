@@ -275,6 +275,29 @@ func (l *Ledger) Writers(ctx context.Context, portal, place string, id int64) ([
 	return out, nil
 }
 
+// From returns at most n records that runs about an entity have written last: what rules have made
+// from a deal, say. It reads all records of the portal, because an index over entities would
+// double the size of the ledger.
+func (l *Ledger) From(ctx context.Context, portal string, entityTypeID int, id int64, n int) ([]Written, error) {
+	marks, err := l.Marks(ctx, portal)
+	if err != nil {
+		return nil, err
+	}
+	entity := entityNumber(engine.Entity{TypeID: entityTypeID, ID: strconv.FormatInt(id, 10)})
+	var out []Written
+	for _, m := range marks {
+		if entity == 0 || len(out) >= n {
+			break
+		}
+		rows, err := l.written(ctx, m, `SELECT thing, entity, run, at FROM b24_made WHERE mark = $1 AND entity = $2 ORDER BY thing LIMIT $3`, m.ID, entity, n-len(out))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rows...)
+	}
+	return out, nil
+}
+
 // Page returns records under a mark in the order of their ids: at most n after an id.
 func (l *Ledger) Page(ctx context.Context, m Mark, after int64, n int) ([]Written, error) {
 	return l.written(ctx, m, `SELECT thing, entity, run, at FROM b24_made WHERE mark = $1 AND thing > $2 ORDER BY thing LIMIT $3`, m.ID, after, n)

@@ -143,6 +143,20 @@ func TestLedger(t *testing.T) {
 				t.Errorf("writers of another list %+v, %v", got, err)
 			}
 
+			from := func(id int64, n int) (out []string) {
+				rows, err := l.From(t.Context(), "main", 2, id, n)
+				if err != nil {
+					t.Error(err)
+				}
+				for _, r := range rows {
+					out = append(out, fmt.Sprintf("%s:%d by %d", r.Mark.Rule, r.ID, r.Run))
+				}
+				return out
+			}
+			if diff := cmp.Diff([][]string{{"a:13 by 2", "b:11 by 2"}, {"a:13 by 2"}, {"a:11 by 3"}, nil}, [][]string{from(7, 9), from(7, 1), from(8, 9), from(9, 9)}); diff != "" {
+				t.Errorf("made from deals 7, 7 and 8 (-want +got):\n%s", diff)
+			}
+
 			marks, err := l.Marks(t.Context(), "")
 			if err != nil {
 				t.Fatal(err)

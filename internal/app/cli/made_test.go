@@ -46,7 +46,9 @@ func testMade(t *testing.T, database string) {
 	check(exitFine, []string{"why", "element", strings.TrimPrefix(record, "element:"), "--format", "json"}, `"rule": "note"`, `"DEAL"`)
 	check(exitFine, []string{"why", record}, "writes NAME, DEAL")
 	check(exitFindings, []string{"why", record, "SUM"}, "no rule is known to have written SUM")
-	check(exitFindings, []string{"why", fmt.Sprint("deal:", deal)}, "no rule is known to have written it")
+	check(exitFine, []string{"why", fmt.Sprint("deal:", deal)}, "no rule is known to have written it", fmt.Sprintf("made from deal:%d:", deal), record+", rule note, run 1 at ")
+	check(exitFindings, []string{"why", fmt.Sprint("deal:", deal), "TITLE"}, "no rule is known to have written TITLE", record)
+	check(exitFindings, []string{"why", fmt.Sprint("deal:", deal+1)}, "no rule is known to have written it")
 	for _, bad := range [][]string{{}, {"elemnt:47:1"}, {"element:47"}, {"element:x:1"}, {"deal:0"}, {"deal:1", "a", "b"}} {
 		check(exitUsage, append([]string{"why"}, bad...), "element:47:12")
 	}

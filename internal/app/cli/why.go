@@ -15,7 +15,8 @@ var whyCmd = &command{
 	short: "show which rule has written an element or an item",
 	long: `Why shows which step of which rule has written a record, in which run, when and for
 which entity. With FIELD it shows only the steps that write this field, and what they
-have written as far as history has the run.
+have written as far as history has the run. For an entity of the CRM it also shows the
+records that rules have made from it.
 
 RECORD is an element of a list (element:47:12), an item of a smart process
 (item:1038:5), or another entity of the CRM (deal:7, smart_invoice:3).
@@ -24,8 +25,8 @@ Why reads only the database. It knows what rules have written since the database
 made or upgraded, or since the last sync. It does not know what call and set_products
 have written.
 
-Exit codes: 0 a rule has written the record, 1 no rule is known, 2 usage error, 3 why
-could not read the database.`,
+Exit codes: 0 a rule has written the record or made something from it, 1 no rule is
+known, 2 usage error, 3 why could not read the database.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		path := configFlag(fs)
 		portal := new(string)
@@ -50,7 +51,7 @@ could not read the database.`,
 					} else {
 						err = w.Write(env.Out, zoneOf(c, name))
 					}
-					if err == nil && len(w.Writers) == 0 {
+					if err == nil && !w.Known() {
 						err = errFindings
 					}
 					return err

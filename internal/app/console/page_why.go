@@ -20,6 +20,13 @@ type whyPage struct {
 	Record            string
 	Writers           []writerRow
 	Changes           []changeRow
+	Made              []madeRow
+}
+
+// madeRow is a record that was made from the one that is asked for.
+type madeRow struct {
+	report.MadeFrom
+	When time.Time
 }
 
 // changeRow is one change of a field.
@@ -95,9 +102,14 @@ func (c *Console) why(q *request) (*page, error) {
 	for _, one := range w.Changes {
 		v.Changes = append(v.Changes, changeRow{one, one.At.In(zone)})
 	}
+	for _, one := range w.Made {
+		v.Made = append(v.Made, madeRow{one, one.At.In(zone)})
+	}
 	switch {
 	case len(v.Writers) == 0 && field != "":
 		v.Heading = q.t("why.unknown.field", field, w.Record)
+	case len(v.Writers) == 0 && len(v.Made) > 0:
+		v.Heading = q.t("why.source", w.Record)
 	case len(v.Writers) == 0:
 		v.Heading = q.t("why.unknown", w.Record)
 	case v.Writers[0].Value != nil:

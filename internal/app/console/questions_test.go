@@ -11,6 +11,7 @@ import (
 	"testing/fstest"
 
 	"github.com/b24rules/b24rules/internal/app/apptest"
+	"github.com/b24rules/b24rules/internal/app/demo"
 )
 
 // walker is a person who starts at the page of portals, follows links that are there, and fills
@@ -105,6 +106,14 @@ func TestQuestionsInThreeClicks(t *testing.T) {
 		p.click("/why")
 		p.fill("/why", "of", fmt.Sprintf("element:%d:%s", w.h.IDs.ShipmentList, elements[0].ID), "field", "NAME")
 		p.within(3, "was written by note", "Roof")
+	})
+	t.Run("what was made from the deal", func(t *testing.T) {
+		p := w.walker()
+		p.click("/why")
+		p.fill("/why", "of", deal)
+		element := fmt.Sprintf("element:%d:%s", w.h.IDs.ShipmentList, elements[0].ID)
+		p.click("/why?" + url.Values{"of": {element}, "portal": {demo.PortalName}}.Encode())
+		p.within(3, "was written by note", "NAME, DEAL", fmt.Sprintf(">%s</a>", deal))
 	})
 	t.Run("what failed last night between two and three", func(t *testing.T) {
 		p := w.walker()

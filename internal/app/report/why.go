@@ -1,12 +1,14 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,7 +31,21 @@ type Why struct {
 	// Changes are the changes of the record, with a Field of this field, the latest first, as far as
 	// history has the runs. The change of the run that has made the record is not among them.
 	Changes []Written `json:"changes"`
+	// Made is what rules have made from the record or written because of it, at most mostMade.
+	Made []MadeFrom `json:"made,omitempty"`
 }
+
+// MadeFrom is another record that a run about the record has written last.
+type MadeFrom struct {
+	Record string    `json:"record"` // element 12 of list 47
+	ID     string    `json:"id"`     // element:47:12, as why takes it
+	Rule   string    `json:"rule"`
+	Run    int64     `json:"run"`
+	At     time.Time `json:"at"`
+}
+
+// mostMade bounds what is listed of the records made from one.
+const mostMade = 100
 
 // Writer is a step that has written a record, with the last run that did.
 type Writer struct {
@@ -55,17 +71,9 @@ type Writer struct {
 // ReadWhy finds who has written a record: an element or an item, such as list:47 and 12. An
 // empty field means all fields.
 func ReadWhy(ctx context.Context, q *queue.Queue, portal, place string, id int64, field string) (Why, error) {
-	kind := "item"
-	if strings.HasPrefix(place, "list:") {
-		kind = "element"
-	}
-	w := Why{Portal: portal, Record: fmt.Sprintf("%s %d of %s", kind, id, fleet.PlaceName(place)), Field: field, Writers: []Writer{}}
-	for _, o := range schemas.Owners() {
-		if engine.PlaceOfItems(o.ID) == place {
-			w.Record = fmt.Sprintf("%s:%d", o.Name, id)
-		}
-	}
-	rows, err := ledger.New(q.Database()).Writers(ctx, portal, place, id)
+	w := Why{Portal: portal, Record: recordText(place, id), Field: field, Writers: []Writer{}}
+	records := ledger.New(q.Database())
+	rows, err := records.Writers(ctx, portal, place, id)
 	if err != nil {
 		return w, err
 	}
@@ -82,8 +90,60 @@ func ReadWhy(ctx context.Context, q *queue.Queue, portal, place string, id int64
 		}
 		w.Writers = append(w.Writers, one)
 	}
+	if err := w.addMade(ctx, records, place, id); err != nil {
+		return w, err
+	}
 	return w, w.addChanges(ctx, q, place, id)
 }
+
+// recordText is a record in words: element 12 of list 47, deal:7.
+func recordText(place string, id int64) string {
+	for _, o := range schemas.Owners() {
+		if engine.PlaceOfItems(o.ID) == place {
+			return fmt.Sprintf("%s:%d", o.Name, id)
+		}
+	}
+	kind := "item"
+	if strings.HasPrefix(place, "list:") {
+		kind = "element"
+	}
+	return fmt.Sprintf("%s %d of %s", kind, id, fleet.PlaceName(place))
+}
+
+// recordID is a record as ParseRecord reads it: element:47:12.
+func recordID(place string, id int64) string {
+	if list, ok := strings.CutPrefix(place, "list:"); ok {
+		return fmt.Sprintf("element:%s:%d", list, id)
+	}
+	return fmt.Sprintf("%s:%d", place, id)
+}
+
+// addMade adds what rules have made from the record, if it is an entity of the CRM.
+func (w *Why) addMade(ctx context.Context, l *ledger.Ledger, place string, id int64) error {
+	number, ok := strings.CutPrefix(place, "item:")
+	if !ok {
+		return nil
+	}
+	typ, err := strconv.Atoi(number)
+	if err != nil {
+		return err
+	}
+	rows, err := l.From(ctx, w.Portal, typ, id, mostMade+1) // the record itself may be among them
+	for _, row := range rows {
+		if row.Mark.Place == place && row.ID == id {
+			continue
+		}
+		w.Made = append(w.Made, MadeFrom{
+			Record: recordText(row.Mark.Place, row.ID), ID: recordID(row.Mark.Place, row.ID), Rule: row.Mark.Rule, Run: row.Run, At: row.At,
+		})
+	}
+	w.Made = w.Made[:min(len(w.Made), mostMade)]
+	return err
+}
+
+// Known reports whether there is an answer: a rule has written the record or the field, or, if no
+// field was asked for, has made something from the record.
+func (w Why) Known() bool { return len(w.Writers) > 0 || w.Field == "" && len(w.Made) > 0 }
 
 // entityName is an entity of the CRM as runs list shows it.
 func entityName(typ int, id int64) string {
@@ -197,19 +257,15 @@ func splitFields(text string) (out []fieldPart) {
 
 // Write prints the answer as text. zone is that of the portal.
 func (w Why) Write(out io.Writer, zone *time.Location) error {
-	if len(w.Writers) == 0 {
-		what := "no rule is known to have written it"
-		if w.Field != "" {
-			what = "no rule is known to have written " + w.Field
-		}
-		_, err := fmt.Fprintf(out, "%s in portal %s: %s\n", w.Record, w.Portal, what)
-		return err
-	}
 	if zone == nil {
 		zone = time.Local
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s in portal %s\n", w.Record, w.Portal)
+	fmt.Fprintf(&b, "%s in portal %s", w.Record, w.Portal)
+	if len(w.Writers) == 0 {
+		fmt.Fprintf(&b, ": no rule is known to have written %s", cmp.Or(w.Field, "it"))
+	}
+	b.WriteString("\n")
 	for _, one := range w.Writers {
 		by := fmt.Sprintf("run %d at", one.Run)
 		if one.Run == 0 {
@@ -246,6 +302,15 @@ func (w Why) Write(out io.Writer, zone *time.Location) error {
 		if c.ByOthers {
 			b.WriteString("    a person or another program had written it since the change before\n")
 		}
+	}
+	for i, m := range w.Made {
+		if i == 0 {
+			fmt.Fprintf(&b, "made from %s:\n", w.Record)
+		}
+		fmt.Fprintf(&b, "  %s, rule %s, run %d at %s\n", m.ID, m.Rule, m.Run, m.At.In(zone).Format(time.DateTime))
+	}
+	if len(w.Made) == mostMade {
+		b.WriteString("  and perhaps more\n")
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
