@@ -118,8 +118,13 @@ rules:
 // TestOfRecords: what happens elsewhere cannot be compared with what there is, and an update that
 // writes the same values changes nothing.
 func TestOfRecords(t *testing.T) {
-	all := []dryrun.Change{{Kind: dryrun.ChangeCall}, {Kind: dryrun.ChangeUpdate}, {Kind: dryrun.ChangeOutside},
-		{Kind: dryrun.ChangeUpdate, Fields: []dryrun.FieldChange{{Name: "title", After: "Roof"}}}, {Kind: dryrun.ChangeDelete}}
+	all := []dryrun.Change{
+		{Kind: dryrun.ChangeCall},
+		{Kind: dryrun.ChangeUpdate},
+		{Kind: dryrun.ChangeOutside},
+		{Kind: dryrun.ChangeUpdate, Fields: []dryrun.FieldChange{{Name: "title", After: "Roof"}}},
+		{Kind: dryrun.ChangeDelete},
+	}
 	if got := report.OfRecords(all); len(got) != 2 || got[0].Kind != dryrun.ChangeUpdate || got[1].Kind != dryrun.ChangeDelete {
 		t.Errorf("%v", got)
 	}
