@@ -19,6 +19,8 @@ type recorder struct {
 	calls strings.Builder
 	// before, if not nil, is called before calls are sent.
 	before func(calls []bitrix.Call)
+	// after, if not nil, may change the answers.
+	after func(calls []bitrix.Call, answers []bitrix.Answer)
 }
 
 func (r *recorder) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
@@ -26,7 +28,11 @@ func (r *recorder) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer
 	if r.before != nil {
 		r.before(calls)
 	}
-	return r.Client.Do(ctx, calls...)
+	answers := r.Client.Do(ctx, calls...)
+	if r.after != nil {
+		r.after(calls, answers)
+	}
+	return answers
 }
 
 func (r *recorder) List(ctx context.Context, call bitrix.Call, wrapper string) ([]json.RawMessage, error) {

@@ -77,6 +77,7 @@ type script struct {
 	// What the last run left.
 	findings, outcome, notes, changes, follows string
 	simulated                                  []dryrun.Write
+	records                                    engine.Records // of the runs; nil is none
 	log                                        bytes.Buffer
 	given                                      map[string]string // inputs
 	memory                                     *run.LocalMemory
@@ -257,7 +258,7 @@ func (s *script) run(words []string) {
 		InOrder: true,
 		Portal:  "test", Client: s.client, Entity: entity, Count: 1, Attempt: 1,
 		Deleted: slices.Contains(words, "deleted"),
-		Memory:  s.memory, Numbers: &s.numbers,
+		Memory:  s.memory, Numbers: &s.numbers, Records: s.records,
 		Rule: func(id string) *engine.Rule {
 			for _, r := range s.rules.Rules {
 				if r.ID == id {

@@ -135,6 +135,15 @@ func syncItems(ctx context.Context, c *engine.Call, a syncItemsArgs) (any, error
 		return nil, plan.AdoptItems(ctx, c, schema, existing, desired, options)
 	}
 	p := plan.Diff(existing, desired, options)
+	if len(p.Adds) > 0 {
+		hidden, err := schema.Hidden(ctx, c, existing)
+		if err != nil {
+			return nil, err
+		}
+		if hidden = slices.DeleteFunc(hidden, func(r *plan.Record) bool { return !r.Holds(scope) }); len(hidden) > 0 {
+			p = plan.Diff(append(existing, hidden...), desired, options)
+		}
+	}
 	if len(desired) == 0 && p.Mine > 0 {
 		if err := plan.EntityExists(ctx, c); err != nil {
 			return nil, err

@@ -73,6 +73,12 @@ func upsertItem(ctx context.Context, c *engine.Call, a upsertItemArgs) (any, err
 	}
 	found, isNew := f.items, f.old // isNew says that the key is written, too
 	if len(found) == 0 {
+		if found, err = f.schema.Hidden(ctx, c, nil); err != nil {
+			return nil, err
+		}
+		found = slices.DeleteFunc(found, func(r *plan.Record) bool { return !r.Holds(key) })
+	}
+	if len(found) == 0 {
 		if found, err = a.free(ctx, c, f.schema, all, key); err != nil {
 			return nil, err
 		}

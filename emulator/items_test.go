@@ -231,3 +231,30 @@ func TestPaging(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnItems: a user who may read only the own items does not find others in lists, and is refused
+// when one is named (crm.item.list, crm.item.get).
+func TestOwnItems(t *testing.T) {
+	t.Parallel()
+	p := open(t, emulator.Config{})
+	berta := p.AddUser(emulator.User{Name: "Berta"})
+	own := p.add(2, `{"title":"own"}`)
+	other := p.add(2, fmt.Sprintf(`{"title":"other","assignedById":%d}`, berta))
+	p.AddUser(emulator.User{ID: 1, Name: "Anna", OwnItems: true})
+	for _, c := range []struct{ method, params, want string }{
+		{"crm.item.list", `{"entityTypeId":2,"select":["id"]}`, `{"result":{"items":[{"id":` + own + `}]},"total":1,"…":1}`},
+		{"crm.item.list", `{"entityTypeId":2,"select":["id"],"filter":{"id":` + other + `}}`, `{"result":{"items":[]},"total":0,"…":1}`},
+		{"crm.deal.list", `{"select":["ID"]}`, `{"result":[{"ID":"` + own + `"}],"total":1,"…":1}`},
+	} {
+		_, body := p.post(c.method, c.params)
+		p.match(c.method, c.want, body)
+	}
+	denied := `{"error":"ACCESS_DENIED","error_description":"Access denied"}`
+	p.refused("crm.item.get", `{"entityTypeId":2,"id":`+other+`}`, 400, denied)
+	p.refused("crm.item.update", `{"entityTypeId":2,"id":`+other+`,"fields":{"title":"x"}}`, 400, denied)
+	p.refused("crm.item.productrow.list", `{"filter":{"=ownerType":"D","=ownerId":`+other+`}}`, 400, denied)
+	p.refused("crm.deal.get", `{"id":`+other+`}`, 400, `{"error":"","error_description":"Access denied"}`)
+	p.refused("crm.deal.productrows.get", `{"id":`+other+`}`, 400, `{"error":"","error_description":"Access denied"}`)
+	p.AddUser(emulator.User{ID: 1, Name: "Anna"})
+	p.must("crm.item.get", `{"entityTypeId":2,"id":`+other+`}`)
+}

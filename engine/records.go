@@ -12,4 +12,7 @@ type Records interface {
 	Recorded(ctx context.Context, place string, ids []int) (map[int]bool, error)
 	// HasMade reports whether the ledger has a record of a place that a step of a rule has made.
 	HasMade(ctx context.Context, rule, step, place string) (bool, error)
+	// MadeFor returns the ids of at most n records of a place that a step of a rule has made or
+	// written last in runs about an entity. It may not know those of the last minute.
+	MadeFor(ctx context.Context, rule, step, place string, e Entity, n int) ([]int, error)
 }

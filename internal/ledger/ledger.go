@@ -322,10 +322,7 @@ func (l *Ledger) Recorded(ctx context.Context, portal, place string, ids []int) 
 		for _, id := range some {
 			args = append(args, id)
 		}
-		found, err := store.All(ctx, l.db, "read what rules have made", func(row store.Row) (id int, err error) {
-			err = row.Scan(&id)
-			return id, err
-		}, `SELECT d.thing FROM b24_mark m JOIN b24_made d ON d.mark = m.id WHERE m.portal = $1 AND m.place = $2 AND d.thing IN (`+store.Placeholders(3, len(some))+`)`, args...)
+		found, err := store.All(ctx, l.db, "read what rules have made", scanID[int], `SELECT d.thing FROM b24_mark m JOIN b24_made d ON d.mark = m.id WHERE m.portal = $1 AND m.place = $2 AND d.thing IN (`+store.Placeholders(3, len(some))+`)`, args...)
 		if err != nil {
 			return nil, err
 		}

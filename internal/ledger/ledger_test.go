@@ -157,6 +157,18 @@ func TestLedger(t *testing.T) {
 				t.Errorf("made from deals 7, 7 and 8 (-want +got):\n%s", diff)
 			}
 
+			known := ledger.NewEntities(db)
+			madeFor := func(e engine.Entity, n int) []int {
+				ids, err := known.Made(t.Context(), "main", "a", "sync", "list:47", e, n)
+				if err != nil {
+					t.Error(err)
+				}
+				return ids
+			}
+			if diff := cmp.Diff([][]int{{13}, {11}, nil, nil}, [][]int{madeFor(deal(7), 9), madeFor(deal(8), 9), madeFor(deal(9), 9), madeFor(engine.Entity{Kind: "currency", ID: "EUR"}, 9)}); diff != "" {
+				t.Errorf("made for entities (-want +got):\n%s", diff)
+			}
+
 			marks, err := l.Marks(t.Context(), "")
 			if err != nil {
 				t.Fatal(err)

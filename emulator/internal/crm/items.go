@@ -38,10 +38,19 @@ func itemOf(c *rest.Call) (*model.Item, error) {
 	if err != nil {
 		return nil, err
 	}
-	if it := c.Store.Item(t.ID, id); it != nil {
-		return it, nil
+	it := c.Store.Item(t.ID, id)
+	switch {
+	case it == nil:
+		return nil, rest.Fail("NOT_FOUND", "Element not found")
+	case !sees(c, it):
+		return nil, rest.Fail("ACCESS_DENIED", "Access denied")
 	}
-	return nil, rest.Fail("NOT_FOUND", "Element not found")
+	return it, nil
+}
+
+// sees reports whether the caller may read and write an item.
+func sees(c *rest.Call, it *model.Item) bool {
+	return !c.OwnItems() || it.Values["ASSIGNED_BY_ID"] == c.Request.User
 }
 
 func namesOf(c *rest.Call) naming {
@@ -98,8 +107,18 @@ func itemList(c *rest.Call) (any, error) {
 }
 
 // itemCandidates returns items in the order of their ids, among them all that a filter can
-// find: by their ids, or by the ids after one.
+// find. Those that the caller may not read are omitted, as portals do (crm.item.list).
 func itemCandidates(c *rest.Call, entityTypeID int, filter *php.Array, rules *query.Rules[*model.Item]) []*model.Item {
+	rows := indexed(c, entityTypeID, filter, rules)
+	if c.OwnItems() {
+		rows = query.Keep(rows, func(it *model.Item) bool { return sees(c, it) })
+	}
+	return rows
+}
+
+// indexed returns the items of a type that a filter can find: by their ids, or by the ids after
+// one.
+func indexed(c *rest.Call, entityTypeID int, filter *php.Array, rules *query.Rules[*model.Item]) []*model.Item {
 	table := c.Store.Table(entityTypeID)
 	for key, v := range filter.All() {
 		if strings.EqualFold(key, "logic") && strings.EqualFold(value.Text(v), "or") {

@@ -87,9 +87,17 @@ func (e legacyEntity) find(c *rest.Call, code, missing string) (*model.Item, err
 		return nil, rest.FailText("ID is not defined or invalid.")
 	}
 	if it := c.Store.Item(e.typ, id); it != nil {
-		return it, nil
+		return legacySeen(c, it)
 	}
 	return nil, rest.Fail(code, missing)
+}
+
+// legacySeen returns an item if the caller may read it.
+func legacySeen(c *rest.Call, it *model.Item) (*model.Item, error) {
+	if !sees(c, it) {
+		return nil, rest.FailText("Access denied")
+	}
+	return it, nil
 }
 
 // get is crm.deal.get and the like. Leads, contacts and companies show the

@@ -29,7 +29,7 @@ func (e legacyLinks) owner(c *rest.Call, invalid, missing string) (*model.Item, 
 		return nil, rest.FailText(invalid)
 	}
 	if it := c.Store.Item(e.typ, id); it != nil {
-		return it, nil
+		return legacySeen(c, it)
 	}
 	return nil, rest.Fail(e.linkCode, missing)
 }

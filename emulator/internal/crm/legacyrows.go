@@ -17,7 +17,7 @@ func (e legacyEntity) rowsOwner(c *rest.Call) (*model.Item, error) {
 		return nil, rest.FailText("The parameter id is invalid or not defined.")
 	}
 	if it := c.Store.Item(e.typ, id); it != nil {
-		return it, nil
+		return legacySeen(c, it)
 	}
 	return nil, rest.FailText("Not found")
 }

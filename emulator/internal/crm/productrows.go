@@ -21,10 +21,14 @@ func rowOwner(c *rest.Call, ownerType string, id int64) (*model.Item, error) {
 			if !t.Rows {
 				break
 			}
-			if it := s.Item(t.ID, id); it != nil {
-				return it, nil
+			it := s.Item(t.ID, id)
+			switch {
+			case it == nil:
+				return nil, rest.Fail("OWNER_NOT_FOUND", "Owner was not found")
+			case !sees(c, it):
+				return nil, rest.Fail("ACCESS_DENIED", "Access denied")
 			}
-			return nil, rest.Fail("OWNER_NOT_FOUND", "Owner was not found")
+			return it, nil
 		}
 	}
 	return nil, unsupportedType(ownerType)
@@ -163,6 +167,9 @@ func ownersRows(c *rest.Call, filter *php.Array) ([]*model.Row, error) {
 				continue
 			}
 			for _, id := range value.List(ownerID) {
+				if it := s.Item(t.ID, value.Int(id)); it != nil && !sees(c, it) {
+					return nil, rest.Fail("ACCESS_DENIED", "Access denied")
+				}
 				found = append(found, s.Rows[model.Owner{EntityTypeID: t.ID, ID: value.Int(id)}]...)
 			}
 		}

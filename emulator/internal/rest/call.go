@@ -124,6 +124,13 @@ func (c *Call) IsAdmin() bool {
 	return u != nil && !u.NotAdmin
 }
 
+// OwnItems reports whether the caller has a right only to the caller's own CRM items. What
+// people do in the pages of the portal is not limited.
+func (c *Call) OwnItems() bool {
+	u := c.Store.Users[c.Request.User]
+	return u != nil && u.OwnItems && !c.Request.Inside
+}
+
 // UserName is what a user is called, "" for none.
 func (c *Call) UserName(id int64) string {
 	u := c.Store.Users[id]

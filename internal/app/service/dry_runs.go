@@ -27,7 +27,7 @@ func (s *Service) PlanRun(t Target, p *Portal, deleted bool) run.Run {
 func (s *Service) planRun(rules *fleet.Rules, t Target, p *Portal, deleted bool, remembers string) run.Run {
 	q := s.queue
 	return run.Run{
-		Rule: findRule(rules, p.Name), Records: recordsOf(p.Name, rules.Current(), q.Database()),
+		Rule: findRule(rules, p.Name), Records: recordsOf(p.Name, rules.Current(), q.Database(), s.worker.made),
 		Portal: p.Name, Client: p.Client, Entity: t.Entity, Event: t.Event, Count: 1, Deleted: deleted,
 		Attempt: 1, LastAttempt: true, Inputs: t.Inputs, Zone: p.Zone, Language: p.language, Calendar: p.calendar,
 		Numbers: numbers.New(q.Database(), p.Name),

@@ -14,11 +14,12 @@ type records struct {
 	portal string
 	rules  *fleet.Generation // with which the run has started
 	ledger *ledger.Ledger
+	made   *ledger.Entities
 }
 
 // recordsOf returns what rules have made in a portal, for a run of rules.
-func recordsOf(portal string, rules *fleet.Generation, db store.DB) engine.Records {
-	return records{portal, rules, ledger.New(db)}
+func recordsOf(portal string, rules *fleet.Generation, db store.DB, made *ledger.Entities) engine.Records {
+	return records{portal, rules, ledger.New(db), made}
 }
 
 // Owners returns the marks of the rules that run.
@@ -42,4 +43,9 @@ func (r records) Recorded(ctx context.Context, place string, ids []int) (map[int
 // HasMade reports whether the ledger has a record of a place that a step of a rule has made.
 func (r records) HasMade(ctx context.Context, rule, step, place string) (bool, error) {
 	return r.ledger.HasMade(ctx, r.portal, rule, step, place)
+}
+
+// MadeFor returns what a step of a rule has made for an entity.
+func (r records) MadeFor(ctx context.Context, rule, step, place string, e engine.Entity, n int) ([]int, error) {
+	return r.made.Made(ctx, r.portal, rule, step, place, e, n)
 }

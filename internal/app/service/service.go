@@ -144,7 +144,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s.intake = &intake{limits: c.Limits, rules: o.Rules, portals: all, queue: s.queue, downtime: s.downtime, metrics: s.metrics, dump: s.dump, log: o.Log}
 	s.intake.refusals = s.downtime.refusals
 	s.intake.unstored = &unstored{store: s.intake.storeAgain, log: o.Log}
-	s.worker = &worker{record: c.History.Record, redactor: c.Redactor, config: current, rules: o.Rules, portals: all, hold: s.queue.SetHold, metrics: s.metrics, database: s.queue.Database(), log: o.Log}
+	s.worker = &worker{record: c.History.Record, redactor: c.Redactor, config: current, rules: o.Rules, portals: all, hold: s.queue.SetHold, metrics: s.metrics, database: s.queue.Database(), made: ledger.NewEntities(s.queue.Database()), log: o.Log}
 	s.looks = &looks{config: current, queue: s.queue, rules: o.Rules, log: o.Log}
 	s.ticks = &ticks{queue: s.queue, rules: o.Rules, portals: all, metrics: s.metrics, log: o.Log}
 	s.drifts = &drifts{s: s, confirm: time.Minute}

@@ -33,6 +33,7 @@ type worker struct {
 	hold     func(ctx context.Context, h queue.Hold) error
 	metrics  *metrics
 	database store.DB
+	made     *ledger.Entities
 	log      *slog.Logger
 }
 
@@ -214,7 +215,7 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, gen *fleet.Generation, input
 		Portal: p.Name, Client: client, Entity: entity, Event: event,
 		Count: r.Count, Added: r.Added, Deleted: r.Deleted, Quiet: quiet,
 		Attempt: r.Attempt, Repeated: r.Repeated, LastAttempt: r.Attempt >= r.MaxAttempts,
-		Inputs: inputs, Memory: runMemory{r, p, find}, Rule: find, Guard: p.guard, Fields: p.fields, Zone: p.Zone, Language: p.language, Calendar: p.calendar, Log: w.log, Numbers: numbers.New(w.database, p.Name), Records: recordsOf(p.Name, gen, w.database), Private: w.config.Load().PrivateHosts,
+		Inputs: inputs, Memory: runMemory{r, p, find}, Rule: find, Guard: p.guard, Fields: p.fields, Zone: p.Zone, Language: p.language, Calendar: p.calendar, Log: w.log, Numbers: numbers.New(w.database, p.Name), Records: recordsOf(p.Name, gen, w.database, w.made), Private: w.config.Load().PrivateHosts,
 		PortalDown: w.portals.down(p),
 	}
 	if r.Event.Code == catchup.CodeLook && r.Woken.IsZero() {
