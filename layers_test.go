@@ -19,6 +19,7 @@ var layers = map[string]int{
 	"internal/app/demo":    5,
 	"internal/app/console": 5,
 	"internal/app/report":  4,
+	"internal/app/rollout": 5,
 	"internal/app/service": 4,
 	"internal/app/config":  3,
 	"internal/app/fleet":   3,

@@ -90,13 +90,17 @@ func (l *Log) Add(ctx context.Context, e Entry) error {
 	return nil
 }
 
-// AddIn is Add in the transaction of what was done.
-func AddIn(ctx context.Context, t store.Tx, e Entry) error {
-	if e.At.IsZero() {
-		e.At = time.Now()
+// AddIn stores entries in the transaction of what was done.
+func AddIn(ctx context.Context, t store.Tx, entries ...Entry) error {
+	for _, e := range entries {
+		if e.At.IsZero() {
+			e.At = time.Now()
+		}
+		if _, err := add(ctx, t, e); err != nil {
+			return err
+		}
 	}
-	_, err := add(ctx, t, e)
-	return err
+	return nil
 }
 
 // Counting returns what stores an entry in the transactions of one act: n is how many runs it has

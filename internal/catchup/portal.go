@@ -230,6 +230,41 @@ func numbers(raw json.RawMessage) []int {
 	return slices.DeleteFunc(out, func(n int) bool { return n <= 0 })
 }
 
+// CountAll sets the total of a job to the number of its entities.
+func (j *Job) CountAll(ctx context.Context, p Portal) error {
+	j.Total = 0
+	for _, typ := range j.Types {
+		n, err := Count(ctx, p, typ, j.Since)
+		if err != nil {
+			return err
+		}
+		j.Total += n
+	}
+	return nil
+}
+
+// EachPage counts the entities of a job and calls do with them, page by page. It does not store the
+// job. After each page it calls seen.
+func (j *Job) EachPage(ctx context.Context, p Portal, seen func(j *Job), do func(typeID int, ids []int) error) error {
+	if err := j.CountAll(ctx, p); err != nil {
+		return err
+	}
+	r := NewReader(p)
+	for more := true; more; {
+		var typeID int
+		var ids []int
+		var err error
+		if typeID, ids, more, err = j.Next(ctx, r); err != nil {
+			return err
+		}
+		if err := do(typeID, ids); err != nil {
+			return err
+		}
+		seen(j)
+	}
+	return nil
+}
+
 // Next reads the next entities of a job, and advances the job without storing it.
 // more is false at its end.
 func (j *Job) Next(ctx context.Context, r *Reader) (typeID int, ids []int, more bool, err error) {

@@ -92,7 +92,7 @@ func (a *adopting) portalRun(ctx context.Context, env environment) error {
 	}
 	job, err := sync.job(ctx, s, t)
 	if err == nil {
-		err = sync.eachPage(ctx, env, s, &job, func(typ int, ids []int) error {
+		err = job.EachPage(ctx, s.Portal(sync.portal).Later(), env.pages(), func(typ int, ids []int) error {
 			return t.Together(typ, ids, func(_ int, one service.Target) error {
 				all, err := s.Adopt(ctx, sync.portal, one, act)
 				found.add(all)

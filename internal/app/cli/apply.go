@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
@@ -12,12 +11,10 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/app/config"
-	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/app/rollout"
 	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/queue"
-	"github.com/b24rules/b24rules/internal/reload"
-	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 var applyCmd = &command{
@@ -67,22 +64,6 @@ type applying struct {
 	bake                  time.Duration
 	halt                  int
 	yes, effects          bool
-
-	broken bool         // something on disk has errors, so it is not among the new versions
-	plan   *planApplied // nil without a plan
-}
-
-// newVersion is a version of a rule set that a portal does not run.
-type newVersion struct {
-	portal, set   string
-	before, after string   // before is "" if none runs, and after if that runs already
-	rules         []string // of the version
-}
-
-// wave is a part of the new versions.
-type wave struct {
-	name string
-	all  []newVersion
 }
 
 func (a *applying) run(ctx context.Context, env environment, args []string) error {
@@ -102,8 +83,20 @@ func (a *applying) run(ctx context.Context, env environment, args []string) erro
 		if err != nil {
 			return err
 		}
-		a.defaults(c)
-		all, err := a.findNew(ctx, env, c, q, names)
+		_, gen, err := loadRules(env, c)
+		if err != nil {
+			return err
+		}
+		found := gen.Findings()
+		for _, name := range names {
+			if b := c.BrokenPortal(name); b != nil {
+				found = append(found, b.Findings...)
+			}
+		}
+		if len(found) > 0 {
+			_ = printFindings(env, found) // the rest is applied
+		}
+		all, err := rollout.NotLive(ctx, q, gen, names)
 		if err != nil {
 			return err
 		}
@@ -111,20 +104,104 @@ func (a *applying) run(ctx context.Context, env environment, args []string) erro
 		if err != nil {
 			return err
 		}
-		if len(all) == 0 {
-			return a.end(env)
-		}
-		if err := a.applyWaves(ctx, env, q, waves); err != nil {
+		if err := a.apply(ctx, env, q, waves, nil); err != nil {
 			return err
 		}
-		return a.end(env)
+		if found.HasErrors() {
+			env.say("what has errors does not run, all else on disk runs")
+			return errFindings
+		}
+		env.say("what is on disk runs")
+		return nil
 	})
 }
 
-// applyWaves lists the waves, and applies them if that is confirmed.
-func (a *applying) applyWaves(ctx context.Context, env environment, q *queue.Queue, waves []wave) error {
+// runPlan applies the plan in a file.
+func (a *applying) runPlan(ctx context.Context, env environment, file string) error {
+	c, err := loadConfig(env, a.config)
+	if err != nil {
+		return err
+	}
+	plan, err := rollout.ReadPlan(file)
+	if err != nil {
+		return err
+	}
+	names, err := selectPortals(c, a.portal)
+	if err != nil {
+		return err
+	}
+	if err := haveDatabase(c); err != nil {
+		return err
+	}
+	rules, gen, err := loadRules(env, c)
+	if err != nil {
+		return err
+	}
+	s, done, err := openService(ctx, c, rules, true, warnings(env))
+	if err != nil {
+		return err
+	}
+	defer done()
+	say := func(portal, format string, args ...any) {
+		env.say("portal %s%s", portal, env.redactor.Text(fmt.Sprintf(format, args...)))
+	}
+	planned := &rollout.Planned{
+		Service: s, Rules: gen, Effects: a.effects,
+		Omitted: func(portal, why string) { say(portal, ": %s", why) },
+		Filled:  func(portal string, f rollout.Filled) { say(portal, ": %s", filledText(f)) },
+		Away: func(portal string, why error, f rollout.Filled) {
+			say(portal, " %v; %s; the rest is not applied", why, filledText(f))
+		},
+	}
+	all, err := planned.Check(ctx, c, plan, names)
+	if err != nil {
+		return err
+	}
+	waves, err := a.split(c, all)
+	if err != nil {
+		return err
+	}
+	if a.yes && len(waves) > 0 {
+		e := audit.Entry{Action: audit.Applied, Target: "plan " + file, Result: fmt.Sprintf("made %s by %s", plan.Made.Format(time.RFC3339), plan.By)}
+		if err := note(ctx, s.Queue(), e); err != nil {
+			return err
+		}
+	}
+	if err := a.apply(ctx, env, s.Queue(), waves, planned); err != nil {
+		return err
+	}
+	switch omitted, away := planned.Rest(); {
+	case away > 0:
+		return fmt.Errorf("the plan is not applied in %s: repeat the command later", report.Plural(away, "portal", "portals"))
+	case omitted > 0:
+		env.say("the rest of the plan is applied")
+		return errFindings
+	}
+	env.say("the plan is applied")
+	return nil
+}
+
+// filledText says what became of the entities of a portal.
+func filledText(f rollout.Filled) string {
+	words := []string{report.Plural(f.Ran, "entity", "entities") + " run"}
+	for _, one := range []struct {
+		n    int
+		text string
+	}{{f.Done, "had nothing left to change"}, {f.Moved, "moved on"}, {f.Failed, "failed"}} {
+		if one.n > 0 {
+			words = append(words, fmt.Sprintf("%d %s", one.n, one.text))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// apply lists waves, and applies them if that is confirmed.
+func (a *applying) apply(ctx context.Context, env environment, q *queue.Queue, waves []rollout.Wave, planned *rollout.Planned) error {
+	if len(waves) == 0 {
+		return nil
+	}
 	for i, w := range waves {
-		if err := w.write(env, i+1); err != nil {
+		if err := writeWave(env, i+1, w); err != nil {
 			return err
 		}
 	}
@@ -132,28 +209,51 @@ func (a *applying) applyWaves(ctx context.Context, env environment, q *queue.Que
 		env.say("add --yes to apply them")
 		return errFindings
 	}
-	for i, w := range waves {
-		if err := a.applyWave(ctx, env, q, w, i == len(waves)-1); err != nil {
-			return err
+	applying := rollout.Applying{
+		Queue: q, Who: person(), Via: audit.ViaCLI, Bake: a.bake, Halt: a.halt, Planned: planned,
+		Watched: func(w rollout.Wave, bake time.Duration) {
+			env.say("wave %s runs in %s, watching for %s", w.Name, report.Plural(len(w.Portals), "portal", "portals"), bake)
+		},
+	}
+	return sayEnd(env, applying.Run(ctx, waves))
+}
+
+// sayEnd says why waves have ended apply.
+func sayEnd(env environment, err error) error {
+	var halted *rollout.HaltedError
+	var refused *rollout.RefusedError
+	var interrupted *rollout.InterruptedError
+	switch {
+	case errors.As(err, &halted):
+		for _, text := range halted.Trouble {
+			if _, err := fmt.Fprintln(env.Out, text); err != nil {
+				return err
+			}
 		}
-	}
-	return nil
-}
-
-// end says what runs.
-func (a *applying) end(env environment) error {
-	if a.broken {
-		env.say("what has errors does not run, all else on disk runs")
+		env.say("wave %s has ended apply: put the old files back and apply them to its portals, or correct the new ones", halted.Wave)
+		if halted.Queued > 0 {
+			env.say("at most %d runs of each of its portals are still in the queue", halted.Queued)
+		}
 		return errFindings
+	case errors.As(err, &refused):
+		env.say("%v", refused)
+		return errFindings
+	case errors.As(err, &interrupted) && interrupted.Filling:
+		env.say("interrupted: repeat the command to continue")
+	case errors.As(err, &interrupted):
+		env.say("interrupted: the portals of later waves keep their versions; repeat the command to continue")
 	}
-	env.say("what is on disk runs")
-	return nil
+	return err
 }
 
-// defaults takes what the flags do not say from the configuration.
-func (a *applying) defaults(c *config.Config) {
-	if a.waves == "" {
-		a.waves = strings.Join(c.Apply.Waves, ",")
+// split divides changes into the waves of the flags. What these do not say is in the configuration.
+func (a *applying) split(c *config.Config, all []rollout.Change) ([]rollout.Wave, error) {
+	words := c.Apply.Waves
+	if a.waves != "" {
+		words = strings.Split(a.waves, ",")
+	}
+	if len(words) == 0 {
+		words = []string{config.AllPortals}
 	}
 	if a.bake == 0 {
 		a.bake = c.Apply.Bake
@@ -161,61 +261,7 @@ func (a *applying) defaults(c *config.Config) {
 	if a.halt < 0 {
 		a.halt = c.Apply.Halt
 	}
-}
-
-// findNew returns the versions on disk that do not run in portals. It prints what has errors
-// and is not among them.
-func (a *applying) findNew(ctx context.Context, env environment, c *config.Config, q *queue.Queue, names []string) ([]newVersion, error) {
-	_, gen, err := loadRules(env, c)
-	if err != nil {
-		return nil, err
-	}
-	found := gen.Findings()
-	for _, name := range names {
-		if b := brokenPortal(c, name); b != nil {
-			found = append(found, b.Findings...)
-		}
-	}
-	if a.broken = found.HasErrors(); len(found) > 0 {
-		_ = printFindings(env, found) // the rest is applied
-	}
-	live, err := liveVersions(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	var all []newVersion
-	for _, name := range names {
-		for _, i := range gen.Instances(name) {
-			one := newVersion{portal: name, set: i.Set.Name, before: live[[2]string{name, i.Set.Name}].Version, after: i.Set.Version}
-			for _, r := range i.Set.Rules {
-				one.rules = append(one.rules, r.ID)
-			}
-			if one.before != one.after {
-				all = append(all, one)
-			}
-		}
-	}
-	return all, nil
-}
-
-// liveVersions are the versions that run, by portal and rule set.
-func liveVersions(ctx context.Context, q *queue.Queue) (map[[2]string]fleet.Live, error) {
-	rows, err := fleet.NewStore(q.Database()).List(ctx, "")
-	out := map[[2]string]fleet.Live{}
-	for _, l := range rows {
-		out[[2]string{l.Portal, l.Set}] = l
-	}
-	return out, err
-}
-
-// split divides new versions into waves.
-func (a *applying) split(c *config.Config, all []newVersion) ([]wave, error) {
-	words := []string{config.AllPortals}
-	if a.waves != "" {
-		words = strings.Split(a.waves, ",")
-	}
-	var out []wave
-	rest := all
+	var named []rollout.Wave
 	for _, word := range words {
 		text := word
 		if word != config.AllPortals {
@@ -225,48 +271,29 @@ func (a *applying) split(c *config.Config, all []newVersion) ([]wave, error) {
 		if err != nil {
 			return nil, err
 		}
-		w := wave{name: word}
-		var later []newVersion
-		for _, v := range rest {
-			if slices.Contains(names, v.portal) {
-				w.all = append(w.all, v)
-			} else {
-				later = append(later, v)
-			}
-		}
-		if rest = later; len(w.all) > 0 {
-			out = append(out, w)
-		}
+		named = append(named, rollout.Wave{Name: word, Portals: names})
 	}
-	if len(rest) > 0 && len(out) == 0 {
-		return nil, usagef("none of the waves %s has one of the portals", a.waves)
+	waves := rollout.Split(all, named)
+	if len(all) > 0 && len(waves) == 0 {
+		return nil, usagef("none of the waves %s has one of the portals", strings.Join(words, ","))
 	}
-	return out, nil
+	return waves, nil
 }
 
-func (w wave) portals() []string {
-	var names []string
-	for _, v := range w.all {
-		names = append(names, v.portal)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
-
-// write prints a wave: each change with its portals.
-func (w wave) write(env environment, number int) error {
+// writeWave prints a wave: each change with its portals.
+func writeWave(env environment, number int, w rollout.Wave) error {
 	changes := map[string][]string{}
-	for _, v := range w.all {
-		text := fmt.Sprintf("%s %s -> %s", v.set, v.before, v.after)
-		switch v.before {
+	for _, c := range w.Changes {
+		text := fmt.Sprintf("%s %s -> %s", c.Set, c.Before, c.After)
+		switch c.Before {
 		case "":
-			text = fmt.Sprintf("%s, new: %s", v.set, v.after)
-		case v.after:
-			text = fmt.Sprintf("%s %s, which runs already,", v.set, v.after)
+			text = fmt.Sprintf("%s, new: %s", c.Set, c.After)
+		case c.After:
+			text = fmt.Sprintf("%s %s, which runs already,", c.Set, c.After)
 		}
-		changes[text] = append(changes[text], v.portal)
+		changes[text] = append(changes[text], c.Portal)
 	}
-	if _, err := fmt.Fprintf(env.Out, "wave %d, %s: %s\n", number, w.name, report.Plural(len(w.portals()), "portal", "portals")); err != nil {
+	if _, err := fmt.Fprintf(env.Out, "wave %d, %s: %s\n", number, w.Name, report.Plural(len(w.Portals), "portal", "portals")); err != nil {
 		return err
 	}
 	for _, text := range slices.Sorted(maps.Keys(changes)) {
@@ -275,175 +302,4 @@ func (w wave) write(env environment, number int) error {
 		}
 	}
 	return nil
-}
-
-// applyWave applies the versions of a wave, does what the plan says, and watches the wave.
-func (a *applying) applyWave(ctx context.Context, env environment, q *queue.Queue, w wave, last bool) error {
-	before, err := w.trouble(ctx, q)
-	if err != nil {
-		return err
-	}
-	if err := w.makeLive(ctx, env, q); err != nil {
-		return err
-	}
-	// halts reports whether the wave has ended apply, and says why.
-	halts := func() (bool, error) {
-		now, err := w.trouble(ctx, q)
-		if err != nil {
-			return false, err
-		}
-		parked, held := now.since(before)
-		if len(parked) <= a.halt && len(held) == 0 {
-			return false, nil
-		}
-		for _, text := range append(held, parked...) {
-			if _, err := fmt.Fprintln(env.Out, text); err != nil {
-				return false, err
-			}
-		}
-		env.say("wave %s has ended apply: put the old files back and apply them to its portals, or correct the new ones", w.name)
-		return true, nil
-	}
-	if a.plan != nil {
-		if err := a.plan.fill(ctx, env, w, halts); err != nil {
-			return err
-		}
-	}
-	bake := a.bake
-	if last { // no wave waits for it
-		bake = min(bake, lastBake)
-	}
-	env.say("wave %s runs in %s, watching for %s", w.name, report.Plural(len(w.portals()), "portal", "portals"), bake)
-	for end := time.Now().Add(bake); ; {
-		if halted, err := halts(); err != nil {
-			return err
-		} else if halted {
-			return errFindings
-		}
-		if !time.Now().Before(end) {
-			return nil
-		}
-		if err := wakeup.Sleep(ctx, min(watchEvery, time.Until(end))); err != nil {
-			env.say("interrupted: the portals of later waves keep their versions; repeat the command to continue")
-			return err
-		}
-	}
-}
-
-// makeLive applies the versions of a wave and waits until serve runs them.
-func (w wave) makeLive(ctx context.Context, env environment, q *queue.Queue) error {
-	versions := fleet.Applied{}
-	var notes []audit.Entry
-	for _, v := range w.all {
-		versions[[2]string{v.portal, v.set}] = v.after
-		if v.before != v.after {
-			notes = append(notes, audit.Entry{Action: audit.Applied, Portal: v.portal, Target: "rule set " + v.set, Result: strings.TrimSpace(v.before + " -> " + v.after)})
-		}
-	}
-	if err := fleet.NewStore(q.Database()).Apply(ctx, versions, person(), notedIn(notes...)); err != nil {
-		return err
-	}
-	if len(notes) == 0 { // all of them run already
-		return nil
-	}
-	_, silent, err := askReload(ctx, q, reload.Request{ID: rand.Text(), By: person()})
-	if err != nil {
-		return err
-	}
-	if len(silent) > 0 {
-		return fmt.Errorf("wave %s: no answer within %s from %s", w.name, reloadPatience, strings.Join(silent, ", "))
-	}
-	return w.waitLive(ctx, env, q)
-}
-
-const (
-	// watchEvery is how often apply looks at a wave.
-	watchEvery = time.Second
-	// lastBake is how long the last wave is watched at the most.
-	lastBake = time.Minute
-)
-
-// waitLive waits until serve has stored what became of the versions of a wave.
-func (w wave) waitLive(ctx context.Context, env environment, q *queue.Queue) error {
-	for until := time.Now().Add(reloadPatience); ; {
-		live, err := liveVersions(ctx, q)
-		if err != nil {
-			return err
-		}
-		var missing, refused []string
-		for _, v := range w.all {
-			l := live[[2]string{v.portal, v.set}]
-			switch {
-			case l.Version == v.after:
-			case l.Refused != "" && !strings.Contains(l.Refused, "[not-applied]"):
-				refused = append(refused, fmt.Sprintf("portal %s refuses %s: %s", v.portal, v.set, l.Refused))
-			default:
-				missing = append(missing, v.portal)
-			}
-		}
-		switch {
-		case len(refused) > 0:
-			env.say("%s", strings.Join(refused, "\n"))
-			return errFindings
-		case len(missing) == 0:
-			return nil
-		case time.Now().After(until):
-			return fmt.Errorf("after %s serve does not run the new versions in %s", reloadPatience, strings.Join(missing, ", "))
-		}
-		if err := wakeup.Sleep(ctx, reloadLook); err != nil {
-			return err
-		}
-	}
-}
-
-// trouble is what is wrong with the rules and the portals of a wave, as texts by what tells
-// it from other trouble.
-type trouble struct{ parked, held map[string]string }
-
-// trouble reads the parked runs of a wave's rules, and the holds.
-func (w wave) trouble(ctx context.Context, q *queue.Queue) (trouble, error) {
-	out := trouble{map[string]string{}, map[string]string{}}
-	portals := w.portals()
-	rules := map[[2]string]bool{}
-	var ids []string
-	for _, v := range w.all {
-		for _, id := range v.rules {
-			rules[[2]string{v.portal, id}] = true
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
-	runs, err := q.Runs(ctx, queue.Filter{Portals: portals, Rules: ids, States: []queue.State{queue.Parked}, Limit: 1000 * len(ids)})
-	if err != nil {
-		return out, err
-	}
-	for _, r := range runs {
-		if rules[[2]string{r.Portal, r.Rule}] {
-			out.parked[fmt.Sprintf("%d %d", r.ID, r.Attempt)] = fmt.Sprintf("portal %s: run %d of rule %s for %s is parked: %s", r.Portal, r.ID, r.Rule, r.Entity, r.Error)
-		}
-	}
-	holds, err := q.HoldList(ctx)
-	for _, h := range holds {
-		if slices.Contains(portals, h.Portal) && (h.Rule == "" || rules[[2]string{h.Portal, h.Rule}]) {
-			what := report.Paused(h.Portal, h.Rule)
-			out.held[what+" "+h.Cause] = fmt.Sprintf("%s is %s: %s", what, h.Cause, h.Reason)
-		}
-	}
-	return out, err
-}
-
-// since returns the trouble that was not there before.
-func (t trouble) since(before trouble) (parked, held []string) {
-	for _, key := range slices.Sorted(maps.Keys(t.parked)) {
-		if before.parked[key] == "" {
-			parked = append(parked, t.parked[key])
-		}
-	}
-	for _, key := range slices.Sorted(maps.Keys(t.held)) {
-		if before.held[key] == "" {
-			held = append(held, t.held[key])
-		}
-	}
-	return parked, held
 }

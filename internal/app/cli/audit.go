@@ -9,7 +9,6 @@ import (
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/queue"
-	"github.com/b24rules/b24rules/internal/store"
 )
 
 var auditCmd = &command{
@@ -82,18 +81,6 @@ func begin(ctx context.Context, q *queue.Queue, e audit.Entry, result func(n int
 
 // noted stores it in the transaction of the act.
 func noted(e audit.Entry) queue.Also { return audit.Counting(byPerson(e)) }
-
-// notedIn returns what stores entries in the transaction of the act.
-func notedIn(all ...audit.Entry) func(context.Context, store.Tx) error {
-	return func(ctx context.Context, t store.Tx) error {
-		for _, e := range all {
-			if err := audit.AddIn(ctx, t, byPerson(e)); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-}
 
 func byPerson(e audit.Entry) audit.Entry {
 	e.Who, e.Via = person(), audit.ViaCLI

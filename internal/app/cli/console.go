@@ -138,7 +138,7 @@ func serveConsole(ctx context.Context, env environment, s *service.Service, log 
 		Queue: s.Queue(), Config: s.Config, Broken: s.Broken, Rules: s.Generation, Log: log,
 		Plan: s.PlansOf,
 		Reload: func(ctx context.Context, by string) (string, error) {
-			answers, silent, err := askReload(ctx, s.Queue(), reload.Request{ID: rand.Text(), By: by})
+			answers, silent, err := reload.Ask(ctx, s.Queue(), reload.Request{ID: rand.Text(), By: by})
 			return reloadText(answers, silent), err
 		},
 	})

@@ -91,7 +91,7 @@ func runDoctor(ctx context.Context, env environment, path, portal, format string
 	}
 	for _, name := range portalNames(c, portal) {
 		var found []doctor.Check
-		if b := brokenPortal(c, name); b != nil {
+		if b := c.BrokenPortal(name); b != nil {
 			found = []doctor.Check{{Portal: name, Name: "configuration", State: doctor.Failed, Text: b.Reason(), Advice: "correct it: nothing else of the portal was checked"}}
 		} else {
 			p := s.DoctorPortal(name, time.Now)

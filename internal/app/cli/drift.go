@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -108,7 +107,7 @@ func (d *drifting) run(ctx context.Context, env environment, args []string) erro
 func (d *drifting) compare(ctx context.Context, env environment, c *config.Config, a *service.Service, gen *fleet.Generation) (report.Drift, error) {
 	out := report.Drift{Rules: []report.RuleDrift{}}
 	for _, portal := range portalNames(c, d.portal) {
-		if b := brokenPortal(c, portal); b != nil {
+		if b := c.BrokenPortal(portal); b != nil {
 			out.Rules = append(out.Rules, report.RuleDrift{Portal: portal, NotSeen: b.Reason(), Plans: []report.Plan{}})
 			continue
 		}
@@ -141,8 +140,7 @@ func (d *drifting) compare(ctx context.Context, env environment, c *config.Confi
 
 // ignoresOf are the differences of a portal that are not counted.
 func ignoresOf(c *config.Config, portal string) *report.Ignores {
-	i := slices.IndexFunc(c.Portals, func(p config.Portal) bool { return p.Name == portal })
-	return report.NewIgnores(c.Portals[i], time.Now())
+	return report.NewIgnores(*c.Portal(portal), time.Now())
 }
 
 // compareRule goes through the entities of one rule, and once more through those that
@@ -153,7 +151,7 @@ func (d *drifting) compareRule(ctx context.Context, env environment, s *syncing,
 		return err
 	}
 	again := map[int][]int{} // ids by type
-	err = s.eachPage(ctx, env, a, &job, func(typ int, ids []int) error {
+	err = job.EachPage(ctx, a.Portal(s.portal).Later(), env.pages(), func(typ int, ids []int) error {
 		plans, err := a.Plans(ctx, s.portal, t, typ, ids, true)
 		if err != nil {
 			return err

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -61,10 +60,10 @@ Exit codes: 0 success, 1 the portal lacks something that the rules need, 2 usage
 		n := &initialisation{}
 		n.flags(fs)
 		fs.StringVar(&n.webhook, "webhook", "", "the `URL` of the inbound webhook")
-		fs.StringVar(&n.app.portal, "app", "", "connect as an application to the portal with the address `URL`")
-		fs.StringVar(&n.app.id, "client-id", "", "the client_id `ID` of the application")
-		fs.StringVar(&n.app.secret, "client-secret", "", "the client_secret `SECRET` of the application")
-		fs.StringVar(&n.app.public, "public-url", "", "the `URL` under which the portal reaches this machine")
+		fs.StringVar(&n.app.Portal, "app", "", "connect as an application to the portal with the address `URL`")
+		fs.StringVar(&n.app.ID, "client-id", "", "the client_id `ID` of the application")
+		fs.StringVar(&n.app.Secret, "client-secret", "", "the client_secret `SECRET` of the application")
+		fs.StringVar(&n.app.Public, "public-url", "", "the `URL` under which the portal reaches this machine")
 		fs.StringVar(&n.token, "token", "", "the application `TOKEN` of the outbound webhook")
 		fs.StringVar(&n.portal, "portal", "main", "the `NAME` of the portal in the configuration")
 		fs.StringVar(&n.listen, "listen", defaultListen, "where serve listens for events: `ADDR`; a reverse proxy forwards them")
@@ -83,16 +82,8 @@ const defaultListen = "127.0.0.1:8400"
 type initialisation struct {
 	questions
 	webhook, token, portal, listen, https, set, ci, lang string
-	app                                                  newApplication
+	app                                                  setup.Application
 	found                                                rules.Set // the rule set
-}
-
-// newApplication is an application of the new configuration. Without portal there is none, and
-// the portal is called by a webhook.
-type newApplication struct {
-	portal, id, secret string
-	// public is where the portal reaches this machine.
-	public string
 }
 
 func (n *initialisation) run(ctx context.Context, env environment, args []string) error {
@@ -111,14 +102,14 @@ func (n *initialisation) run(ctx context.Context, env environment, args []string
 			return valuef("--rules: %v", err)
 		}
 	}
-	if n.app.portal == "" && cmp.Or(n.app.id, n.app.secret, n.app.public) != "" {
+	if n.app.Portal == "" && cmp.Or(n.app.ID, n.app.Secret, n.app.Public) != "" {
 		return usagef("--client-id, --client-secret and --public-url need --app, the address of the portal")
 	}
 	if n.https != "" && n.listen != defaultListen {
 		return usagef("--https and --listen cannot be combined: with --https serve listens on port 443")
 	}
-	if n.https != "" && n.app.portal != "" && n.app.public == "" {
-		n.app.public = "https://" + n.https
+	if n.https != "" && n.app.Portal != "" && n.app.Public == "" {
+		n.app.Public = "https://" + n.https
 	}
 	dir := "."
 	if len(args) > 0 {
@@ -135,7 +126,7 @@ func (n *initialisation) run(ctx context.Context, env environment, args []string
 		return err
 	}
 	// The flags are checked before the portal is asked, which takes time.
-	if err := checkConfiguration(dir, n.configuration(&setup.Inputs{Set: &engine.RuleSet{}})); err != nil {
+	if err := checkConfiguration(dir, n.configuration(&setup.Inputs{Set: &engine.RuleSet{}}).Text()); err != nil {
 		return err
 	}
 	var client *bitrix.Client
@@ -172,34 +163,34 @@ func (n *initialisation) run(ctx context.Context, env environment, args []string
 
 // access asks how the portal is called.
 func (n *initialisation) access(ctx context.Context) (err error) {
-	if n.app.portal == "" && n.webhook == "" {
+	if n.app.Portal == "" && n.webhook == "" {
 		if err := n.askAccess(ctx); err != nil {
 			return err
 		}
 	}
 	n.webhook = withoutMethod(n.webhook)
-	if n.app.portal == "" {
+	if n.app.Portal == "" {
 		return nil
 	}
-	n.app.portal = strings.TrimRight(n.app.portal, "/")
-	check := doctor.Address(ctx, doctor.Portal{URL: n.app.portal, Now: time.Now})
+	n.app.Portal = strings.TrimRight(n.app.Portal, "/")
+	check := doctor.Address(ctx, doctor.Portal{URL: n.app.Portal, Now: time.Now})
 	if check.State == doctor.Failed {
-		return fmt.Errorf("portal %s: %s: %s", n.app.portal, check.Text, check.Advice)
+		return fmt.Errorf("portal %s: %s: %s", n.app.Portal, check.Text, check.Advice)
 	}
 	for _, q := range []struct {
 		to             *string
 		question, flag string
 	}{
-		{&n.app.id, "client_id of the application:", "--client-id ID"},
-		{&n.app.secret, "client_secret of the application:", "--client-secret SECRET"},
-		{&n.app.public, "address under which the portal reaches this machine, such as https://b24rules.example.com:", "--public-url URL"},
+		{&n.app.ID, "client_id of the application:", "--client-id ID"},
+		{&n.app.Secret, "client_secret of the application:", "--client-secret SECRET"},
+		{&n.app.Public, "address under which the portal reaches this machine, such as https://b24rules.example.com:", "--public-url URL"},
 	} {
 		if *q.to, err = n.askFor(ctx, *q.to, q.question, "name it with "+q.flag); err != nil {
 			return err
 		}
 	}
-	n.app.public = strings.TrimRight(n.app.public, "/")
-	n.env.redactor.Set("application", n.app.secret)
+	n.app.Public = strings.TrimRight(n.app.Public, "/")
+	n.env.redactor.Set("application", n.app.Secret)
 	return nil
 }
 
@@ -211,7 +202,7 @@ func (n *initialisation) askAccess(ctx context.Context) error {
 			return err
 		}
 		if u, err := url.Parse(answer); err == nil && u.Host != "" && strings.Trim(u.Path, "/") == "" {
-			n.app.portal = answer
+			n.app.Portal = answer
 			return nil
 		}
 		client, err := bitrix.NewClient(bitrix.Config{Webhook: bitrix.Secret(withoutMethod(answer))})
@@ -307,7 +298,7 @@ func (n *initialisation) choose(ctx context.Context, portal *snapshot.Snapshot) 
 
 // files are the files to write.
 func (n *initialisation) files(dir string, portal *snapshot.Snapshot, inputs *setup.Inputs) ([]setup.File, error) {
-	text := n.configuration(inputs)
+	text := n.configuration(inputs).Text()
 	if err := checkConfiguration(dir, text); err != nil {
 		return nil, err
 	}
@@ -320,8 +311,8 @@ func (n *initialisation) files(dir string, portal *snapshot.Snapshot, inputs *se
 		out = append(out, setup.File{Path: "rules/" + snapshot.FileName(n.portal), Data: known})
 	}
 	secrets := map[string]string{"webhook": n.webhook, "token": cmp.Or(n.token, "to-be-replaced-"+rand.Text())}
-	if n.app.portal != "" {
-		secrets = map[string]string{"secret": n.app.secret}
+	if n.app.Portal != "" {
+		secrets = map[string]string{"secret": n.app.Secret}
 	}
 	for _, kind := range slices.Sorted(maps.Keys(secrets)) {
 		out = append(out, setup.File{Path: "secrets/" + n.portal + "." + kind, Data: []byte(secrets[kind] + "\n"), Secret: true})
@@ -358,43 +349,9 @@ const editorSettings = `{
 }
 `
 
-// configuration writes b24rules.yaml.
-func (n *initialisation) configuration(inputs *setup.Inputs) []byte {
-	var b bytes.Buffer
-	public, listen := "", n.listen
-	where := fmt.Sprintf("Events arrive here: a reverse proxy forwards %s.", n.handler())
-	if n.https != "" {
-		listen = "{https: " + n.https + "}"
-		where = fmt.Sprintf("Events arrive at %s. serve obtains the certificate.", n.handler())
-	}
-	access := fmt.Sprintf(`    webhook_file: secrets/%[1]s.webhook
-    application_token_file: secrets/%[1]s.token
-`, n.portal)
-	if a := n.app; a.portal != "" {
-		if n.https == "" {
-			public = "public_url: " + a.public + "\n"
-		}
-		access = fmt.Sprintf(`    oauth:
-      portal: %s
-      client_id: %q
-      client_secret_file: secrets/%s.secret
-`, a.portal, a.id, n.portal)
-	}
-	fmt.Fprintf(&b, `# yaml-language-server: $schema=schemas/config.schema.json
-# %[3]s
-listen: %[2]s
-%[4]sdatabase: sqlite:b24rules.db
-rules: [rules]
-portals:
-  %[1]s:
-%[5]s`, n.portal, listen, where, public, access)
-	if len(inputs.Set.Inputs) > 0 {
-		fmt.Fprintf(&b, "    inputs:\n      %s:\n", n.set)
-	}
-	for _, in := range inputs.Set.Inputs {
-		fmt.Fprintf(&b, "        %s\n", inputs.Line(in))
-	}
-	return b.Bytes()
+// configuration are the answers for b24rules.yaml.
+func (n *initialisation) configuration(inputs *setup.Inputs) setup.Configuration {
+	return setup.Configuration{Portal: n.portal, Listen: n.listen, HTTPS: n.https, Application: n.app, RuleSet: n.set, Inputs: inputs}
 }
 
 // checkConfiguration reports an answer that is no valid value of the configuration. The
@@ -407,15 +364,6 @@ func checkConfiguration(dir string, text []byte) error {
 		}
 	}
 	return nil
-}
-
-// handler is the address to which the portal sends its events.
-func (n *initialisation) handler() string {
-	host := cmp.Or(n.app.public, "https://your-host")
-	if n.https != "" {
-		host = "https://" + n.https
-	}
-	return host + "/hooks/" + n.portal
 }
 
 // eventCodes are the codes of the portal's events that the rules need, sorted and each once.
@@ -436,17 +384,18 @@ func (n *initialisation) report(dir string, files []setup.File, set *engine.Rule
 	for _, f := range files {
 		n.env.say("wrote %s", filepath.Join(dir, filepath.FromSlash(f.Path)))
 	}
-	if n.app.portal != "" {
-		n.env.say("next: enter %s in the application's form, as the handler path and as the path for the initial installation (docs/portal.md)", n.handler())
+	handler := n.configuration(nil).Handler()
+	if n.app.Portal != "" {
+		n.env.say("next: enter %s in the application's form, as the handler path and as the path for the initial installation (docs/portal.md)", handler)
 		n.env.say("next: start serve, choose reinstall in the menu of the application, and wait until the log of serve shows application installed")
 	} else if codes := eventCodes(set); n.token == "" && len(codes) > 0 {
 		n.env.say("next: make an outbound webhook for %s with the handler address %s (docs/portal.md), and put its application token into %s",
-			strings.Join(codes, ", "), n.handler(), filepath.Join(dir, "secrets", n.portal+".token"))
+			strings.Join(codes, ", "), handler, filepath.Join(dir, "secrets", n.portal+".token"))
 	}
 	n.sayVariables()
 	at := filepath.Join(dir, config.DefaultFile)
 	commands := []string{"doctor", "serve"}
-	if n.app.portal != "" {
+	if n.app.Portal != "" {
 		commands = []string{"serve", "doctor", "schema pull"}
 	}
 	for _, c := range commands {

@@ -138,5 +138,5 @@ func (p *planning) follow(ctx context.Context, a *service.Service, plans []repor
 }
 
 func (p *planning) plan(ctx context.Context, a *service.Service, t service.Target) (report.Plan, error) {
-	return report.MakePlan(ctx, a.PlanRun(t, a.Portal(p.portal), p.deleted), t.Rule, p.redactor)
+	return a.Plan(ctx, service.DryRun{Target: t, Portal: a.Portal(p.portal), Deleted: p.deleted})
 }

@@ -124,18 +124,8 @@ func whichPortal(names []string) error {
 
 // usablePortal prints the findings of a portal whose configuration has errors, and refuses it.
 func usablePortal(env environment, c *config.Config, name string) error {
-	if b := brokenPortal(c, name); b != nil {
+	if b := c.BrokenPortal(name); b != nil {
 		return printFindings(env, b.Findings)
-	}
-	return nil
-}
-
-// brokenPortal returns a portal whose configuration has errors, nil if it has none.
-func brokenPortal(c *config.Config, name string) *config.BrokenPortal {
-	for i := range c.Broken {
-		if c.Broken[i].Name == name {
-			return &c.Broken[i]
-		}
 	}
 	return nil
 }

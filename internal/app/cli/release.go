@@ -16,6 +16,7 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/ledger"
 	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 var releaseCmd = &command{
@@ -52,10 +53,10 @@ write to the database.`,
 						return err
 					}
 					what := report.Plural(n, "record", "records") + " of " + fleet.PlaceName(one.Place)
-					entries = append(entries, audit.Entry{Action: audit.Released, Portal: one.Portal, Target: "rule " + one.Rule, Result: what})
+					entries = append(entries, byPerson(audit.Entry{Action: audit.Released, Portal: one.Portal, Target: "rule " + one.Rule, Result: what}))
 					lines = append(lines, fmt.Sprintf("released %s that rule %s has made in portal %s\n", what, one.Rule, one.Portal))
 				}
-				if err := l.Release(ctx, time.Now(), notedIn(entries...), marks...); err != nil {
+				if err := l.Release(ctx, time.Now(), func(ctx context.Context, t store.Tx) error { return audit.AddIn(ctx, t, entries...) }, marks...); err != nil {
 					return err
 				}
 				_, err = io.WriteString(env.Out, strings.Join(lines, ""))

@@ -114,16 +114,7 @@ func (e *exporting) export(ctx context.Context, env environment, c *config.Confi
 // choose returns the requested attempt, or the last one with more than a brief
 // record.
 func (e *exporting) choose(st *report.Run) (report.Attempt, error) {
-	var last *report.Attempt
-	for i := range st.Attempts {
-		a := &st.Attempts[i]
-		if a.Trace == nil || e.attempt != 0 && a.Number != e.attempt {
-			continue
-		}
-		if last == nil || !a.Trace.Brief {
-			last = a
-		}
-	}
+	last := st.Recorded(e.attempt)
 	switch {
 	case last != nil:
 		return *last, nil

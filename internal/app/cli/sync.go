@@ -184,23 +184,11 @@ func (s *syncing) begin(ctx context.Context, env environment, a *service.Service
 	if err != nil {
 		return job, err
 	}
-	if err := countAll(ctx, a.Portal(s.portal).Later(), &job); err != nil {
+	if err := job.CountAll(ctx, a.Portal(s.portal).Later()); err != nil {
 		return job, err
 	}
 	job.Gone = s.gone
 	return job, catchup.Start(ctx, a.Queue(), job)
-}
-
-// countAll counts the entities of a sync.
-func countAll(ctx context.Context, p catchup.Portal, j *catchup.Job) error {
-	for _, typ := range j.Types {
-		n, err := catchup.Count(ctx, p, typ, j.Since)
-		if err != nil {
-			return err
-		}
-		j.Total += n
-	}
-	return nil
 }
 
 // same refuses to resume a sync that covers fewer entities than the flags request.
@@ -215,19 +203,11 @@ func (s *syncing) same(old catchup.Job, zone *time.Location) error {
 		return fmt.Errorf("a sync of all entities is in progress for rule %s: remove --since to resume it, or add --restart", s.rule)
 	}
 	// A difference of up to a minute between the clocks does not matter.
-	since, err := parseSince(s.since, inZone(time.Now(), zone))
+	since, err := parseSince(s.since, service.InZone(time.Now(), zone))
 	if err == nil && since.Before(old.Since.Add(-time.Minute)) {
 		err = fmt.Errorf("the sync in progress for rule %s takes changes since %s, and --since %s requests more: wait until it ends, or add --restart", s.rule, stored, s.since)
 	}
 	return err
-}
-
-// inZone returns t in the zone of a portal, or in the local one if it is unknown.
-func inZone(t time.Time, zone *time.Location) time.Time {
-	if zone == nil {
-		return t.Local()
-	}
-	return t.In(zone)
 }
 
 // inProgress reports whether a job still has entities to find or runs to finish.
@@ -241,23 +221,8 @@ func (s *syncing) inProgress(ctx context.Context, a *service.Service, j catchup.
 
 // job returns the new job of the sync.
 func (s *syncing) job(ctx context.Context, a *service.Service, t service.Target) (catchup.Job, error) {
-	job, err := a.SyncJob(ctx, s.portal, t)
-	if err != nil {
-		return job, err
-	}
-	if s.since != "" {
-		now, err := catchup.Now(ctx, a.Portal(s.portal).Later()) // entities have the times of this clock
-		if err != nil {
-			return job, err
-		}
-		if job.Since, err = parseSince(s.since, inZone(now, a.Portal(s.portal).Zone)); err != nil {
-			return job, err
-		}
-		if job.Since.After(now) {
-			return job, usagef("--since %s is in the future: the time of the portal is %s", s.since, now.Format(time.RFC3339))
-		}
-	}
-	return job, nil
+	job, err := a.SyncJob(ctx, s.portal, t, s.since)
+	return job, usageOfFilter(err)
 }
 
 // follow shows the progress of a job until its last run has ended. It executes the

@@ -17,9 +17,18 @@ func (s *syncing) dryRun(ctx context.Context, env environment, a *service.Servic
 		return err
 	}
 	out := report.DrySync{Portal: s.portal, Rule: s.rule, Plans: []report.Plan{}}
-	err = s.eachPlan(ctx, env, a, t, &job, func(_, _ int, one report.Plan) error {
-		out.Count(one)
-		return s.printPlan(env.Out, one)
+	err = job.EachPage(ctx, a.Portal(s.portal).Later(), env.pages(), func(typ int, ids []int) error {
+		plans, err := a.Plans(ctx, s.portal, t, typ, ids, false)
+		if err != nil {
+			return err
+		}
+		for _, one := range plans {
+			out.Count(one)
+			if err := s.printPlan(env.Out, one); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return err
@@ -34,47 +43,15 @@ func (s *syncing) dryRun(ctx context.Context, env environment, a *service.Servic
 	return nil
 }
 
-// eachPlan dry-runs the rule for each entity of a job and calls do with its type, its id
-// and its plan.
-func (s *syncing) eachPlan(ctx context.Context, env environment, a *service.Service, t service.Target, job *catchup.Job, do func(typ, id int, p report.Plan) error) error {
-	return s.eachPage(ctx, env, a, job, func(typ int, ids []int) error {
-		plans, err := a.Plans(ctx, s.portal, t, typ, ids, false)
-		if err != nil {
-			return err
-		}
-		for i, one := range plans {
-			if err := do(typ, ids[i], one); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// eachPage calls do with the entities of a job, page by page.
-func (s *syncing) eachPage(ctx context.Context, env environment, a *service.Service, job *catchup.Job, do func(typ int, ids []int) error) error {
-	p := a.Portal(s.portal)
-	if err := countAll(ctx, p.Later(), job); err != nil {
-		return err
-	}
-	reader := catchup.NewReader(p.Later())
+// pages returns what says from time to time how many entities of a job were seen.
+func (env environment) pages() func(j *catchup.Job) {
 	lineAt := time.Now().Add(lineEvery)
-	for more := true; more; {
-		var typ int
-		var ids []int
-		var err error
-		if typ, ids, more, err = job.Next(ctx, reader); err != nil {
-			return err
-		}
-		if err := do(typ, ids); err != nil {
-			return err
-		}
+	return func(j *catchup.Job) {
 		if now := time.Now(); now.After(lineAt) {
-			env.say("%d/%d", job.Seen, max(job.Seen, job.Total))
+			env.say("%d/%d", j.Seen, max(j.Seen, j.Total))
 			lineAt = now.Add(lineEvery)
 		}
 	}
-	return nil
 }
 
 // printPlan prints a plan that has changes or an error.

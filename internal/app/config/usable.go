@@ -28,6 +28,26 @@ func (b BrokenPortal) Reason() string {
 	return ""
 }
 
+// Portal returns the portal with a name, nil if there is none or its part has errors.
+func (c *Config) Portal(name string) *Portal {
+	for i := range c.Portals {
+		if c.Portals[i].Name == name {
+			return &c.Portals[i]
+		}
+	}
+	return nil
+}
+
+// BrokenPortal returns the portal with a name whose part has errors, nil if there is none.
+func (c *Config) BrokenPortal(name string) *BrokenPortal {
+	for i := range c.Broken {
+		if c.Broken[i].Name == name {
+			return &c.Broken[i]
+		}
+	}
+	return nil
+}
+
 // Usable moves the portals with errors from Portals to Broken, so that the others can run.
 // list are the findings of Parse. It returns those that concern no single portal.
 func (c *Config) Usable(list diag.List) (others diag.List) {

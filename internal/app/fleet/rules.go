@@ -125,7 +125,7 @@ func (l *Rules) load() (before, now *Generation, err error) {
 
 // OnDisk returns the rules that a portal would have if the files were loaded now. They do not run. Of a
 // file with errors it has the version that runs: see Generation.Refused.
-func (l *Rules) OnDisk(portal string) (*Rules, error) {
+func (l *Rules) OnDisk(portal string) (*Generation, error) {
 	l.mu.Lock()
 	d := &Rules{Source: l.Source, Actions: l.Actions, Private: l.Private, Before: l.Before, Ledger: l.Ledger}
 	for _, p := range l.Portals {
@@ -140,7 +140,7 @@ func (l *Rules) OnDisk(portal string) (*Rules, error) {
 	if err == nil {
 		hide.Set("inputs on disk, portal "+portal, now.secrets()...)
 	}
-	return d, err
+	return now, err
 }
 
 // Forget makes later loads forget a rule set whose file is missing.

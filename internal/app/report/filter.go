@@ -204,6 +204,15 @@ func ParseTime(name, text string, now time.Time, end bool) (at time.Time, local 
 	return now.AddDate(0, 0, -days).Add(-d), false, nil
 }
 
+// ParsePast is ParseTime for a time that must not be after now, the time of the portal.
+func ParsePast(name, text string, now time.Time) (time.Time, error) {
+	at, _, err := ParseTime(name, text, now, false)
+	if err == nil && at.After(now) {
+		err = filterError("%s %s is in the future: the time of the portal is %s", name, text, now.Format(time.RFC3339))
+	}
+	return at, err
+}
+
 // ParseRecord reads RECORD and FIELD. RECORD may be written as two words: element 47:12.
 func ParseRecord(args []string) (place string, id int64, field string, err error) {
 	const example = "which record? element:47:12, item:1038:5 or deal:7"

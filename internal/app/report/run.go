@@ -33,6 +33,21 @@ type Attempt struct {
 	Trace *history.Record // nil without one
 }
 
+// Recorded returns the attempt with a number, or for 0 the last one with more than a brief record. If
+// there is none, it is the last one with a record, and nil if none has one.
+func (r *Run) Recorded(number int) (last *Attempt) {
+	for i := range r.Attempts {
+		a := &r.Attempts[i]
+		if a.Trace == nil || number != 0 && a.Number != number {
+			continue
+		}
+		if last == nil || !a.Trace.Brief {
+			last = a
+		}
+	}
+	return last
+}
+
 // ReadRun reads a run from the database. For the number of a run that has joined another
 // one it reads that one.
 func ReadRun(ctx context.Context, q *queue.Queue, id int64) (*Run, error) {

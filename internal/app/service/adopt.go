@@ -17,8 +17,8 @@ import (
 // from then on, and act gets their number in the same transaction.
 func (s *Service) Adopt(ctx context.Context, portal string, t Target, act *audit.Act) ([]engine.Adopted, error) {
 	p := s.Portal(portal)
-	run := s.PlanRun(t, p, false)
-	run.Client, run.Adopt, run.DryRun = p.Later(), &engine.Adoption{}, &dryrun.Run{}
+	run := s.dryRun(DryRun{Target: t, Portal: p, Client: p.Later()})
+	run.Adopt, run.DryRun = &engine.Adoption{}, &dryrun.Run{}
 	if act != nil {
 		run.Adopt.Portal = p.Later()
 	}

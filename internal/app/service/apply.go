@@ -116,7 +116,7 @@ func (ch *change) keepFixed() {
 // earlier one stay in Broken.
 func (ch *change) keepBroken() {
 	ch.now.Broken = slices.DeleteFunc(slices.Clone(ch.now.Broken), func(b config.BrokenPortal) bool {
-		was := portalOf(ch.was, b.Name)
+		was := ch.was.Portal(b.Name)
 		if was == nil {
 			return false
 		}
@@ -150,7 +150,7 @@ func (ch *change) makePortals() error {
 	for _, c := range ch.now.Portals {
 		var p *Portal
 		var err error
-		old, was := ch.portals.get(c.Name), portalOf(ch.was, c.Name)
+		old, was := ch.portals.get(c.Name), ch.was.Portal(c.Name)
 		switch {
 		case old == nil || was == nil:
 			p, err = ch.newPortal(ch.ctx, c)
@@ -210,7 +210,7 @@ func (ch *change) replace() {
 		ch.pollers.replace(name, nil)
 		ch.retire(p)
 		for _, next := range ch.next {
-			if next.address == p.address && portalOf(ch.was, next.Name) == nil {
+			if next.address == p.address && ch.was.Portal(next.Name) == nil {
 				ch.log.Warn("a portal has another name now: what waits for the old name, what its rules remember and its history stay with the old name", "portal", next.Name, "before", name)
 				ch.answer.Changes = append(ch.answer.Changes, fmt.Sprintf("portal %s was %s: what waits for %s and what its rules remember stays with that name", next.Name, name, name))
 			}
@@ -239,16 +239,6 @@ func (ch *change) replace() {
 		ch.holdPortal(ch.ctx, b.Name, ingest.DigestOf(b.Token), hold.Broken, b.Reason())
 		ch.refused(b, "portal "+b.Name+" does not run")
 	}
-}
-
-// portalOf returns a portal of a configuration, nil if it has none of that name.
-func portalOf(c *config.Config, name string) *config.Portal {
-	for i := range c.Portals {
-		if c.Portals[i].Name == name {
-			return &c.Portals[i]
-		}
-	}
-	return nil
 }
 
 // portalNames are the portals that a process with a configuration works.

@@ -84,7 +84,7 @@ func (d *downtime) heartbeats(ctx context.Context) {
 
 // begin stores the first heartbeat of a portal that comes while the service runs.
 func (d *downtime) begin(ctx context.Context, portal string) {
-	c, p := portalOf(d.config.Load(), portal), d.portals.get(portal)
+	c, p := d.config.Load().Portal(portal), d.portals.get(portal)
 	if d.config.Load().CatchUp.Off || c == nil || c.Offline || p == nil {
 		return
 	}
@@ -176,7 +176,7 @@ func (d *downtime) keepToken(ctx context.Context, portal string, digest ingest.D
 // tokenChanged opens a window for the events that were refused before the application token of a
 // portal was changed: the portal does not send them again.
 func (d *downtime) tokenChanged(ctx context.Context, portal string) error {
-	c := portalOf(d.config.Load(), portal) // nil for a portal whose configuration has errors
+	c := d.config.Load().Portal(portal) // nil for a portal whose configuration has errors
 	if c != nil && c.Offline || d.config.Load().CatchUp.Off {
 		return nil
 	}

@@ -125,7 +125,7 @@ func (d *drifts) work(ctx context.Context, j *jobs.Claimed) error {
 		return jobs.Fail(err)
 	}
 	c := d.s.config.Load()
-	p, own := d.s.portals.get(j.Portal), portalOf(c, j.Portal)
+	p, own := d.s.portals.get(j.Portal), c.Portal(j.Portal)
 	if c.Drift.Every == 0 || p == nil || own == nil {
 		return nil // add stores a new job when the portal is compared again
 	}
@@ -198,7 +198,7 @@ func (d *driftWork) rule(ctx context.Context, t Target) error {
 			d.state.Now.NotCompared = err.Error()
 			return d.end(ctx)
 		}
-		job, err := d.s.SyncJob(ctx, d.portal.Name, t)
+		job, err := d.s.SyncJob(ctx, d.portal.Name, t, "")
 		if err != nil {
 			return d.judge(ctx, err)
 		}

@@ -1,8 +1,8 @@
 package service
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -17,21 +17,54 @@ import (
 	"github.com/b24rules/b24rules/internal/numbers"
 )
 
-// PlanRun returns the run of a target in a portal, for a dry run. It reads the memory
-// of real runs.
-func (s *Service) PlanRun(t Target, p *Portal, deleted bool) run.Run {
-	return s.planRun(s.rules, t, p, deleted, t.Rule.ID)
+// A DryRun is a run of a rule for an entity that writes nothing. It reads the memory of real runs.
+type DryRun struct {
+	Target
+	Portal *Portal
+	// Deleted says that the run is one after a delete event.
+	Deleted bool
+	// Rules are those that run in the portal, nil means those of the service.
+	Rules *fleet.Generation
+	// Remembers is the id of the rule whose memory is read, "" means the rule itself.
+	Remembers string
+	// Client answers what the run reads. Nil is the portal, as for a live run.
+	Client engine.Portal
+	// Quiet is that of run.Run.
+	Quiet bool
+	// Send is that of run.Run.
+	Send func(context.Context, engine.Request) (engine.Reply, error)
+	// Faults says that a portal that does not answer as a whole is the error of Plan. Otherwise it is
+	// why the planned run fails.
+	Faults bool
 }
 
-// planRun is PlanRun with other rules of the portal. remembers is the rule that has the memory.
-func (s *Service) planRun(rules *fleet.Rules, t Target, p *Portal, deleted bool, remembers string) run.Run {
-	q := s.queue
+// Plan returns what a dry run would write.
+func (s *Service) Plan(ctx context.Context, d DryRun) (report.Plan, error) {
+	r := s.dryRun(d)
+	var fault error
+	if d.Faults {
+		r.PortalDown = faultIn(&fault)
+	}
+	p, err := report.MakePlan(ctx, r, d.Rule, s.Config().Redactor)
+	return p, errors.Join(fault, err)
+}
+
+func (s *Service) dryRun(d DryRun) run.Run {
+	p, db := d.Portal, s.queue.Database()
+	rules := d.Rules
+	if rules == nil {
+		rules = s.rules.Current()
+	}
+	var client engine.Portal = p.Client
+	if d.Client != nil {
+		client = d.Client
+	}
 	return run.Run{
-		Rule: findRule(rules, p.Name), Records: recordsOf(p.Name, rules.Current(), q.Database(), s.worker.made),
-		Portal: p.Name, Client: p.Client, Entity: t.Entity, Event: t.Event, Count: 1, Deleted: deleted,
-		Attempt: 1, LastAttempt: true, Inputs: t.Inputs, Zone: p.Zone, Language: p.language, Calendar: p.calendar,
-		Numbers: numbers.New(q.Database(), p.Name),
-		Memory:  run.ReadOnly(q.Memory(p.Name, remembers, t.Entity.String())),
+		Rule: func(id string) *engine.Rule { found, _, _ := rules.Rule(id, p.Name); return found }, Records: recordsOf(p.Name, rules, db, s.worker.made),
+		Portal: p.Name, Client: client, Entity: d.Entity, Event: d.Event, Count: 1, Deleted: d.Deleted, Quiet: d.Quiet,
+		Attempt: 1, LastAttempt: true, Inputs: d.Inputs, Zone: p.Zone, Language: p.language, Calendar: p.calendar,
+		Numbers: numbers.New(db, p.Name), Send: d.Send,
+		Memory: run.ReadOnly(s.queue.Memory(p.Name, cmp.Or(d.Remembers, d.Rule.ID), d.Entity.String())),
 	}
 }
 
@@ -42,16 +75,16 @@ func (s *Service) PlansOf(ctx context.Context, portal, rule string, e engine.Ent
 	if p == nil {
 		return nil, nil, fmt.Errorf("portal %s does not run in this process", portal)
 	}
-	rules := s.rules
+	rules := s.rules.Current()
 	if disk {
 		if rules, err = s.rules.OnDisk(portal); err != nil {
 			return nil, nil, err
 		}
-		for _, r := range rules.Current().Refused() {
+		for _, r := range rules.Refused() {
 			refused = append(refused, r.Reason())
 		}
 	}
-	targets, err := TargetsOf(rules.Current(), portal, rule, e, false)
+	targets, err := TargetsOf(rules, portal, rule, e, false)
 	if err != nil {
 		return nil, refused, err
 	}
@@ -59,7 +92,7 @@ func (s *Service) PlansOf(ctx context.Context, portal, rule string, e engine.Ent
 		if err := t.FindRequest(ctx, s.queue, portal); err != nil {
 			return nil, refused, err
 		}
-		one, err := report.MakePlan(ctx, s.planRun(rules, t, p, false, t.Rule.ID), t.Rule, s.Config().Redactor)
+		one, err := s.Plan(ctx, DryRun{Target: t, Portal: p, Rules: rules})
 		if err != nil {
 			return nil, refused, err
 		}
@@ -116,18 +149,17 @@ func (t Target) ForEach(entities []engine.Entity, do func(i int, t Target) error
 func (s *Service) Plans(ctx context.Context, portal string, t Target, typ int, ids []int, alone bool) ([]report.Plan, error) {
 	out := make([]report.Plan, len(ids))
 	p := s.Portal(portal)
-	err := t.Together(typ, ids, func(i int, one Target) (err error) {
-		run := s.PlanRun(one, p, false)
-		run.Client = p.Later()
-		var fault error
-		run.PortalDown = faultIn(&fault)
-		if alone {
-			run.Send = func(context.Context, engine.Request) (engine.Reply, error) {
-				return engine.Reply{}, engine.ParkError("the step was not compared, because drift asks no other system")
-			}
+	d := DryRun{Portal: p, Client: p.Later(), Faults: true}
+	if alone {
+		d.Send = func(context.Context, engine.Request) (engine.Reply, error) {
+			return engine.Reply{}, engine.ParkError("the step was not compared, because drift asks no other system")
 		}
-		out[i], err = report.MakePlan(ctx, run, one.Rule, s.Config().Redactor)
-		return errors.Join(fault, err)
+	}
+	err := t.Together(typ, ids, func(i int, one Target) (err error) {
+		d := d
+		d.Target = one
+		out[i], err = s.Plan(ctx, d)
+		return err
 	})
 	return out, err
 }
@@ -144,74 +176,4 @@ func faultIn(fault *error) func(context.Context, error) bool {
 		*fault = err
 		return true
 	}
-}
-
-// readOnce is a portal that is asked each question once: two dry runs over it see the same data. It
-// is not asked to write.
-type readOnce struct {
-	engine.Portal
-
-	mu      sync.Mutex
-	answers map[string]bitrix.Answer
-	rows    map[string][]json.RawMessage
-}
-
-func newReadOnce(p engine.Portal) *readOnce {
-	return &readOnce{Portal: p, answers: map[string]bitrix.Answer{}, rows: map[string][]json.RawMessage{}}
-}
-
-// questionOf tells calls from each other.
-func questionOf(c bitrix.Call, wrapper string) string {
-	params, err := json.Marshal(c.Params)
-	if err != nil {
-		return "" // it is asked again
-	}
-	return c.Method + " " + wrapper + " " + string(params)
-}
-
-// Do implements engine.Portal.
-func (r *readOnce) Do(ctx context.Context, calls ...bitrix.Call) []bitrix.Answer {
-	out := make([]bitrix.Answer, len(calls))
-	var ask []bitrix.Call
-	var at []int
-	for i, c := range calls {
-		r.mu.Lock()
-		a, ok := r.answers[questionOf(c, "")]
-		r.mu.Unlock()
-		if ok {
-			out[i] = a
-			continue
-		}
-		ask, at = append(ask, c), append(at, i)
-	}
-	if len(ask) == 0 {
-		return out
-	}
-	for i, a := range r.Portal.Do(ctx, ask...) {
-		out[at[i]] = a
-		if key := questionOf(ask[i], ""); key != "" && (a.Err == nil || bitrix.IsNotFound(a.Err)) {
-			r.mu.Lock()
-			r.answers[key] = a
-			r.mu.Unlock()
-		}
-	}
-	return out
-}
-
-// List implements engine.Portal.
-func (r *readOnce) List(ctx context.Context, call bitrix.Call, wrapper string) ([]json.RawMessage, error) {
-	key := questionOf(call, wrapper)
-	r.mu.Lock()
-	rows, ok := r.rows[key]
-	r.mu.Unlock()
-	if ok {
-		return rows, nil
-	}
-	rows, err := r.Portal.List(ctx, call, wrapper)
-	if err == nil && key != "" {
-		r.mu.Lock()
-		r.rows[key] = rows
-		r.mu.Unlock()
-	}
-	return rows, err
 }

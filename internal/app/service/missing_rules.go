@@ -24,7 +24,7 @@ func removedNote(portal, rule string) string { return "removed." + portal + "/" 
 // is missing are stored, so its rules need no window.
 func (k *portalKeeper) removals(ctx context.Context) error {
 	c := k.config.Load()
-	p := portalOf(c, k.portal)
+	p := c.Portal(k.portal)
 	if c.CatchUp.Off || p == nil || p.Offline {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/schemas"
@@ -142,8 +143,9 @@ func CanList(r *engine.Rule) error {
 	return nil
 }
 
-// SyncJob returns a new job for all entities of a rule in a portal.
-func (s *Service) SyncJob(ctx context.Context, portal string, t Target) (catchup.Job, error) {
+// SyncJob returns a new job for the entities of a rule in a portal: for those that have changed since a
+// time as the flag --since has it, by the portal's clock, or for all if since is "".
+func (s *Service) SyncJob(ctx context.Context, portal string, t Target, since string) (catchup.Job, error) {
 	job := catchup.Job{Portal: portal, Rule: t.Rule.ID, Started: time.Now(), Leftovers: t.Leftovers()}
 	types, every, _ := ScopeOf(t.Rule)
 	if every {
@@ -158,7 +160,22 @@ func (s *Service) SyncJob(ctx context.Context, portal string, t Target) (catchup
 		}
 	}
 	job.Types = types
-	return job, nil
+	if since == "" {
+		return job, nil
+	}
+	now, err := catchup.Now(ctx, s.Portal(portal).Later()) // entities have the times of this clock
+	if err == nil {
+		job.Since, err = report.ParsePast("--since", since, InZone(now, s.Portal(portal).Zone))
+	}
+	return job, err
+}
+
+// InZone returns t in the zone of a portal, or in the local one if it is unknown.
+func InZone(t time.Time, zone *time.Location) time.Time {
+	if zone == nil {
+		return t.Local()
+	}
+	return t.In(zone)
 }
 
 // Leftovers returns the places where a rule leaves records of its entities. It is nil
