@@ -49,10 +49,9 @@ func deleteElements(ctx context.Context, c *engine.Call, a deleteElementsArgs) (
 	if err != nil {
 		return nil, err
 	}
-	codes := plan.NewCodes(c.Owner, s.Values)
 	var going []*plan.Record
 	for _, e := range s.Elements {
-		if a.Foreign != "keep" || codes.Owns(e.Code) {
+		if a.Foreign != "keep" || s.MadeByRule(c, e) {
 			going = append(going, e)
 		}
 	}

@@ -202,3 +202,17 @@ func (s *Scope) Reread(ctx context.Context, c *engine.Call) ([]*Record, error) {
 	moving, err := s.readMoving(ctx, c, true)
 	return append(all, moving...), err
 }
+
+// MadeByRule reports whether a step of the rule of a call has made an element of the scope: in the scope
+// itself, in that of another step, or in none.
+func (s *Scope) MadeByRule(c *engine.Call, r *Record) bool {
+	if NewCodes(c.Owner, s.Values).Owns(r.Code) || NewCodes(c.Owner, nil).Owns(r.Code) {
+		return true
+	}
+	if c.Records == nil {
+		return false
+	}
+	return slices.ContainsFunc(c.Records.Owners(engine.PlaceOfList(s.List.id)), func(m engine.Mark) bool {
+		return m.Owner == c.Owner && !m.AnyScope && s.List.madeUnder(m, r)
+	})
+}
