@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/b24rules/b24rules/bitrix/internal/wire"
 )
 
 // Events of an application's life. The first two bring tokens.
@@ -51,15 +49,8 @@ func Prove(ctx context.Context, cfg Config, t Tokens) (Tokens, error) {
 	var info struct {
 		Code string `json:"CODE"`
 	}
-	var user struct {
-		Admin json.RawMessage `json:"ADMIN"`
-	}
-	// Of another shape they prove nothing.
-	_ = json.Unmarshal(answers[0].Result, &info)
-	_ = json.Unmarshal(answers[1].Result, &user)
-	switch wire.Text(user.Admin) {
-	case "true", "1", "Y":
-	default:
+	_ = json.Unmarshal(answers[0].Result, &info) // of another shape it proves nothing
+	if user, err := readProfile(answers[1].Result); err != nil || !user.Admin {
 		return Tokens{}, fmt.Errorf("%w: they are not those of an administrator", ErrUnproven)
 	}
 	if !strings.EqualFold(info.Code, oauth.ClientID) {

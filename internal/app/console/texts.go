@@ -192,6 +192,7 @@ var texts = map[string][2]string{
 	"cond.fine": {"fine", "в порядке"}, "cond.paused": {"paused", "на паузе"}, "cond.removed": {"removed", "убран"}, "cond.unauthorised": {"unauthorised", "нет доступа"},
 	"cond.unreachable": {"unreachable", "недоступен"}, "cond.blocked": {"blocked", "заблокирован"}, "cond.rules broken": {"rules broken", "ошибка в правилах"}, "cond.rule stopped": {"rule stopped", "правило остановлено"},
 	"cond.events refused": {"events refused", "события отклонены"},
+	"cond.rights reduced": {"rights reduced", "права урезаны"},
 	"cond.failing":        {"failing", "сбои"}, "cond.behind": {"behind", "отстаёт"}, "cond.silent": {"silent", "молчит"},
 	"rule.stopped": {"stopped", "остановлено"}, "rule.removed": {"removed", "убрано"}, "rule.broken": {"broken", "ошибка в файле"}, "rule.outdated": {"outdated", "работает прежняя версия"},
 	"why.behind":  {"a run has been due for %s", "запуск ждёт уже %s"},

@@ -4,7 +4,6 @@ package doctor
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -199,26 +198,16 @@ func (x *examination) clock(sent, received, at time.Time) {
 // the entities of other departments, and a rule would take them for deleted.
 // https://apidocs.bitrix24.com/api-reference/common/users/profile.html
 func (x *examination) user(ctx context.Context, name string) {
-	var u struct {
-		ID       bitrix.ID
-		Admin    bool   `json:"ADMIN"`
-		Name     string `json:"NAME"`
-		LastName string `json:"LAST_NAME"`
-	}
-	err := x.Client.Read(ctx, "profile", nil, &u)
-	if err == nil && u.ID <= 0 {
-		err = errors.New("profile: the answer has no id of a user")
-	}
+	u, err := x.Client.Profile(ctx)
 	if err != nil {
 		x.add(name, Unknown, err.Error(), "")
 		return
 	}
-	who := fmt.Sprintf("user %d, %s", u.ID, strings.TrimSpace(u.Name+" "+u.LastName))
 	if !u.Admin {
-		x.add(name, Warning, who+", is not an administrator: what this user may not see looks deleted", "let an administrator make the webhook or install the application")
+		x.add(name, Warning, u.String()+", is not an administrator: what this user may not see looks deleted", "let an administrator make the webhook or install the application")
 		return
 	}
-	x.add(name, OK, who+", is an administrator", "")
+	x.add(name, OK, u.String()+", is an administrator", "")
 }
 
 // leftovers reports what an interrupted probe has left on the portal.

@@ -22,6 +22,7 @@ const (
 	PortalUnreachable  Condition = "unreachable"
 	PortalBlocked      Condition = "blocked"
 	PortalRefused      Condition = "events refused"
+	PortalRights       Condition = "rights reduced"
 	PortalRulesBroken  Condition = "rules broken"
 	PortalRuleStopped  Condition = "rule stopped"
 	PortalFailing      Condition = "failing"
@@ -32,7 +33,7 @@ const (
 
 // Conditions are all conditions in their order.
 func Conditions() []Condition {
-	return []Condition{PortalUnauthorised, PortalUnreachable, PortalBlocked, PortalRefused, PortalRulesBroken, PortalRuleStopped, PortalFailing, PortalBehind, PortalSilent, PortalPaused, PortalRemoved, PortalFine}
+	return []Condition{PortalUnauthorised, PortalUnreachable, PortalBlocked, PortalRefused, PortalRights, PortalRulesBroken, PortalRuleStopped, PortalFailing, PortalBehind, PortalSilent, PortalPaused, PortalRemoved, PortalFine}
 }
 
 const (
@@ -102,6 +103,10 @@ func (s *Status) addConditions(ctx context.Context, q *queue.Queue, backlogs map
 	if err != nil {
 		return err
 	}
+	rights, err := ReadLostRights(ctx, q, now)
+	if err != nil {
+		return err
+	}
 	unknown, worst, err := openFailures(ctx, q, only)
 	if err != nil {
 		return err
@@ -117,6 +122,12 @@ func (s *Status) addConditions(ctx context.Context, q *queue.Queue, backlogs map
 			}
 		}
 		p.Condition, p.Why = p.condition(unknown[p.Portal])
+		if r, ok := rights[p.Portal]; ok {
+			p.Rights = &r
+			if p.State == StateOK {
+				p.Condition, p.Why = PortalRights, r.Text()
+			}
+		}
 		if r, ok := refusals[p.Portal]; ok {
 			p.Refused = &r
 			if p.State == StateOK {

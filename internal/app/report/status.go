@@ -65,6 +65,8 @@ type PortalStatus struct {
 	OldKeys []Orphan `json:"old_keys,omitempty"`
 	// Refused are events that the portal has sent with another application token, nil without any.
 	Refused *RefusedEvents `json:"refused_events,omitempty"`
+	// Rights says that the user of the portal has lost rights, nil if not.
+	Rights *LostRights `json:"rights,omitempty"`
 	// Drift is what the last comparison by serve has found, nil without one.
 	Drift *DriftResult `json:"drift,omitempty"`
 }
@@ -346,7 +348,7 @@ func progress(j jobs.Job) string {
 
 // Attention reports whether a person should look at the portal.
 func (p PortalStatus) Attention() bool {
-	return p.State != StateOK || p.Parked > 0 || len(p.Rules) > 0 || len(p.Windows) > 0 || len(p.Orphans) > 0 || p.Refused != nil || p.Drift.Attention()
+	return p.State != StateOK || p.Parked > 0 || len(p.Rules) > 0 || len(p.Windows) > 0 || len(p.Orphans) > 0 || p.Refused != nil || p.Rights != nil || p.Drift.Attention()
 }
 
 // Attention returns how many portals a person should look at.
@@ -430,6 +432,9 @@ func (p PortalStatus) write(w io.Writer) {
 	}
 	if p.Refused != nil {
 		_, _ = fmt.Fprintf(w, "%s\tevents refused since %s\t%s\n", p.Portal, p.Refused.Since.Local().Format(time.DateTime), p.Refused.Text())
+	}
+	if p.Rights != nil {
+		_, _ = fmt.Fprintf(w, "%s\trights reduced since %s\t%s\n", p.Portal, p.Rights.Since.Local().Format(time.DateTime), p.Rights.Text())
 	}
 	if p.Drift != nil {
 		p.Drift.write(w, p.Portal)

@@ -80,6 +80,7 @@ type faults struct {
 	parked   []alerts.Condition
 	late     []backlog
 	refused  map[string]report.RefusedEvents
+	rights   map[string]report.LostRights
 	runsRead time.Time // when parked and late runs were read
 	runsNext time.Time // when they are read again
 }
@@ -161,6 +162,17 @@ func (f *faults) shared(ctx context.Context, now time.Time) ([]alerts.Condition,
 			Text:  r.Text() + ".",
 		})
 	}
+	for portal, r := range f.rights {
+		if portalOf(f.config.Load(), portal) == nil {
+			continue
+		}
+		all = append(all, alerts.Condition{
+			Key: "rights " + portal, Since: r.Since, Repeat: urgentAgain, Portals: []string{portal}, Urgent: true, Link: f.pageOf(portal),
+			Title: fmt.Sprintf("The user of portal %s has lost rights.", portal),
+			Over:  fmt.Sprintf("the user of portal %s has all rights again.", portal),
+			Text:  r.Text() + ".",
+		})
+	}
 	for _, b := range f.late {
 		// While no run of the portal starts, its runs are not late, and no longer late is wrong.
 		unknown := held[b.portal] || held[""]
@@ -187,6 +199,9 @@ func (f *faults) readRuns(ctx context.Context, now time.Time) (err error) {
 		return err
 	}
 	if f.refused, err = report.ReadRefusedEvents(ctx, f.queue, allNames(f.config.Load()), now); err != nil {
+		return err
+	}
+	if f.rights, err = report.ReadLostRights(ctx, f.queue, now); err != nil {
 		return err
 	}
 	f.runsRead, f.runsNext = now, now.Add(readShare*time.Since(started))

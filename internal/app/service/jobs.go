@@ -29,6 +29,7 @@ func (s *Service) newRunner() *jobs.Runner {
 	r.Handle(catchup.KindTicked, syncs.kind())
 	r.Handle(kindTick, jobs.Kind{May: s.ticks.may(syncs), Work: s.ticks.work})
 	r.Handle(report.KindDrift, jobs.Kind{May: syncs.may, Work: s.drifts.work})
+	r.Handle(kindRights, jobs.Kind{May: syncs.may, Work: s.rights.work})
 	r.Handle(kindReplan, jobs.Kind{May: syncs.may, Work: s.looks.wake})
 	r.Handle(kindRetention, jobs.Kind{Work: func(ctx context.Context, _ *jobs.Claimed) error {
 		if err := s.queue.Retain(ctx); err != nil {

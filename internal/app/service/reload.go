@@ -82,6 +82,7 @@ func (s *Service) reload(confirmed bool) (a reload.Answer, again bool) {
 	s.looks.add(context.Background())
 	s.ticks.add(context.Background())
 	s.drifts.add(context.Background())
+	s.rights.add(context.Background())
 	return o.Answer, again
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/jobs"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -67,5 +68,57 @@ func TestRightsReduced(t *testing.T) {
 	apptest.WantNames(t, h.Elements(deal), "Tiles × 3")
 	if n := h.States()[queue.Parked]; n > 0 {
 		t.Errorf("%d runs are parked", n)
+	}
+}
+
+// TestRightsLost: an administrator's webhook becomes one of a user who does not see all. Status and
+// alerts say so until the rights are back.
+func TestRightsLost(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, apptest.Options{})
+	read := func() (report.PortalStatus, map[string]report.LostRights) {
+		s, err := report.ReadStatus(h.Context(), h.Service.Queue(), []string{demo.PortalName}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lost, err := report.ReadLostRights(h.Context(), h.Service.Queue(), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Portals[0], lost
+	}
+	look := func(notAdmin bool) report.Rights {
+		h.Portal.AddUser(emulator.User{ID: 1, Name: "Anna", NotAdmin: notAdmin})
+		if err := jobs.New(h.Service.Queue().Database()).Replace(h.Context(), jobs.Job{Portal: demo.PortalName, Kind: "rights", Every: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		var r report.Rights
+		h.Until("the rights are looked at", func() bool {
+			n, ok, err := h.Service.Queue().Note(h.Context(), report.RightsNote(demo.PortalName))
+			if err == nil && ok {
+				r, err = report.ReadRights(n)
+			}
+			return err == nil && ok && r.Admin == !notAdmin
+		})
+		return r
+	}
+	if r := look(true); !r.Lost.IsZero() {
+		t.Errorf("a user who never was an administrator has lost nothing: %+v", r)
+	}
+	look(false)
+	if p, lost := read(); p.Rights != nil || p.Condition != report.PortalFine || len(lost) > 0 {
+		t.Errorf("an administrator: %+v, %v", p, lost)
+	}
+	since := look(true).Lost
+	p, lost := read()
+	if p.Condition != report.PortalRights || !p.Attention() || p.Rights == nil || !p.Rights.Since.Equal(since) || !strings.Contains(p.Why, "user 1, Anna is no administrator any more") || len(lost) != 1 {
+		t.Errorf("lost: %+v, %v", p, lost)
+	}
+	if later, err := report.ReadLostRights(h.Context(), h.Service.Queue(), time.Now().AddDate(0, 0, 8)); err != nil || len(later) > 0 {
+		t.Errorf("after a week %v, %v", later, err)
+	}
+	look(false)
+	if p, lost := read(); p.Rights != nil || p.Condition != report.PortalFine || len(lost) > 0 {
+		t.Errorf("the rights are back: %+v, %v", p, lost)
 	}
 }

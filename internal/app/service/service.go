@@ -75,6 +75,7 @@ type Service struct {
 	ticks    *ticks
 	clock    *clockWatch
 	drifts   *drifts
+	rights   *rights
 	reread   *rereader // nil without Options.Read
 	pollers  pollers
 	changing sync.Mutex // one change of the configuration at a time
@@ -147,6 +148,7 @@ func New(ctx context.Context, o Options) (*Service, error) {
 	s.worker = &worker{record: c.History.Record, redactor: c.Redactor, config: current, rules: o.Rules, portals: all, hold: s.queue.SetHold, metrics: s.metrics, database: s.queue.Database(), made: ledger.NewEntities(s.queue.Database()), log: o.Log}
 	s.looks = &looks{config: current, queue: s.queue, rules: o.Rules, log: o.Log}
 	s.ticks = &ticks{queue: s.queue, rules: o.Rules, portals: all, metrics: s.metrics, log: o.Log}
+	s.rights = &rights{config: current, queue: s.queue, portals: all, log: o.Log}
 	s.drifts = &drifts{s: s, confirm: time.Minute}
 	s.clock = &clockWatch{queue: s.queue, ticks: s.ticks, looks: s.looks, log: o.Log}
 	s.runner = s.newRunner()
@@ -340,6 +342,7 @@ func (s *Service) Serve(ctx context.Context, ln net.Listener) error {
 	wg.Go(func() { s.ticks.add(working) })
 	wg.Go(func() { s.clock.watch(working) })
 	wg.Go(func() { s.drifts.add(working) })
+	wg.Go(func() { s.rights.add(working) })
 	wg.Go(func() { s.looks.add(working) }) // events are received while the jobs are stored
 	s.permits.required.Store(true)
 	wg.Go(func() {
