@@ -163,7 +163,7 @@ func (f *faults) shared(ctx context.Context, now time.Time) ([]alerts.Condition,
 		})
 	}
 	for portal, r := range f.rights {
-		if portalOf(f.config.Load(), portal) == nil {
+		if f.config.Load().Portal(portal) == nil {
 			continue
 		}
 		all = append(all, alerts.Condition{
