@@ -129,6 +129,9 @@ func (s *Server) command(ctx context.Context, program string, args ...string) *e
 	return cmd
 }
 
+// patience is how long a server may take to start or to catch up: long enough for a very busy machine.
+const patience = 3 * time.Minute
+
 // Run starts a halted server. Start calls it the first time.
 func (s *Server) Run(ctx context.Context) error {
 	// The server outlives ctx: Stop ends it.
@@ -145,7 +148,7 @@ func (s *Server) Run(ctx context.Context) error {
 		_ = cmd.Wait() // the log tells
 		close(ended)
 	}()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		conn, err := pgx.Connect(ctx, s.DSN("postgres"))
 		if err == nil {

@@ -59,7 +59,7 @@ func (s *Server) Promote(ctx context.Context) error {
 	if err := s.execute(ctx, "SELECT pg_promote()"); err != nil {
 		return err
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		var follows bool
 		conn, err := pgx.Connect(ctx, s.DSN("postgres"))
 		if err == nil {

@@ -3,7 +3,10 @@ package queue_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"log/slog"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -208,6 +211,11 @@ func (u *used) put(ctx context.Context, dsn string) error {
 
 // runTests runs the tests and removes what they have started.
 func runTests(m *testing.M) int {
+	// Parallel tests mostly wait: for a lease, another process. A flag on the command line prevails.
+	if err := flag.Set("test.parallel", strconv.Itoa(max(10, runtime.GOMAXPROCS(0)))); err != nil {
+		slog.Error("run tests in parallel", "error", err)
+		return 1
+	}
 	code := m.Run()
 	if err := postgres.Close(); err != nil {
 		slog.Error("stop PostgreSQL", "error", err)

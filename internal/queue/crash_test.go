@@ -119,6 +119,7 @@ func beBusy(dsn string) error {
 // A process that is killed at any time loses nothing that it has acknowledged, and
 // the next one continues at once.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "queue.db")
 	acknowledged := map[string]bool{}
 	caught := 0
@@ -154,6 +155,7 @@ func TestKilled(t *testing.T) {
 // The same where processes share a database: the next one waits for the lease of
 // the dead one, and other processes continue without a next one.
 func TestKilledOnPostgreSQL(t *testing.T) {
+	t.Parallel()
 	dsn := newPostgres(t)
 	acknowledged := map[string]bool{}
 	caught := 0

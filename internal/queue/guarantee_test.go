@@ -24,6 +24,7 @@ var emptyDSN func(t testing.TB) string
 // stops at the hooks of a test.
 type mutant struct {
 	backend
+	broken    bool                     // a step is missing, so the violation must show
 	rewrite   func(text string) string // nil: unchanged
 	statement func(text string)        // before each statement
 	begun     func()                   // before each transaction
@@ -125,6 +126,35 @@ func pushTo(t *testing.T, q *Queue, rules ...string) {
 	}
 }
 
+// patience is how long a test waits for what must come: long enough for a very busy machine.
+const patience = time.Minute
+
+// violated reports whether a violation shows. Without the step it must; with it, limit is how long the
+// test looks for one.
+func (m *mutant) violated(limit time.Duration, shows func() bool) bool {
+	if m.broken {
+		limit = patience
+	}
+	return eventually(limit, shows)
+}
+
+// kept reports whether something happens that the guarantee promises. With the step it must; without
+// it, limit is how long the test waits for it.
+func (m *mutant) kept(limit time.Duration, happens func() bool) bool {
+	if !m.broken {
+		limit = patience
+	}
+	return eventually(limit, happens)
+}
+
+// hold waits until a process has the portal.
+func hold(t *testing.T, q *Queue) {
+	t.Helper()
+	if !eventually(patience, func() bool { return q.Holds("acme") == nil }) {
+		t.Fatal("no process has the portal")
+	}
+}
+
 // eventually waits until a condition holds, and reports whether it does.
 func eventually(limit time.Duration, holds func() bool) bool {
 	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
@@ -198,7 +228,7 @@ func TestGuarantees(t *testing.T) {
 		})
 		t.Run(g.name+" needs "+g.without, func(t *testing.T) {
 			t.Parallel()
-			if g.holds(t, emptyDSN(t), &mutant{rewrite: g.rewrite}, g.drop) {
+			if g.holds(t, emptyDSN(t), &mutant{broken: true, rewrite: g.rewrite}, g.drop) {
 				t.Error("it holds without it: the test cannot see that it is broken")
 			}
 		})
@@ -228,7 +258,7 @@ func mustAlter(t *testing.T, dsn, text string) {
 
 // Two processes claim a run of one entity at the same time. Neither has a lease.
 func oneRunningRun(t *testing.T, dsn string, m *mutant, drop string) bool {
-	both := make(chan bool)
+	both, end := make(chan bool), make(chan bool)
 	claimed := make(chan bool, 2)
 	m.commits = func(has bool) {
 		if has {
@@ -236,29 +266,51 @@ func oneRunningRun(t *testing.T, dsn string, m *mutant, drop string) bool {
 			<-both
 		}
 	}
-	first, second := process(t, dsn, m), process(t, dsn, &mutant{})
+	var other atomic.Bool
+	first, second := process(t, dsn, m), process(t, dsn, &mutant{commits: func(has bool) {
+		if has {
+			other.Store(true)
+		}
+	}})
 	pushTo(t, first, "r")
 	mustAlter(t, dsn, drop)
 	var running, most atomic.Int32
 	for _, q := range []*Queue{first, second} {
 		p := &pool{q: q, ctx: t.Context(), shards: shards{any: true, workers: 10, byName: map[string]*shard{}}, do: func(context.Context, *Run) error {
 			most.Store(max(most.Load(), running.Add(1)))
-			time.Sleep(300 * time.Millisecond)
-			running.Add(-1)
+			<-end
 			return nil
 		}}
 		q.writes.pool.Store(p)
 		t.Cleanup(func() { p.stop(); p.running.Wait(); q.writes.pool.Store(nil) })
 	}
+	t.Cleanup(func() { close(end) })
 	look := func(_ context.Context, t *tx) error { t.change("acme").look = true; return nil }
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = first.writes.do(t.Context(), look) })
 	<-claimed
 	wg.Go(func() { pushTo(t, second, "s") })
-	time.Sleep(200 * time.Millisecond) // the second waits for the first, or has claimed the other run
+	if !eventually(patience, func() bool { return other.Load() || waitsForALock(t, dsn) }) {
+		t.Error("the second neither waits for the first nor has claimed the other run")
+	}
 	close(both)
 	wg.Wait()
-	return !eventually(time.Second, func() bool { return most.Load() > 1 })
+	return !m.violated(time.Second, func() bool { return most.Load() > 1 })
+}
+
+// waitsForALock reports whether a transaction of a database waits for another one.
+func waitsForALock(t *testing.T, dsn string) (waits bool) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	text := `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`
+	if err := conn.QueryRow(t.Context(), text).Scan(&waits); err != nil {
+		t.Fatal(err)
+	}
+	return waits
 }
 
 // A second pending run is stored, as by a process that has not seen the first.
@@ -285,13 +337,14 @@ func oneHolder(t *testing.T, dsn string, m *mutant, _ string) bool {
 		}
 	}
 	second := process(t, dsn, m)
+	first.options.Lease = 20 * time.Second // it looks after its lease every 4 seconds
 	do := func(context.Context, *Run) error { return nil }
 	working(t, first, do)
 	<-taking
 	mustAlter(t, dsn, `DELETE FROM b24_worker`) // or the second may leave the portal to the first
 	working(t, second, do)
 	<-goOn
-	return !eventually(time.Second, func() bool { return first.Holds("acme") == nil && second.Holds("acme") == nil })
+	return !m.violated(time.Second, func() bool { return second.Holds("acme") == nil && first.Holds("acme") == nil })
 }
 
 // A process sends its heartbeat while another one, which has seen the last one, takes
@@ -305,7 +358,18 @@ func noTakeoverBehindAHeartbeat(t *testing.T, dsn string, m *mutant, _ string) b
 		}
 	}
 	var sent atomic.Bool
+	thaw := make(chan bool)
+	defer close(thaw)
 	first, second := process(t, dsn, &mutant{
+		begun: func() {
+			select {
+			case <-goOn:
+				if m.broken { // or it would see a moment later that the other has the portal
+					<-thaw
+				}
+			default:
+			}
+		},
 		statement: func(text string) {
 			select {
 			case <-taking:
@@ -325,13 +389,11 @@ func noTakeoverBehindAHeartbeat(t *testing.T, dsn string, m *mutant, _ string) b
 	first.options.Lease = 20 * time.Second // a heartbeat each 4 seconds
 	do := func(context.Context, *Run) error { return nil }
 	working(t, first, do)
-	if !eventually(5*time.Second, func() bool { return first.Holds("acme") == nil }) {
-		t.Fatal("no process has the portal")
-	}
+	hold(t, first)
 	working(t, second, do)
 	<-goOn
-	eventually(2*time.Second, func() bool { return second.Holds("acme") == nil })
-	return eventually(time.Second, func() bool { return first.Holds("acme") != nil })
+	hold(t, second)
+	return eventually(3*time.Second, func() bool { return first.Holds("acme") != nil }) // its next heartbeat is later
 }
 
 // A process dies right after the commit of its claim, which took so long that another
@@ -360,18 +422,16 @@ func noClaimUnderALostLease(t *testing.T, dsn string, m *mutant, _ string) bool 
 	}
 	first, second := process(t, dsn, m), process(t, dsn, &mutant{})
 	working(t, first, func(ctx context.Context, _ *Run) error { <-ctx.Done(); return ctx.Err() })
-	if !eventually(5*time.Second, func() bool { return first.Holds("acme") == nil }) {
-		t.Fatal("no process has the portal")
-	}
+	hold(t, first)
 	go func() {
 		_ = first.Push(t.Context(), Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: "deal:1"}})
 	}()
 	<-claimed
 	var ran atomic.Bool
 	working(t, second, func(context.Context, *Run) error { ran.Store(true); return nil })
-	eventually(2*time.Second, func() bool { return second.Holds("acme") == nil })
+	m.violated(2*time.Second, func() bool { return second.Holds("acme") == nil })
 	close(goOn)
-	return eventually(6*time.Second, ran.Load)
+	return m.kept(6*time.Second, ran.Load)
 }
 
 // A process that was frozen ends a run that another process has started again.
@@ -396,7 +456,7 @@ func noEndOfAnothersRun(t *testing.T, dsn string, m *mutant, _ string) bool {
 	frozen.Store(false)
 	close(thaw)
 	close(end)
-	return !eventually(2*time.Second, func() bool {
+	return !m.violated(2*time.Second, func() bool {
 		all, err := second.Runs(t.Context(), Filter{States: []State{Succeeded}})
 		return err == nil && len(all) > 0
 	})
@@ -414,13 +474,11 @@ func noLostClaim(t *testing.T, dsn string, m *mutant, _ string) bool {
 	q := process(t, dsn, m)
 	var ran atomic.Int32
 	working(t, q, func(context.Context, *Run) error { ran.Add(1); return nil })
-	if !eventually(5*time.Second, func() bool { return q.Holds("acme") == nil }) {
-		t.Fatal("no process has the portal")
-	}
+	hold(t, q)
 	mustAlter(t, dsn, `INSERT INTO b24_event (portal, code, data, routes, sent_at, received_at) VALUES ('acme', 'X', 'null', 1, 0, 0);
 INSERT INTO b24_run (portal, rule, entity, state, added, deleted, count, max_attempts, event_id, first_at, opened_at, due_at)
 SELECT 'acme', 'r', 'deal:1', 'waiting', FALSE, FALSE, 1, 8, id, 0, 0, 0 FROM b24_event`)
-	return eventually(6*time.Second, func() bool { return ran.Load() == 1 }) && broken.Load()
+	return m.kept(6*time.Second, func() bool { return ran.Load() == 1 }) && broken.Load()
 }
 
 // A process cannot renew its leases, and another one takes its portal.
@@ -439,12 +497,10 @@ func noRequestUnderALostLease(t *testing.T, dsn string, m *mutant, drop string) 
 	}
 	do := func(context.Context, *Run) error { return nil }
 	working(t, first, do)
-	if !eventually(5*time.Second, func() bool { return first.Holds("acme") == nil }) {
-		t.Fatal("no process has the portal")
-	}
+	hold(t, first)
 	frozen.Store(true)
 	working(t, second, do)
-	return !eventually(4*time.Second, func() bool { return first.Holds("acme") == nil && second.Holds("acme") == nil })
+	return !m.violated(4*time.Second, func() bool { return second.Holds("acme") == nil && first.Holds("acme") == nil })
 }
 
 // TestGuaranteesOfAFile shows the same for what SQLite has: both indexes, and the lock

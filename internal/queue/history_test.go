@@ -53,11 +53,12 @@ const recordedEntities = 4
 
 // line is a line of a recorded process. Its time is the real one of the machine.
 type line struct {
-	What string // push, pushed, begin, end, acquired, holds, lost, frozen
+	What string // push, pushed, begin, end, acquired, holds, lost
 	Key  string // portal and entity, or portal
 	N    int    // the event of a push and a begin
 	Run  string
 	OK   bool
+	From int64 // of holds: before it was asked
 	At   int64
 }
 
@@ -130,11 +131,18 @@ func (r *recorder) do(fail bool) func(context.Context, *queue.Run) error {
 
 // watch records whether the process holds each portal.
 func (r *recorder) watch(ctx context.Context, q *queue.Queue) {
+	held := map[string]bool{}
 	for wait(ctx, 5*time.Millisecond) == nil {
 		for _, portal := range recordedPortals {
-			if q.Holds(portal) == nil {
-				r.write(line{What: "holds", Key: portal})
+			from := time.Now().UnixNano()
+			holds := q.Holds(portal) == nil
+			switch {
+			case holds:
+				r.write(line{What: "holds", Key: portal, From: from})
+			case held[portal]:
+				r.write(line{What: "lost", Key: portal})
 			}
+			held[portal] = holds
 		}
 	}
 }
@@ -454,6 +462,8 @@ var recordedModel = porcupine.NondeterministicModel{
 
 // checkHolders checks that the times in which processes held a portal do not overlap.
 func (h *history) checkHolders() {
+	// A process may be frozen between its look and the line about it, so a span starts at the
+	// end of its first look, and ends at the start of its last one.
 	type span struct {
 		process  int
 		from, to int64
@@ -463,16 +473,16 @@ func (h *history) checkHolders() {
 		now := map[string]*span{}
 		for _, l := range lines {
 			switch l.What {
-			case "acquired":
+			case "acquired", "lost":
 				if s := now[l.Key]; s != nil {
 					held[l.Key] = append(held[l.Key], *s)
 				}
 				now[l.Key] = nil
 			case "holds":
 				if now[l.Key] == nil {
-					now[l.Key] = &span{process, l.At, l.At}
+					now[l.Key] = &span{process, l.At, l.From}
 				}
-				now[l.Key].to = l.At
+				now[l.Key].to = l.From
 			}
 		}
 		for key, s := range now {
@@ -496,6 +506,7 @@ func TestHistories(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes half a minute")
 	}
+	t.Parallel()
 	for range rounds(t, "QUEUE_HISTORIES", 1) {
 		server, err := pgtemp.Start(t.Context())
 		if pgtemp.Missing(err) {
@@ -550,6 +561,7 @@ func TestHistoryOfAFailover(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes a quarter of a minute")
 	}
+	t.Parallel()
 	server, err := pgtemp.Start(t.Context())
 	if pgtemp.Missing(err) {
 		t.Skip(err)
@@ -582,6 +594,7 @@ func TestHistoryOfAFailover(t *testing.T) {
 
 // TestHistoryOfAFile is the check on SQLite, where processes follow each other.
 func TestHistoryOfAFile(t *testing.T) {
+	t.Parallel()
 	for range rounds(t, "QUEUE_HISTORIES", 1) {
 		h := &history{t: t, dsn: "sqlite:" + filepath.Join(t.TempDir(), "queue.db")}
 		for kills := 0; kills < 4 || h.started() < leastRuns && kills < 40; kills++ {

@@ -303,7 +303,7 @@ func TestWorkersComeAndGo(t *testing.T) {
 // The process that becomes the leader takes nothing away from those that work portals.
 func TestTheLeaderTakesNoRuns(t *testing.T) {
 	dsn := newPostgres(t)
-	first := openDSN(t, dsn, queue.Options{Lease: time.Second, Portals: []string{"acme"}})
+	first := openDSN(t, dsn, queue.Options{Portals: []string{"acme"}})
 	begun, end := make(chan bool, 10), make(chan bool)
 	work(t, first, func(context.Context, *queue.Run) error {
 		begun <- true

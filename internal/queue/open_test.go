@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/b24rules/b24rules/internal/queue"
@@ -149,22 +150,22 @@ func TestReopeningKeepsEverything(t *testing.T) {
 
 // Any number of processes push; the one that works notices it within a second.
 func TestAWorkerNoticesWhatOthersPush(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "queue.db")
-	q, other := open(t, path, queue.Options{}), open(t, path, queue.Options{})
-	started := make(chan time.Duration, 100)
-	work(t, q, func(_ context.Context, r *queue.Run) error {
-		started <- time.Since(r.First)
-		return nil
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "queue.db")
+		q, other := open(t, path, queue.Options{}), open(t, path, queue.Options{})
+		started := make(chan time.Duration, 100)
+		work(t, q, func(_ context.Context, r *queue.Run) error {
+			started <- time.Since(r.First)
+			return nil
+		})
+		for i := range 5 {
+			push(t, other, "0", queue.Route{Rule: "r", Entity: fmt.Sprint("deal:", i)})
+			waitIdle(t, other)
+			if took := <-started; took > time.Second {
+				t.Errorf("a run began %v after another process pushed its event", took)
+			}
+		}
 	})
-	for i := range 5 {
-		push(t, other, "0", queue.Route{Rule: "r", Entity: fmt.Sprint("deal:", i)})
-		if err := other.WaitIdle(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if took := <-started; took > time.Second {
-			t.Errorf("a run began %v after another process pushed its event", took)
-		}
-	}
 }
 
 // Processes that start at the same time create one database.

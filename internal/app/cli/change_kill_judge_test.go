@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -239,7 +240,7 @@ func (k *changeKill) finish() {
 	k.save(d)
 	k.run("reload") // says that the rule set is removed
 	want := len(k.others())
-	for end := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(testkit.Patience); ; time.Sleep(200 * time.Millisecond) {
 		st, said := k.status(), 0
 		for _, o := range st.Orphans {
 			said += o.Records

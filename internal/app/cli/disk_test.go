@@ -85,7 +85,7 @@ func TestADiskWithoutRoom(t *testing.T) {
 	// What was found a moment ago is believed for a second.
 	ready := func(want int) {
 		t.Helper()
-		for deadline := time.Now().Add(20 * time.Second); ; <-time.After(50 * time.Millisecond) {
+		for deadline := time.Now().Add(testkit.Patience); ; <-time.After(50 * time.Millisecond) {
 			resp, err := http.Get("http://" + addr + "/healthz")
 			if err != nil {
 				t.Fatal(err)
@@ -102,7 +102,7 @@ func TestADiskWithoutRoom(t *testing.T) {
 	ready(http.StatusServiceUnavailable)
 	limit("unlimited")
 	ready(http.StatusOK)
-	for deadline := time.Now().Add(10 * time.Second); post() != http.StatusOK; {
+	for deadline := time.Now().Add(testkit.Patience); post() != http.StatusOK; {
 		if time.Now().After(deadline) {
 			t.Fatal("no event is taken though there is room again")
 		}

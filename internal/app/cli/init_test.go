@@ -139,7 +139,7 @@ func TestInit(t *testing.T) {
 		a := c.client.Do(t.Context(), bitrix.Call{Method: "lists.element.get", Params: map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": 63}})[0]
 		return string(a.Result)
 	}
-	for end := time.Now().Add(time.Minute); !strings.Contains(elements(), "Tile × 3"); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(testkit.Patience); !strings.Contains(elements(), "Tile × 3"); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%s\n%s", elements(), serve.Log)
 		}

@@ -48,11 +48,7 @@ func (h *harness) change(l *live, do func(c *config.Config)) {
 	do(&next)
 	l.c = &next
 	l.mu.Unlock()
-	for end := time.Now().Add(10 * time.Second); h.Service.Reload(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			h.T.Fatal("the reload does not end")
-		}
-	}
+	h.Until("the reload has ended", func() bool { return !h.Service.Reload() })
 }
 
 // newLive starts a harness whose configuration can change.

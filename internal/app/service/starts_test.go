@@ -97,6 +97,7 @@ rules:
       - start: {rule: total, id: =deal.companyId}
 `)}},
 	})
+	h.waitLook() // it would know the deals before their events
 	var a, b int
 	for _, id := range []*int{&a, &b} {
 		h.Rest("crm.company.add", map[string]any{"fields": map[string]any{"TITLE": "A company"}}, id)
