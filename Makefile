@@ -12,6 +12,12 @@ FUZZTIME ?= 3000x
 # cannot fix SQLite, and checking it makes the tests five times as slow.
 RACE := -race $(foreach p,modernc.org/sqlite/lib modernc.org/libc/... modernc.org/memory,-gcflags=$(p)=-race=false)
 
+# Tests mostly wait: for another process, a lease, a browser. So more packages run at a time than
+# there are processors.
+PARALLEL := -p $(shell echo $$(( 2 * $$(getconf _NPROCESSORS_ONLN) )))
+
+TESTS ?= ./...
+
 .PHONY: help
 help: ## explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,18 +31,18 @@ demo: build ## show both included rule sets on an emulated portal
 	bin/b24rules demo
 
 .PHONY: test
-test: ## run all tests
-	go test ./...
+test: ## run all tests, or those of the packages TESTS
+	go test $(PARALLEL) $(TESTS)
 
 .PHONY: race
 race: ## run all tests under the race detector
-	go test $(RACE) -timeout 20m ./...
+	go test $(PARALLEL) $(RACE) -timeout 20m ./...
 
 # Packages that use no sync, in their code or tests, have nothing that could race. The tests of
 # the root read files.
 .PHONY: race-short
 race-short: ## run the tests of packages that use sync under the race detector without the longest ones, which is what CI does
-	go test $(RACE) -short -timeout 20m $$(go list -f '{{.ImportPath}} {{join .Imports " "}} {{join .TestImports " "}} {{join .XTestImports " "}}' ./... | \
+	go test $(PARALLEL) $(RACE) -short -timeout 20m $$(go list -f '{{.ImportPath}} {{join .Imports " "}} {{join .TestImports " "}} {{join .XTestImports " "}}' ./... | \
 		grep -E ' sync(/atomic)?( |$$)' | cut -d' ' -f1 | grep /b24rules/.*/)
 
 .PHONY: histories
@@ -49,11 +55,12 @@ absences: ## kill serve ROUNDS times on SQLite and ROUNDS/2 times on PostgreSQL,
 
 .PHONY: kills
 ROUNDS ?= 200
-kills: ## kill serve ROUNDS times on each database, once with events and once with hooks, robots, numbers and ticks; then kill, freeze and replace one of three processes ROUNDS/4 times; ROUNDS histories of rules that remember, and of ticks; ROUNDS/2 kills while people change the rules
+kills: ## kill serve ROUNDS times on each database, once with events and once with hooks, robots, numbers and ticks; then kill, freeze and replace one of three processes ROUNDS/4 times; ROUNDS histories of rules that remember, and of ticks; ROUNDS/2 kills while people change the rules; 10 ROUNDS edits while events arrive
 	KILL_ROUNDS=$(ROUNDS) KILL_ROUNDS_POSTGRES=$(ROUNDS) go test ./internal/app/service -run '^TestKill(Sources|Upgrade)?$$' -count=1 -timeout 4h -v
 	B24_MODEL_ROUNDS=$(ROUNDS) go test ./internal/app/service -run '^(TestChangeModel|TestTicksOverSummerTime)$$' -count=1 -timeout 4h -v
 	CLUSTER_ROUNDS=$$(( ($(ROUNDS) + 3) / 4 )) go test ./internal/app/cli -run '^TestCluster$$' -count=1 -timeout 4h -v
 	CHANGE_ROUNDS=$$(( ($(ROUNDS) + 1) / 2 )) go test ./internal/app/cli -run '^TestKillChanges$$' -count=1 -timeout 4h -v
+	EDIT_ROUNDS=$$(( 10 * $(ROUNDS) )) go test ./internal/app/service -run '^TestRandomEdits$$' -count=1 -timeout 4h -v
 
 .PHONY: example
 example: ## test actions/example_module, a program with an added action
@@ -86,10 +93,13 @@ gen: notices ## write the generated files: schemas/*.json, docs/actions.md, docs
 	go test ./internal/app/cli -run '^TestGeneratedSchemas$$' -count=1 -update-schemas
 
 .PHONY: gen-check
-gen-check: ## fail when a generated file is not current
+gen-check: notices-check ## fail when a generated file is not current
 	go test ./docs -run '^(TestGenerated|TestSlips)$$' -count=1
 	go test ./internal/app/config -run '^TestConfigManual$$' -count=1
 	go test ./internal/app/cli -run '^TestGeneratedSchemas$$' -count=1
+
+.PHONY: notices-check
+notices-check: ## fail when THIRD_PARTY_NOTICES.md is not current
 	@go run ./internal/notices | diff THIRD_PARTY_NOTICES.md - > /dev/null || { echo "THIRD_PARTY_NOTICES.md is not current: run make notices"; exit 1; }
 
 .PHONY: notices
@@ -138,7 +148,7 @@ test-rules: build ## run the tests of the shipped rule sets; they must reach all
 
 .PHONY: cover
 cover: ## fail when the engine's or the test portal's own tests reach too little of it
-	{ go test -cover ./engine/... ./internal/ruletest/... && go test -cover -coverpkg=./emulator/... ./emulator; } | go run ./internal/covercheck
+	{ go test $(PARALLEL) -cover ./engine/... ./internal/ruletest/... && go test -cover -coverpkg=./emulator/... ./emulator; } | go run ./internal/covercheck
 
 .PHONY: bench
 bench: ## measure against the emulator with a portal's limits and write docs/performance.md

@@ -132,6 +132,9 @@ var decimals = regexp.MustCompile(`^\d+$`)
 // belongs to another deal, and a pass in which nothing has changed writes nothing. When the
 // portal answers as documented again, everything is right.
 func TestOddPortals(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it does one thing after another, many times")
+	}
 	const deals = 48 // their elements are three pages
 	for name, odd := range map[string]oddPortal{
 		"as documented": {},

@@ -88,6 +88,9 @@ func TestPeopleWorkInTheList(t *testing.T) {
 // and before it updates them, also while it puts back what they wrote. Each column
 // must keep what they wrote last into it.
 func TestPeopleWriteWhileAStepRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it does one thing after another, many times")
+	}
 	s := newScript(t, emulator.Config{})
 	s.compile([]byte(peopleRule))
 	s.perform("portal", peopleList)

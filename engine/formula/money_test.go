@@ -99,6 +99,9 @@ func money(r *rand.Rand) (map[string]any, oracle) {
 
 // TestMoney compares formulas about random invoices with exact fractions.
 func TestMoney(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it does one thing after another, many times")
+	}
 	product := func(p, q *big.Rat) *big.Rat { return new(big.Rat).Mul(p, q) }
 	hundredth := big.NewRat(1, 100)
 	numbers := map[string]func(o oracle) *big.Rat{

@@ -74,7 +74,7 @@ func (w *world) browser() *browser {
 		}
 	}))
 	w.t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, patience)
+	ctx, cancel = context.WithTimeout(ctx, 3*patience) // for all of the test
 	w.t.Cleanup(cancel)
 	w.t.Cleanup(func() {
 		mu.Lock()

@@ -16,15 +16,18 @@ import (
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
-// TestRandomEdits makes 1,000 random edits of rule files and portals while events arrive: new
+// TestRandomEdits makes random edits of rule files and portals while events arrive: new
 // versions, mistakes, rules and files that go and come back, portals that are added, removed and
 // wrong. In the end what is on disk runs in each portal, every event was taken, and none waits.
+// EDIT_ROUNDS makes the test longer.
 func TestRandomEdits(t *testing.T) {
 	t.Parallel()
-	const edits, sets, portals = 1000, 6, 5
+	const sets, portals = 6, 5
+	edits := testkit.EnvInt(t, "EDIT_ROUNDS", testkit.Rounds(200, 50))
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 0))
 	t.Logf("seed %d", seed)
