@@ -32,7 +32,7 @@ demo: build ## show both included rule sets on an emulated portal
 
 .PHONY: test
 test: ## run all tests, or those of the packages TESTS
-	go test $(PARALLEL) $(TESTS)
+	go test $(PARALLEL) -timeout 20m $(TESTS)
 
 .PHONY: race
 race: ## run all tests under the race detector

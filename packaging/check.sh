@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 TARGETS="linux/$(go env GOHOSTARCH)" packaging/release.sh 0.0.1
-# Nobody runs this one, so the compiler need not optimise it.
+# It is never run, so the compiler need not optimise it.
 GOOS=windows GOARCH=arm64 CGO_ENABLED=0 go build -gcflags='all=-N -l' -o /dev/null ./cmd/b24rules
 
 (cd dist && sha256sum --quiet -c SHA256SUMS)

@@ -132,7 +132,8 @@ func newCrestPortal(t *testing.T, rules string) *crestPortal {
 	c.ours = newRecorder(t, server.URL)
 	dir, addr := t.TempDir(), testkit.FreeAddr(t)
 	token := c.portal.AddWebhook("http://"+addr+"/hooks/demo", demo.CRMEvents...)
-	inputs := fmt.Sprintf("    mode: shadow\n    shadow_delay: 1s\n    inputs: {invoice-total: {helper_type: %d}, deal-shipments: {list: %d}}\n", ids.TotalsType, ids.ShipmentList)
+	// The delay is longer than the script takes for its events on a busy machine.
+	inputs := fmt.Sprintf("    mode: shadow\n    shadow_delay: 4s\n    inputs: {invoice-total: {helper_type: %d}, deal-shipments: {list: %d}}\n", ids.TotalsType, ids.ShipmentList)
 	c.config = testkit.ServeConfig(t, dir, addr, c.ours.URL+c.portal.WebhookPath(), inputs, rules)
 	testkit.WriteFile(t, c.config, strings.Replace(testkit.ReadFile(t, c.config), "${TEST_TOKEN}", token, 1))
 	return c

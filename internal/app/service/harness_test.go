@@ -35,14 +35,16 @@ func TestHarness(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, apptest.Options{})
 	ctx := h.Context()
-	deal, err := h.People.AddDeal(ctx, "Roof", row("Tiles", "33.33", "3"), row("Nails", "0.07", "1000"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	invoice, err := h.People.AddInvoice(ctx, "Thirds", row("A third", "33.33", "3"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	var deal, invoice int
+	h.AtOnce(func() {
+		var err error
+		if deal, err = h.People.AddDeal(ctx, "Roof", row("Tiles", "33.33", "3"), row("Nails", "0.07", "1000")); err != nil {
+			t.Fatal(err)
+		}
+		if invoice, err = h.People.AddInvoice(ctx, "Thirds", row("A third", "33.33", "3")); err != nil {
+			t.Fatal(err)
+		}
+	})
 	h.Wait()
 	elements, err := h.People.Elements(ctx, deal)
 	if err != nil || len(elements) != 2 {

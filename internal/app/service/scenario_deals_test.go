@@ -207,11 +207,13 @@ func TestCostOfManyDeals(t *testing.T) {
 	}
 	h.Wait()
 	before := h.Counters()
-	for _, id := range ids {
-		if err := h.People.SetRows(h.Context(), "D", id, []demo.Row{row("Tiles", "10", "1"), row("Nails", "1", "6"), row("Work", "50", "2")}); err != nil {
-			t.Fatal(err)
+	h.AtOnce(func() {
+		for _, id := range ids {
+			if err := h.People.SetRows(h.Context(), "D", id, []demo.Row{row("Tiles", "10", "1"), row("Nails", "1", "6"), row("Work", "50", "2")}); err != nil {
+				t.Fatal(err)
+			}
 		}
-	}
+	})
 	h.Wait()
 	after := h.Counters()
 	cost, writes := after.Requests-before.Requests, after.Writes-before.Writes
