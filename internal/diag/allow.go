@@ -1,6 +1,7 @@
 package diag
 
 import (
+	"bytes"
 	"regexp"
 	"slices"
 	"strings"
@@ -67,9 +68,12 @@ func allowanceFor(list []*allowance, f Finding) *allowance {
 	return list[i]
 }
 
+// HasAllowances reports whether a text may have comments for Allow.
+func HasAllowances(text []byte) bool { return bytes.Contains(text, []byte("b24rules:")) }
+
 // allowances reads the comments of a file; those that are wrong are reported.
 func allowances(file string, text []byte, known []string) (list []*allowance, wrong List) {
-	if !strings.Contains(string(text), "b24rules:") {
+	if !HasAllowances(text) {
 		return nil, nil
 	}
 	s := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(strings.TrimPrefix(string(text), "\ufeff"))

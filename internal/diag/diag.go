@@ -127,7 +127,7 @@ func (f *Finding) Hintf(format string, args ...any) *Finding {
 // unvalued is what a finding keeps of a format: the format itself or, without
 // values, the text.
 func unvalued(format string, args ...any) string {
-	if len(args) == 0 {
+	if len(args) == 0 && strings.Contains(format, "%") {
 		return fmt.Sprintf(format, args...) // for %%
 	}
 	return format

@@ -21,6 +21,18 @@ func checkCells(t testing.TB, f *File, n *yaml.Node) (scalars, unmapped int) {
 		if cells == nil {
 			unmapped++
 		}
+		if end, ok := f.text.verbatimEnd(n); ok {
+			want := -1
+			if cells != nil {
+				want = cells[len(cells)-1].to
+			}
+			if n.Style != 0 {
+				want++
+			}
+			if end != want {
+				t.Fatalf("%q ends at %d, its cells at %d", n.Value, end, want)
+			}
+		}
 		last := -1
 		for i, c := range cells {
 			src := f.text.slice(c.from, c.to)

@@ -26,21 +26,18 @@ func isEOF(err error) bool { return errors.Is(err, io.EOF) }
 
 // printable reports the first byte that is not UTF-8 and the first character
 // that YAML does not allow.
-func (f *File) printable(list *diag.List) bool {
+func (f *File) printable(src string, list *diag.List) bool {
 	offset := 0
-	rest := strings.TrimPrefix(string(f.data), "\ufeff")
-	for rest != "" {
-		r, size := utf8.DecodeRuneInString(rest)
+	for at, r := range src {
 		switch {
-		case r == utf8.RuneError && size == 1:
-			list.Errorf(f.pos(offset), "yaml-encoding", "the byte 0x%02x is not UTF-8", rest[0]).Hint = "save the file as UTF-8"
+		case r == utf8.RuneError && !strings.HasPrefix(src[at:], string(utf8.RuneError)):
+			list.Errorf(f.pos(offset), "yaml-encoding", "the byte 0x%02x is not UTF-8", src[at]).Hint = "save the file as UTF-8"
 			return false
 		case !allowed(r):
 			list.Errorf(f.pos(offset), "yaml-encoding", "the control character U+%04X is not allowed in YAML", r).
 				Hint = "remove it, or write it as an escape in double quotes"
 			return false
 		}
-		rest = rest[size:]
 		offset++
 	}
 	return true

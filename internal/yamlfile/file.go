@@ -93,6 +93,9 @@ func (f *File) End(n *yaml.Node) diag.Pos {
 	if n == nil || n.Kind != yaml.ScalarNode || n.Value == "" {
 		return f.Pos(n)
 	}
+	if end, ok := f.text.verbatimEnd(n); ok {
+		return f.pos(end)
+	}
 	_, end := f.Span(n, 0, len([]rune(n.Value)))
 	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
 		end.Column++
@@ -124,10 +127,11 @@ func Resolve(n *yaml.Node) *yaml.Node {
 func Parse(name string, data []byte) (*File, diag.List) {
 	f := &File{Name: name, data: data}
 	var list diag.List
-	if !f.readable(&list) {
+	src := strings.TrimPrefix(string(data), "\ufeff")
+	if !f.readable(src, &list) {
 		return f, list
 	}
-	root, ok := f.parse(&list)
+	root, ok := f.parse(src, &list)
 	if !ok {
 		list.Sort()
 		return f, list
@@ -142,8 +146,7 @@ func Parse(name string, data []byte) (*File, diag.List) {
 }
 
 // parse runs yaml.v3 over the text.
-func (f *File) parse(list *diag.List) (root *yaml.Node, ok bool) {
-	src := strings.TrimPrefix(string(f.data), "\ufeff")
+func (f *File) parse(src string, list *diag.List) (root *yaml.Node, ok bool) {
 	d := yaml.NewDecoder(strings.NewReader(src))
 	var doc, second yaml.Node
 	switch err := decode(d, &doc); {
@@ -185,7 +188,7 @@ func (f *File) secondDocument(doc *yaml.Node) diag.Pos {
 }
 
 // readable checks what yaml.v3 would report without a place, or not at all.
-func (f *File) readable(list *diag.List) bool {
+func (f *File) readable(src string, list *diag.List) bool {
 	f.text = newText("")
 	if len(f.data) > MaxBytes {
 		list.Errorf(f.pos(0), "yaml-limit", "the file is larger than %d MiB", MaxBytes>>20).Hint = "split it into several files"
@@ -200,8 +203,8 @@ func (f *File) readable(list *diag.List) bool {
 		return false
 	}
 	// Invalid bytes become one U+FFFD each, so that lines and columns still count.
-	f.text = newText(strings.TrimPrefix(string(f.data), "\ufeff"))
-	return f.printable(list)
+	f.text = newText(src)
+	return f.printable(src, list)
 }
 
 // isUTF16 reports whether a text is UTF-16, with its mark at the start or without. In text

@@ -48,7 +48,9 @@ func (f *File) Mapping(n *yaml.Node) (Mapping, diag.List) {
 		list.Errorf(f.Pos(n), "wrong-type", "expected a mapping, got %s", describe(n))
 		return m, list
 	}
-	seen := map[string]bool{}
+	entries := len(m.Node.Content) / 2
+	m.Entries = make([]Entry, 0, entries)
+	seen := make(map[string]bool, entries)
 	m.add(m.Node, seen, 0)
 	return m, list
 }

@@ -34,6 +34,32 @@ func (f *File) cells(n *yaml.Node) []cell {
 	return spelled(s.cells, value)
 }
 
+// verbatimEnd returns the end of a scalar that the file spells as its value, with or without
+// quotes. Most are like that.
+func (t text) verbatimEnd(n *yaml.Node) (end int, ok bool) {
+	if n.Line < 1 {
+		return 0, false
+	}
+	end = t.offset(n.Line, n.Column)
+	quote := t.at(end)
+	quoted := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 && (quote == '"' || quote == '\'')
+	if quoted {
+		end++
+	} else if n.Style != 0 {
+		return 0, false
+	}
+	for _, r := range n.Value {
+		if t.at(end) != r || quoted && (r == quote || r == '\\') {
+			return 0, false
+		}
+		end++
+	}
+	if !quoted {
+		return end, true
+	}
+	return end + 1, t.at(end) == quote
+}
+
 // spelled returns the cells of the value, or nil if they differ from the value.
 func spelled(cells []cell, value []rune) []cell {
 	if len(cells) < len(value) {

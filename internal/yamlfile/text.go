@@ -2,6 +2,7 @@ package yamlfile
 
 import (
 	"sort"
+	"strings"
 )
 
 // text is the source as characters, without its byte order mark, with two ways
@@ -13,17 +14,22 @@ type text struct {
 }
 
 func newText(s string) text {
-	t := text{runes: []rune(s), yaml: []int{0}, editor: []int{0}}
-	for i := 0; i < len(t.runes); i++ {
-		n := t.breakAt(i)
-		if n == 0 {
+	lines := strings.Count(s, "\n") + 1
+	t := text{runes: []rune(s), yaml: make([]int, 1, lines), editor: make([]int, 1, lines)}
+	for i, r := range t.runes {
+		switch r {
+		case '\u0085', '\u2028', '\u2029':
+			t.yaml = append(t.yaml, i+1)
+			continue
+		case '\r':
+			if t.at(i+1) == '\n' {
+				continue // one break of two characters
+			}
+		case '\n':
+		default:
 			continue
 		}
-		i += n - 1
-		t.yaml = append(t.yaml, i+1)
-		if r := t.runes[i]; r == '\n' || r == '\r' {
-			t.editor = append(t.editor, i+1)
-		}
+		t.yaml, t.editor = append(t.yaml, i+1), append(t.editor, i+1)
 	}
 	return t
 }
