@@ -2,6 +2,7 @@ package formula
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
@@ -31,8 +32,10 @@ func writeCanonical(b *strings.Builder, s *source, n ast.Node) {
 	}
 	switch x := n.(type) {
 	case nil:
-	case *ast.NilNode, *ast.BoolNode, *ast.StringNode, *ast.PointerNode:
+	case *ast.NilNode, *ast.BoolNode, *ast.PointerNode:
 		b.WriteString(x.String())
+	case *ast.StringNode:
+		b.WriteString(strconv.Quote(x.Value))
 	case *ast.IdentifierNode:
 		b.WriteString(x.Value)
 	case *ast.IntegerNode, *ast.FloatNode:

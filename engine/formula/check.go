@@ -34,7 +34,7 @@ type checker struct {
 	problems []Problem
 	reports  int
 	visits   int
-	reads    map[string]bool          // names of the environment that are read
+	reads    []string                 // names of the environment that are read, sorted
 	lets     []variable               // innermost last
 	loops    []loopScope              // innermost last
 	present  Facts                    // paths that are known not to be nil here
@@ -155,14 +155,14 @@ func (c *checker) extent(n ast.Node) (from, to int) {
 // the name there, or 0.
 func (c *checker) bracketEnd(rune int) int {
 	i := c.source.tokenAt(rune)
-	if i < len(c.source.tokens) && c.source.tokens[i].Kind == lexer.Identifier {
+	if i < len(c.source.tokens()) && c.source.tokens()[i].Kind == lexer.Identifier {
 		i++
 	}
-	if i >= len(c.source.tokens) || !c.source.tokens[i].Is(lexer.Bracket, "(", "[", "{") {
+	if i >= len(c.source.tokens()) || !c.source.tokens()[i].Is(lexer.Bracket, "(", "[", "{") {
 		return 0
 	}
 	if end := c.source.closing(i); end >= 0 {
-		return c.source.tokens[end].To
+		return c.source.tokens()[end].To
 	}
 	return 0
 }
@@ -210,14 +210,21 @@ func (c *checker) name(n *ast.IdentifierNode) (ast.Node, Type) {
 		}
 	}
 	if t, ok := c.env.Vars[n.Value]; ok && !strings.HasPrefix(n.Value, "$") {
-		c.reads[n.Value] = true
-		return call(n.Location(), loadVar(n.Value), machineNode()), c.narrowed(n, t)
+		c.noteRead(n.Value)
+		return call(n.Location(), loadVar(n.Value), machineNode), c.narrowed(n, t)
 	}
 	if n.Value == nameOmit {
 		return constant(Omitted, n.Location()), Type{Kind: Omit}
 	}
 	c.unknownName(n)
 	return placed(&ast.NilNode{}, n), Type{}
+}
+
+// noteRead notes a name of the environment that the formula reads.
+func (c *checker) noteRead(name string) {
+	if i, known := slices.BinarySearch(c.reads, name); !known {
+		c.reads = slices.Insert(c.reads, i, name)
+	}
 }
 
 // loadVar returns a function that reads a name from the machine.

@@ -91,7 +91,7 @@ func (c *checker) textOf(n ast.Node, t Type) (run func(m *Machine, args []any) (
 		c.errorOf(n, codeArgs, "name it in the step, or in an input", "the step that reads %s computes its type or list, so its choices are not known", c.excerpt(n))
 		return nil, result
 	case of.Input != "":
-		c.reads["inputs"] = true
+		c.noteRead("inputs")
 	}
 	return func(m *Machine, args []any) (any, error) { return m.textOf(of, args[0]) }, result
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/parser/lexer"
@@ -55,7 +56,7 @@ func (c *checker) survey(root ast.Node) (paths []string, doubts []Problem) {
 		s.constant(root, v)
 	}
 	if s.visits > maxVisits { // shared nodes: be content with the names
-		for name := range c.reads {
+		for _, name := range c.reads {
 			s.paths[name] = true
 		}
 	}
@@ -127,7 +128,7 @@ func (s *surveyor) walk(n ast.Node) {
 // read notes a path that starts with a name of the environment.
 func (s *surveyor) read(path string) {
 	name, _, _ := strings.Cut(path, ".")
-	if s.reads[name] {
+	if _, known := slices.BinarySearch(s.reads, name); known {
 		s.paths[path] = true
 	}
 }
@@ -394,12 +395,26 @@ func (s *surveyor) literals(left, op, right string) (v, known bool) {
 
 // danglingCommas reports f(x, ), which expr takes for f(x).
 func (c *checker) danglingCommas() {
-	tokens := c.source.tokens
+	if !mayDangle(c.source.text) {
+		return
+	}
+	tokens := c.source.tokens()
 	for i := 1; i < len(tokens); i++ {
 		if tokens[i].Is(lexer.Bracket, ")") && tokens[i-1].Is(lexer.Operator, ",") {
 			c.add(Problem{From: tokens[i-1].From, To: tokens[i].To, Code: codeSyntax, Message: "an argument is missing after the comma"})
 		}
 	}
+}
+
+// mayDangle reports whether a bracket or a comment follows a comma.
+func mayDangle(text string) bool {
+	_, rest, found := strings.Cut(text, ",")
+	for ; found; _, rest, found = strings.Cut(rest, ",") {
+		if next := strings.TrimLeftFunc(rest, unicode.IsSpace); strings.HasPrefix(next, ")") || strings.HasPrefix(next, "/") {
+			return true
+		}
+	}
+	return false
 }
 
 // doubtNoField warns of a field that a value never has.

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/compiler"
@@ -115,21 +116,30 @@ func (e *Error) Unwrap() error { return e.cause }
 // goroutines at once, each with its own Machine.
 type Formula struct {
 	source    *source
-	program   *vm.Program
 	typ       Type
 	vars      []string
+	types     []Type // of vars
 	conjuncts []string
-	terms     func() []*Formula
 	paths     []string
 	facts     Facts // where the formula is true
 	ifFalse   Facts
 	ofElement Facts
 	doubts    []Problem
-	env       map[string]Type // of vars
-	measured  bool            // the result has to be measured
+	measured  bool // the result has to be measured
 	fromData  bool
 	isPath    bool
+
+	// What few formulas of a file need is made when it is first needed.
+	compileOnce sync.Once
+	lowered     ast.Node
+	program     *vm.Program
+	programErr  error
+	termsOnce   sync.Once
+	terms       []*Formula
 }
+
+// parserConfig is for all formulas: the parser does not change it.
+var parserConfig = &conf.Config{ShortCircuit: true, MaxNodes: maxNodes}
 
 // Compile checks the source of a formula (without its leading "=") against the
 // names of env. It returns a Formula, or all the problems in order of place.
@@ -143,12 +153,15 @@ func Compile(src string, env Env) (f *Formula, problems []Problem) {
 	if problem != nil {
 		return nil, []Problem{*problem}
 	}
-	tree, err := parser.ParseWithConfig(s.parsed, &conf.Config{ShortCircuit: true, MaxNodes: maxNodes})
+	tree, err := parser.ParseWithConfig(s.parsed, parserConfig)
 	if err != nil {
+		if problem := s.lex(); problem != nil {
+			return nil, []Problem{*problem}
+		}
 		return nil, []Problem{syntaxProblem(s, err)}
 	}
 	s.ownLoops(&tree.Node)
-	c := &checker{source: s, env: env, present: env.Present, reads: make(map[string]bool)}
+	c := &checker{source: s, env: env, present: env.Present}
 	certain := make(Facts)
 	c.guardedNames(certain)
 	c.present = c.present.And(certain)
@@ -159,23 +172,30 @@ func Compile(src string, env Env) (f *Formula, problems []Problem) {
 	}
 	f = &Formula{
 		source: s, typ: typ.exported(), conjuncts: conjuncts(s, tree.Node),
-		vars: slices.Sorted(maps.Keys(c.reads)), env: make(map[string]Type, len(c.reads)),
+		vars:     c.reads,
 		measured: c.shares && (typ.Kind == List || typ.Kind == Record || typ.Kind == Any),
 	}
-	f.terms = compileTerms(f.conjuncts, f.vars)
 	f.setFacts(c, tree.Node)
-	for _, name := range f.vars {
-		f.env[name] = env.Vars[name]
+	f.types = make([]Type, len(f.vars))
+	for i, name := range f.vars {
+		f.types[i] = env.Vars[name]
 	}
 	f.paths, f.doubts = c.survey(tree.Node)
 	f.fromData = c.fromData(tree.Node)
 	p, isPath := c.path(tree.Node)
 	f.isPath = isPath && slices.Contains(f.paths, strings.ReplaceAll(p, pathSeparator, "."))
-	f.program, err = compiler.Compile(&parser.Tree{Node: lowered, Source: tree.Source}, &conf.Config{ShortCircuit: true})
-	if err != nil {
-		return nil, []Problem{internal(src, err)}
-	}
+	f.lowered = lowered
 	return f, nil
+}
+
+// compiled returns the formula for expr's machine.
+func (f *Formula) compiled() (*vm.Program, error) {
+	f.compileOnce.Do(func() {
+		tree := &parser.Tree{Node: withTypes(f.lowered), Source: file.NewSource(f.source.parsed)}
+		f.program, f.programErr = compiler.Compile(tree, &conf.Config{ShortCircuit: true})
+		f.lowered = nil // the program has it
+	})
+	return f.program, f.programErr
 }
 
 // setFacts notes what is known where the formula is true, false, or has an element.
@@ -193,8 +213,12 @@ func (f *Formula) setFacts(c *checker, root ast.Node) {
 
 // internal is the problem of a formula that broke the compiler.
 func internal(src string, cause any) Problem {
+	return Problem{To: min(1, len(src)), Code: codeSyntax, Message: cannotCompile(cause).Error(), Hint: "write it in a simpler way"}
+}
+
+func cannotCompile(cause any) error {
 	text, _, _ := strings.Cut(fmt.Sprint(cause), "\n")
-	return Problem{To: min(1, len(src)), Code: codeSyntax, Message: "the formula cannot be compiled: " + text, Hint: "write it in a simpler way"}
+	return fmt.Errorf("the formula cannot be compiled: %s", text)
 }
 
 // Type returns the type of the formula's value.
@@ -239,16 +263,20 @@ func (f *Formula) Conjuncts() []string { return slices.Clone(f.conjuncts) }
 // Eval returns the value of the formula for the given values of its names. An
 // error is an *Error.
 func (f *Formula) Eval(m *Machine, vars map[string]any) (any, error) {
-	for _, name := range f.vars {
-		if !conforms(vars[name], shallow(f.env[name]), 0) {
-			return nil, f.whole(fmt.Errorf("%s must be %s, not %s", name, article(f.env[name]), describe(vars[name])))
+	for i, name := range f.vars {
+		if !conforms(vars[name], shallow(f.types[i]), 0) {
+			return nil, f.whole(fmt.Errorf("%s must be %s, not %s", name, article(f.types[i]), describe(vars[name])))
 		}
 	}
 	if m.ctx != nil && m.ctx.Err() != nil {
 		return nil, f.whole(m.ctx.Err())
 	}
+	program, err := f.compiled()
+	if err != nil {
+		return nil, f.whole(cannotCompile(err))
+	}
 	m.begin(vars)
-	v, err := m.vm.Run(f.program, m)
+	v, err := m.vm.Run(program, m)
 	m.vars = nil
 	if err != nil {
 		return nil, f.failure(err)

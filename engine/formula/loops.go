@@ -88,7 +88,7 @@ func (c *checker) loopSource(x *ast.BuiltinNode) (ast.Node, Type) {
 		c.errorOf(x.Arguments[0], codeType, "", "%s takes a list, not %s", x.Name, t)
 		t = Type{}
 	}
-	list = call(x.Arguments[0].Location(), binary(beginLoop), machineNode(), list)
+	list = call(x.Arguments[0].Location(), binary(beginLoop), machineNode, list)
 	return list, t.elem()
 }
 
@@ -182,7 +182,7 @@ func (c *checker) groupBy(x *ast.BuiltinNode, list ast.Node, elem Type, body ast
 	c.doubtKey(x, body)
 	pairs := builtin(at, "map", list, predicate(pairOf(key)))
 	group := RecordOf(map[string]Type{"key": kt, "items": SizedList(elem, 1)})
-	return call(at, binary(groupFn), machineNode(), pairs), ListOf(bounded(group))
+	return call(at, binary(groupFn), machineNode, pairs), ListOf(bounded(group))
 }
 
 // pairOf makes the body of a loop that gives pairs of the element and key.

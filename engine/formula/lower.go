@@ -31,7 +31,7 @@ func must(v any, err error) any {
 
 // machineNode loads the environment of expr's machine, which is our Machine. A
 // user cannot write it: names that start with $ are refused.
-func machineNode() ast.Node { return &ast.IdentifierNode{Value: "$env"} }
+var machineNode ast.Node = &ast.IdentifierNode{Value: "$env"}
 
 // constant returns a node for a value.
 func constant(v any, at file.Location) ast.Node {
@@ -44,15 +44,32 @@ func constant(v any, at file.Location) ast.Node {
 func call(at file.Location, fn any, args ...ast.Node) ast.Node {
 	callee := &ast.ConstantNode{Value: fn}
 	callee.SetLocation(at)
-	callee.SetType(reflect.TypeOf(fn))
 	n := &ast.CallNode{Callee: callee, Arguments: args}
 	n.SetLocation(at)
 	return n
 }
 
+// withTypes gives the functions that a lowered tree calls their types, for the compiler of
+// expr. It returns the tree.
+func withTypes(root ast.Node) ast.Node {
+	ast.Walk(&root, functionTypes{})
+	return root
+}
+
+type functionTypes struct{}
+
+// Visit implements ast.Visitor.
+func (functionTypes) Visit(n *ast.Node) {
+	if call, ok := (*n).(*ast.CallNode); ok {
+		if fn, ok := isConstant(call.Callee); ok {
+			call.Callee.SetType(reflect.TypeOf(fn))
+		}
+	}
+}
+
 // withMachine returns a node that calls fn with the machine before args.
 func withMachine(at file.Location, fn any, args ...ast.Node) ast.Node {
-	return call(at, fn, append([]ast.Node{machineNode()}, args...)...)
+	return call(at, fn, append([]ast.Node{machineNode}, args...)...)
 }
 
 // builtin returns a node of one of expr's own loops.

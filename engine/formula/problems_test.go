@@ -148,6 +148,10 @@ func TestProblems(t *testing.T) {
 
 		// syntax
 		{"‹›", "syntax", "the formula is empty", ""},
+		{"‹ /* c */ ›", "syntax", "the formula is empty", ""},
+		{"round(n‹,)›", "syntax", "an argument is missing after the comma", ""},
+		{"round(n‹, /* c */ )›", "syntax", "an argument is missing after the comma", ""},
+		{"x + ) ‹×› 2", "syntax", "unexpected character '×'", "write *"}, // the lexer's problem comes before the parser's
 		{"‹=› x", "syntax", "a formula starts with a single =", "remove this one"},
 		{"x ‹=› 1", "syntax", `unexpected "="`, "write == to compare"},
 		{"ok ‹AND› ok", "syntax", `unexpected "AND"`, "write and in small letters"},

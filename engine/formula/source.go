@@ -23,9 +23,12 @@ const (
 // source is the text of a formula, its tokens, and the text that expr is given
 // to parse. The two texts differ where expr reads something that it should not.
 type source struct {
-	text   string
-	runes  []rune
-	tokens []lexer.Token // without the EOF
+	text  string
+	runes []rune
+
+	lexed   bool          // tokens has cut the text
+	all     []lexer.Token // the tokens without the EOF
+	problem *Problem      // why there are no more of them
 
 	// parsed is the text for expr. origin holds, for each rune of it, the rune
 	// of text that it comes from; nil means that both texts are equal.
@@ -33,7 +36,7 @@ type source struct {
 	origin []int
 }
 
-// readSource checks the limits of a formula's text and cuts it into tokens.
+// readSource checks the limits of a formula's text and repairs it for expr.
 func readSource(text string) (*source, *Problem) {
 	s := &source{text: text, parsed: text}
 	if len(text) > maxSource {
@@ -55,29 +58,43 @@ func readSource(text string) (*source, *Problem) {
 		return nil, &Problem{From: at, To: at + 1, Code: codeSyntax, Message: "the formula is not UTF-8 text"}
 	}
 	s.runes = []rune(text)
-	if problem := s.lex(); problem != nil {
-		return nil, problem
+	if s.needsRepair() {
+		if problem := s.lex(); problem != nil {
+			return nil, problem
+		}
+		s.repair()
 	}
-	if len(s.tokens) == 0 {
-		return nil, &Problem{To: len(s.runes), Code: codeSyntax, Message: "the formula is empty"}
-	}
-	s.repair()
 	return s, nil
 }
 
-// lex cuts the text into tokens, as far as it goes.
+// tokens returns the tokens of the text, as far as it has any. Few formulas need them, because
+// expr cuts the text itself.
+func (s *source) tokens() []lexer.Token {
+	_ = s.lex()
+	return s.all
+}
+
+// lex cuts the text into tokens. It returns what makes that impossible.
 func (s *source) lex() *Problem {
+	if s.lexed {
+		return s.problem
+	}
+	s.lexed = true
 	l := lexer.New()
 	l.Reset(file.NewSource(s.text))
 	for {
 		t, err := l.Next()
 		switch {
 		case errors.Is(err, io.EOF):
-			return nil
+			if len(s.all) == 0 {
+				s.problem = &Problem{To: len(s.runes), Code: codeSyntax, Message: "the formula is empty"}
+			}
+			return s.problem
 		case err != nil:
-			return lexProblem(s, err)
+			s.problem = lexProblem(s, err)
+			return s.problem
 		case t.Kind != lexer.EOF:
-			s.tokens = append(s.tokens, t)
+			s.all = append(s.all, t)
 		}
 	}
 }
@@ -101,9 +118,9 @@ func (s *source) span(l file.Location) (from, to int) {
 
 // tokenAt returns the index of the token at a rune, or of the next after it.
 func (s *source) tokenAt(rune int) int {
-	lo, hi := 0, len(s.tokens)
+	lo, hi := 0, len(s.tokens())
 	for lo < hi {
-		if mid := (lo + hi) / 2; s.tokens[mid].To <= rune {
+		if mid := (lo + hi) / 2; s.tokens()[mid].To <= rune {
 			lo = mid + 1
 		} else {
 			hi = mid
@@ -116,8 +133,8 @@ func (s *source) tokenAt(rune int) int {
 // -1.
 func (s *source) closing(i int) int {
 	depth := 0
-	for ; i < len(s.tokens); i++ {
-		switch t := s.tokens[i]; {
+	for ; i < len(s.tokens()); i++ {
+		switch t := s.tokens()[i]; {
 		case t.Is(lexer.Bracket, "(", "[", "{"):
 			depth++
 		case t.Is(lexer.Bracket, ")", "]", "}"):
@@ -127,6 +144,31 @@ func (s *source) closing(i int) int {
 		}
 	}
 	return -1
+}
+
+// needsRepair reports whether repair may find something to replace: a record, a loop that expr
+// does not know, or a number with an exponent or many digits.
+func (s *source) needsRepair() bool {
+	if strings.Contains(s.text, "{") || strings.Contains(s.text, "maxBy") || strings.Contains(s.text, "minBy") {
+		return true
+	}
+	const fits = 18 // digits, in every int64
+	digits := 0
+	for _, b := range []byte(s.text) {
+		switch {
+		case b >= '0' && b <= '9':
+			digits++
+		case digits > 0 && (b == '.' || b == '_'): // the number continues
+		case digits > 0 && (b == 'e' || b == 'E'):
+			return true
+		default:
+			digits = 0
+		}
+		if digits > fits {
+			return true
+		}
+	}
+	return false
 }
 
 // repair writes the text that expr parses. Three things are read otherwise than
@@ -141,7 +183,7 @@ func (s *source) repair() {
 	after := make(map[int]bool)  // runes to put a bracket after
 	zeros := make(map[int]int)   // from, to
 	counts := make(map[int]rune)
-	for i, t := range s.tokens {
+	for i, t := range s.tokens() {
 		switch {
 		case s.isOwnLoop(i):
 			for at, r := range knownLoop {
@@ -150,7 +192,7 @@ func (s *source) repair() {
 		case s.isRecordArgument(i):
 			if end := s.closing(i); end > 0 {
 				before[t.From] = true
-				after[s.tokens[end].From] = true
+				after[s.tokens()[end].From] = true
 			}
 		case t.Kind == lexer.Number && tooLongForExpr(t.Value):
 			zeros[t.From] = t.To
@@ -193,9 +235,9 @@ const knownLoop = "count"
 
 // isOwnLoop reports whether token i is a call of a loop that expr does not know.
 func (s *source) isOwnLoop(i int) bool {
-	t := s.tokens[i]
+	t := s.tokens()[i]
 	return t.Kind == lexer.Identifier && (t.Value == "maxBy" || t.Value == "minBy") &&
-		i+1 < len(s.tokens) && s.tokens[i+1].Is(lexer.Bracket, "(") && (i == 0 || !s.tokens[i-1].Is(lexer.Operator, ".", "?."))
+		i+1 < len(s.tokens()) && s.tokens()[i+1].Is(lexer.Bracket, "(") && (i == 0 || !s.tokens()[i-1].Is(lexer.Operator, ".", "?."))
 }
 
 // ownLoops gives the loops that expr does not know their names.
@@ -218,12 +260,12 @@ func (s ownNames) Visit(n *ast.Node) {
 // isRecordArgument reports whether token i opens a record right after a "(" or
 // ",". A block cannot look like one: it never starts with `name:`.
 func (s *source) isRecordArgument(i int) bool {
-	if i == 0 || i+1 >= len(s.tokens) || !s.tokens[i].Is(lexer.Bracket, "{") ||
-		!s.tokens[i-1].Is(lexer.Operator, ",") && !s.tokens[i-1].Is(lexer.Bracket, "(") {
+	if i == 0 || i+1 >= len(s.tokens()) || !s.tokens()[i].Is(lexer.Bracket, "{") ||
+		!s.tokens()[i-1].Is(lexer.Operator, ",") && !s.tokens()[i-1].Is(lexer.Bracket, "(") {
 		return false
 	}
 	next := i + 1
-	switch t := s.tokens[next]; {
+	switch t := s.tokens()[next]; {
 	case t.Is(lexer.Bracket, "}"):
 		return true
 	case t.Is(lexer.Bracket, "("):
@@ -233,7 +275,7 @@ func (s *source) isRecordArgument(i int) bool {
 	case t.Kind != lexer.Identifier && t.Kind != lexer.String && t.Kind != lexer.Number:
 		return false
 	}
-	return next+1 < len(s.tokens) && s.tokens[next+1].Is(lexer.Operator, ":")
+	return next+1 < len(s.tokens()) && s.tokens()[next+1].Is(lexer.Operator, ":")
 }
 
 // tooLongForExpr reports whether expr would refuse a decimal literal because of

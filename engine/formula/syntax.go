@@ -72,8 +72,8 @@ func lexProblem(s *source, err error) *Problem {
 // afterTokens returns the start of the token that the lexer could not finish.
 func (s *source) afterTokens() int {
 	at := 0
-	if len(s.tokens) > 0 {
-		at = s.tokens[len(s.tokens)-1].To
+	if len(s.tokens()) > 0 {
+		at = s.tokens()[len(s.tokens())-1].To
 	}
 	for at < len(s.runes)-1 && unicode.IsSpace(s.runes[at]) {
 		at++
@@ -96,8 +96,8 @@ func syntaxProblem(s *source, err error) Problem {
 		p.Hint = "split it by compute"
 		return p
 	}
-	if len(s.tokens) > 1 && s.tokens[0].Is(lexer.Operator, "=", "==") {
-		t := s.tokens[0]
+	if len(s.tokens()) > 1 && s.tokens()[0].Is(lexer.Operator, "=", "==") {
+		t := s.tokens()[0]
 		return Problem{
 			From: t.From, To: t.To, Code: codeSyntax,
 			Message: "a formula starts with a single =", Hint: "remove this one",
@@ -110,16 +110,16 @@ func syntaxProblem(s *source, err error) Problem {
 		return f
 	}
 	at := s.tokenAt(p.From)
-	if at >= len(s.tokens) || p.From >= len(s.runes) || strings.Contains(e.Message, "EOF") {
+	if at >= len(s.tokens()) || p.From >= len(s.runes) || strings.Contains(e.Message, "EOF") {
 		return unfinished(s)
 	}
 	switch {
 	case strings.HasPrefix(e.Message, "unexpected token"):
-		p.Message, p.Args = "unexpected %q", []any{s.tokens[at].Value}
+		p.Message, p.Args = "unexpected %q", []any{s.tokens()[at].Value}
 	case strings.HasPrefix(e.Message, "a map key must be"):
 		p.Message = "a record is written {name: value, …}"
 	case strings.HasPrefix(e.Message, "Operator ("):
-		p.Message, p.Args = "?? and %s cannot be mixed", []any{s.tokens[at].Value}
+		p.Message, p.Args = "?? and %s cannot be mixed", []any{s.tokens()[at].Value}
 		p.Hint = "put one of them in brackets: (a ?? 0) + b"
 		return p
 	case strings.HasPrefix(e.Message, "wrap predicate"):
@@ -132,10 +132,10 @@ func syntaxProblem(s *source, err error) Problem {
 
 // unopenedPipe looks for value | upper, which other languages take.
 func unopenedPipe(s *source) (Problem, bool) {
-	for i := 1; i < len(s.tokens); i++ {
-		t := s.tokens[i]
-		called := i+1 < len(s.tokens) && s.tokens[i+1].Is(lexer.Bracket, "(")
-		if t.Kind == lexer.Identifier && !called && s.tokens[i-1].Is(lexer.Operator, "|") {
+	for i := 1; i < len(s.tokens()); i++ {
+		t := s.tokens()[i]
+		called := i+1 < len(s.tokens()) && s.tokens()[i+1].Is(lexer.Bracket, "(")
+		if t.Kind == lexer.Identifier && !called && s.tokens()[i-1].Is(lexer.Operator, "|") {
 			return Problem{
 				From: t.From, To: t.To, Code: codeSyntax, Message: "after | write the call of a function, this is %q", Args: []any{t.Value},
 				Hint: fmt.Sprintf("write value | %s(), or %s(value)", t.Value, t.Value),
@@ -149,7 +149,7 @@ func unopenedPipe(s *source) (Problem, bool) {
 func unfinished(s *source) Problem {
 	p := Problem{From: len(s.runes), To: len(s.runes), Code: codeSyntax, Message: "the formula ends too early"}
 	var open []lexer.Token
-	for _, t := range s.tokens {
+	for _, t := range s.tokens() {
 		if t.Is(lexer.Bracket, "(", "[", "{") {
 			open = append(open, t)
 		} else if t.Kind == lexer.Bracket && len(open) > 0 {
@@ -162,7 +162,7 @@ func unfinished(s *source) Problem {
 		p.Message, p.Args = "this %q is not closed", []any{t.Value}
 		return p
 	}
-	last := s.tokens[len(s.tokens)-1]
+	last := s.tokens()[len(s.tokens())-1]
 	p.From, p.To = last.From, last.To
 	p.Message, p.Args = "something is missing after %q", []any{last.Value}
 	return p
@@ -170,10 +170,10 @@ func unfinished(s *source) Problem {
 
 // explain adds what was probably meant by the token that expr stumbled over.
 func (s *source) explain(p *Problem, at int) {
-	t := s.tokens[at]
-	before := func(kind lexer.Kind, values ...string) bool { return at > 0 && s.tokens[at-1].Is(kind, values...) }
+	t := s.tokens()[at]
+	before := func(kind lexer.Kind, values ...string) bool { return at > 0 && s.tokens()[at-1].Is(kind, values...) }
 	next := func(kind lexer.Kind, values ...string) bool {
-		return at+1 < len(s.tokens) && s.tokens[at+1].Is(kind, values...)
+		return at+1 < len(s.tokens()) && s.tokens()[at+1].Is(kind, values...)
 	}
 	switch word := strings.ToLower(t.Value); {
 	case t.Is(lexer.Operator, "=") && next(lexer.Operator, ">"), t.Is(lexer.Operator, ">") && before(lexer.Operator, "-"):
@@ -187,13 +187,13 @@ func (s *source) explain(p *Problem, at int) {
 	case t.Is(lexer.Operator, "&"):
 		p.Hint = "write + to join texts, && for “and”"
 	case t.Is(lexer.Operator, ">") && before(lexer.Operator, "<"):
-		p.From, p.Message, p.Args, p.Hint = s.tokens[at-1].From, `unexpected "<>"`, nil, "write !="
+		p.From, p.Message, p.Args, p.Hint = s.tokens()[at-1].From, `unexpected "<>"`, nil, "write !="
 	case t.Is(lexer.Operator, ";"):
 		p.Hint = "arguments are separated by commas"
-	case t.Is(lexer.Operator, ",") && before(lexer.Number) && next(lexer.Number) && s.tokens[at+1].From == t.To:
-		p.From, p.To = s.tokens[at-1].From, s.tokens[at+1].To
+	case t.Is(lexer.Operator, ",") && before(lexer.Number) && next(lexer.Number) && s.tokens()[at+1].From == t.To:
+		p.From, p.To = s.tokens()[at-1].From, s.tokens()[at+1].To
 		p.Message, p.Args = "unexpected %q", []any{string(s.runes[p.From:p.To])}
-		p.Hint = fmt.Sprintf("write %s.%s", s.tokens[at-1].Value, s.tokens[at+1].Value)
+		p.Hint = fmt.Sprintf("write %s.%s", s.tokens()[at-1].Value, s.tokens()[at+1].Value)
 	case t.Is(lexer.Operator, ".") || t.Is(lexer.Operator, "#"):
 		p.Hint = "`.name` and `#` are the element inside map(list, …), sum(list, …), filter(list, …) and similar functions"
 	case t.Is(lexer.Bracket, "{") && (before(lexer.Bracket, "{") || next(lexer.Bracket, "{")), s.hasHole():
@@ -228,26 +228,26 @@ func (s *source) hasHole() bool {
 // summ(rows, .price) and not summ.
 func unknownCall(s *source, place int) (Problem, bool) {
 	at := s.tokenAt(place)
-	if at >= len(s.tokens) || !s.tokens[at].Is(lexer.Operator, ".", "#", ";") {
+	if at >= len(s.tokens()) || !s.tokens()[at].Is(lexer.Operator, ".", "#", ";") {
 		return Problem{}, false
 	}
 	depth := 0
 	for i := at - 1; i > 0; i-- {
-		t := s.tokens[i]
+		t := s.tokens()[i]
 		switch {
 		case t.Is(lexer.Bracket, ")", "]", "}"):
 			depth++
 		case t.Is(lexer.Bracket, "(", "[", "{") && depth > 0:
 			depth--
-		case t.Is(lexer.Bracket, "(") && s.tokens[i-1].Kind == lexer.Identifier:
-			name := s.tokens[i-1]
+		case t.Is(lexer.Bracket, "(") && s.tokens()[i-1].Kind == lexer.Identifier:
+			name := s.tokens()[i-1]
 			_, isFunction := functions[name.Value]
-			if isFunction && s.tokens[at].Value == ";" {
+			if isFunction && s.tokens()[at].Value == ";" {
 				return Problem{}, false
 			}
 			if isFunction {
 				return Problem{
-					From: s.tokens[at].From, To: s.tokens[at].To, Code: codeSyntax,
+					From: s.tokens()[at].From, To: s.tokens()[at].To, Code: codeSyntax,
 					Message: "%s takes no `.name` or `#`", Args: []any{name.Value},
 					Hint: fmt.Sprintf("write %s(map(list, .name))", name.Value),
 				}, true

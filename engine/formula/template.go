@@ -125,6 +125,9 @@ func holeEnd(text string) int {
 	if first < 0 {
 		return -1
 	}
+	if isPlainPath(text[:first]) {
+		return first
+	}
 	const tries = 32
 	end := first
 	for range tries {
@@ -141,6 +144,11 @@ func holeEnd(text string) int {
 		end += 1 + next
 	}
 	return first
+}
+
+// isPlainPath reports whether source has only letters, dots and spaces, as most holes.
+func isPlainPath(src string) bool {
+	return strings.Trim(src, " .ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz") == ""
 }
 
 // isComplete reports whether source has whole tokens and no open brackets.
