@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/b24rules/b24rules/actions/internal/plan"
 	"github.com/b24rules/b24rules/actions/internal/value"
@@ -52,13 +53,13 @@ type fetchProductsArgs struct {
 
 // productRowType is the type of one row. It is closed, so that a misspelt field is
 // found when the file is loaded.
-func productRowType() formula.Type {
+var productRowType = sync.OnceValue(func() formula.Type {
 	fields := map[string]formula.Type{"key": {Kind: formula.String}}
 	for _, f := range schemas.ProductRowFields() {
 		fields[f.Name] = formula.Type{Kind: rowKind(f), Maybe: f.Maybe, Domain: partOfPrice[f.Name]}
 	}
 	return formula.RecordOf(fields)
-}
+})
 
 // partOfPrice says what the prices of a row include.
 //

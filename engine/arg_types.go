@@ -9,9 +9,8 @@ import (
 // ArgTypes are the arguments of a step with their types, for actions whose result or
 // effect depends on them.
 type ArgTypes struct {
+	// args are the arguments in the file. One with a finding is nil.
 	args map[string]*Argument
-	// written are the arguments in the file, including those with a finding.
-	written map[string]bool
 
 	known  *Known // of the portal that the file is checked for
 	rule   *Rule
@@ -20,15 +19,11 @@ type ArgTypes struct {
 
 // NewArgTypes returns an empty list of arguments.
 func NewArgTypes() *ArgTypes {
-	return &ArgTypes{args: map[string]*Argument{}, written: map[string]bool{}}
+	return &ArgTypes{args: map[string]*Argument{}}
 }
 
 // Add adds an argument of the file; a is nil when it has a finding.
-func (t *ArgTypes) Add(name string, a *Argument) {
-	if t.written[name] = true; a != nil {
-		t.args[name] = a
-	}
-}
+func (t *ArgTypes) Add(name string, a *Argument) { t.args[name] = a }
 
 // Arg returns an argument, nil when it is not given or has a finding.
 func (t *ArgTypes) Arg(name string) *Argument {
@@ -39,7 +34,10 @@ func (t *ArgTypes) Arg(name string) *Argument {
 }
 
 // Written reports whether the file has the argument, right or wrong.
-func (t *ArgTypes) Written(name string) bool { return t.written[name] }
+func (t *ArgTypes) Written(name string) bool {
+	_, written := t.args[name]
+	return written
+}
 
 // Given reports whether the file has the argument, without a finding.
 func (t *ArgTypes) Given(name string) bool { return t.Arg(name) != nil }

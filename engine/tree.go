@@ -150,8 +150,15 @@ func (t Trigger) ItemType() int {
 
 // PathPrefix returns the first n names of a path.
 func PathPrefix(path string, n int) string {
-	parts := strings.SplitN(path, ".", n+1)
-	return strings.Join(parts[:min(n, len(parts))], ".")
+	end := 0
+	for range n {
+		next := strings.IndexByte(path[end:], '.')
+		if next < 0 {
+			return path
+		}
+		end += next + 1
+	}
+	return path[:end-1]
 }
 
 // Derived reports whether a formula decides what a run is about. Only an event can tell

@@ -28,16 +28,8 @@ func FileFor(name string, data []byte, actions []*engine.Action, portal *engine.
 	f, list := yamlfile.Parse(name, data)
 	set := &engine.RuleSet{Name: yamlfile.Stem(name), File: name, Version: digest(data), Source: f, Actions: actions}
 	c := &fileCompiler{
-		values: &values{reporter: &reporter{file: f, list: list}, known: actions}, set: set,
-		actions: make(map[string]*engine.Action, len(actions)), alsoCalled: map[string]string{}, inputs: formula.RecordOf(map[string]formula.Type{}),
-		portal: portal,
-	}
-	for _, a := range actions {
-		c.actions[a.Name] = a
-		c.verbs = append(c.verbs, a.Name)
-		for _, word := range a.AlsoCalled {
-			c.alsoCalled[word] = a.Name
-		}
+		values: &values{reporter: &reporter{file: f, list: list}, actions: actions}, set: set,
+		inputs: formula.RecordOf(map[string]formula.Type{}), portal: portal,
 	}
 	if f.Root == nil {
 		if !c.list.HasErrors() {
@@ -67,21 +59,36 @@ type reporter struct {
 // values compiles values: literals, formulas, texts with formulas, lists and records.
 type values struct {
 	*reporter
-	// secrets are the names of the inputs that are secrets. known are the actions.
+	// secrets are the names of the inputs that are secrets. actions are those that steps may use.
 	secrets []string
-	known   []*engine.Action
+	actions []*engine.Action
 }
 
 // fileCompiler compiles one file.
 type fileCompiler struct {
 	*values
-	actions map[string]*engine.Action
-	verbs   []string // the names of the actions
-	// alsoCalled maps words of other engines to names of actions.
-	alsoCalled map[string]string
-	set        *engine.RuleSet
-	inputs     formula.Type
-	portal     *engine.Known // that the file is checked for, nil without one
+	set    *engine.RuleSet
+	inputs formula.Type
+	portal *engine.Known // that the file is checked for, nil without one
+}
+
+// action returns the action of a name, nil when there is none.
+func (c *fileCompiler) action(name string) *engine.Action {
+	for _, a := range c.actions {
+		if a.Name == name {
+			return a
+		}
+	}
+	return nil
+}
+
+// actionNames lists the names of the actions.
+func (c *fileCompiler) actionNames() []string {
+	var out []string
+	for _, a := range c.actions {
+		out = append(out, a.Name)
+	}
+	return out
 }
 
 // ruleCompiler compiles one rule of a file.

@@ -55,7 +55,7 @@ func (c *stepCompiler) unknownVerb(e, verb yamlfile.Entry, names []string) {
 	if verb.Key == nil || !isNull(verb.Value) {
 		return
 	}
-	if args := c.actions[verb.Name].Arguments.Names(); slices.Contains(args, e.Name) {
+	if args := c.action(verb.Name).Arguments.Names(); slices.Contains(args, e.Name) {
 		f.Hintf("indent %s: it is an argument of %s", e.Name, verb.Name)
 	}
 }
@@ -63,9 +63,11 @@ func (c *stepCompiler) unknownVerb(e, verb yamlfile.Entry, names []string) {
 // suggestVerb sets the hint about an unknown action: the action that other engines call
 // so, or the nearest of the names.
 func (c *stepCompiler) suggestVerb(f *diag.Finding, word string, names []string) {
-	if ours := c.alsoCalled[strings.ToLower(word)]; ours != "" {
-		f.Hintf("did you mean %s?", ours)
-		return
+	for _, a := range slices.Backward(c.actions) {
+		if slices.Contains(a.AlsoCalled, strings.ToLower(word)) {
+			f.Hintf("did you mean %s?", a.Name)
+			return
+		}
 	}
 	suggest(f, word, names)
 }

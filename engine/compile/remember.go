@@ -169,7 +169,7 @@ func (c *ruleCompiler) findBefore(n *yaml.Node, mentioned, defined *bool) {
 		if n.Kind == yaml.MappingNode && i%2 == 0 {
 			value := yamlfile.Resolve(n.Content[i+1])
 			*defined = *defined || e.Value == "id" && value.Value == engine.NameBefore
-			if a := c.actions[e.Value]; a != nil && a.Spread {
+			if a := c.action(e.Value); a != nil && a.Spread {
 				m, _ := c.file.Mapping(value)
 				_, named := m.Get(engine.NameBefore)
 				*defined = *defined || named

@@ -46,6 +46,9 @@ func (c *ruleCompiler) readSchedule(r *engine.Rule, n *yaml.Node, m yamlfile.Map
 // scheduleFilters compiles the filters of the schedules, which read event.portal,
 // event.time and inputs.
 func (c *sourceCompiler) scheduleFilters(r *engine.Rule) {
+	if len(r.Schedules) == 0 {
+		return
+	}
 	env := formula.Env{Vars: map[string]formula.Type{
 		engine.NameInputs: c.inputs,
 		engine.NameEvent:  formula.RecordOf(map[string]formula.Type{"portal": {Kind: formula.String}, "time": {Kind: formula.Time}}),

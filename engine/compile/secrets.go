@@ -32,7 +32,7 @@ func (c *values) checkSecrets(n *yaml.Node, paths []string) bool {
 
 // takesSecrets returns an action with an argument that takes secrets.
 func (c *values) takesSecrets() (action, arg string) {
-	for _, a := range c.known {
+	for _, a := range c.actions {
 		for _, f := range a.Arguments.Fields {
 			if f.Kind == engine.ArgSecrets {
 				return a.Name, f.Name

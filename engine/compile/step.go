@@ -3,6 +3,7 @@ package compile
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"gopkg.in/yaml.v3"
 
@@ -59,7 +60,7 @@ func (c *stepCompiler) announce(n *yaml.Node, k *known) {
 				later[val.Value] = whereDefined(val.Value, line)
 				c.past.expect(val.Value)
 			}
-			if a := c.actions[key.Value]; a != nil && a.Spread && val.Kind == yaml.MappingNode {
+			if a := c.action(key.Value); a != nil && a.Spread && val.Kind == yaml.MappingNode {
 				for j := 0; j+1 < len(val.Content); j += 2 {
 					later[val.Content[j].Value] = whereDefined(val.Content[j].Value, line)
 					c.past.expect(val.Content[j].Value)
@@ -81,7 +82,7 @@ func whereDefined(name string, line int) string {
 func (c *stepCompiler) readStep(n *yaml.Node, index int, k *known, conditions []string) *engine.Step {
 	n = yamlfile.Resolve(n)
 	if n.Kind != yaml.MappingNode {
-		suggest(c.Errorf(n, "wrong-type", "a step must be an action with its arguments"), n.Value, c.verbs)
+		suggest(c.Errorf(n, "wrong-type", "a step must be an action with its arguments"), n.Value, c.actionNames())
 		return nil
 	}
 	m, ok := c.mapping(n)
@@ -92,7 +93,7 @@ func (c *stepCompiler) readStep(n *yaml.Node, index int, k *known, conditions []
 	if !ok {
 		return nil
 	}
-	s := &engine.Step{Action: c.actions[verb.Name], Pos: c.file.Pos(verb.Key), Verb: verb.Key, Limit: defaultForEach, Label: fmt.Sprintf("%s[%d]", verb.Name, index+1)}
+	s := &engine.Step{Action: c.action(verb.Name), Pos: c.file.Pos(verb.Key), Verb: verb.Key, Limit: defaultForEach, Label: verb.Name + "[" + strconv.Itoa(index+1) + "]"}
 	when := c.stepWhen(s, m, k, conditions)
 	k = k.knowing(s.When.Facts())
 	inside := slices.Concat(conditions, when)
@@ -141,9 +142,9 @@ func (c *stepCompiler) verb(n *yaml.Node, m yamlfile.Mapping) (yamlfile.Entry, b
 			continue
 		}
 		switch {
-		case c.actions[e.Name] == nil:
+		case c.action(e.Name) == nil:
 			unknown = true
-			c.unknownVerb(e, verb, slices.Concat(c.verbs, stepOptions))
+			c.unknownVerb(e, verb, slices.Concat(c.actionNames(), stepOptions))
 		case verb.Key != nil:
 			c.Errorf(e.Key, "two-actions", "the step has two actions, %s and %s", verb.Name, e.Name).Hint = "start a new step with -"
 			return verb, false
@@ -152,7 +153,7 @@ func (c *stepCompiler) verb(n *yaml.Node, m yamlfile.Mapping) (yamlfile.Entry, b
 		}
 	}
 	if verb.Key == nil && !unknown {
-		suggest(c.Errorf(n, "missing-action", "the step has no action"), "", c.verbs)
+		suggest(c.Errorf(n, "missing-action", "the step has no action"), "", c.actionNames())
 	}
 	return verb, verb.Key != nil && !unknown
 }
