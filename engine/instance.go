@@ -27,11 +27,15 @@ func (s *RuleSet) As(instance string) *RuleSet {
 	return &out
 }
 
-// Started returns the ids that a name in start can mean, the best first: a rule of an
-// instance starts the rules of the same instance, and otherwise those without one.
-func (s *RuleSet) Started(name string) []string {
-	if s.Instance == "" {
+// Started returns the ids that a name in start of the set can mean; see StartedIn.
+func (s *RuleSet) Started(name string) []string { return StartedIn(s.Instance, name) }
+
+// StartedIn returns the ids that a name in start can mean in an instance of a rule set, the
+// best first: a rule of an instance starts the rules of the same instance, and otherwise
+// those without one.
+func StartedIn(instance, name string) []string {
+	if instance == "" {
 		return []string{name}
 	}
-	return []string{name + InstanceSign + s.Instance, name}
+	return []string{name + InstanceSign + instance, name}
 }

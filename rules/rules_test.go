@@ -34,7 +34,7 @@ func TestCatalogue(t *testing.T) {
 			t.Errorf("%s has no title in both languages: %q, %q", s.Name, set.Title, s.Russian)
 		}
 	}
-	for _, f := range lint.Together(sets) {
+	for _, f := range lint.Together(lint.Summarize(sets...)) {
 		t.Error(f)
 	}
 }

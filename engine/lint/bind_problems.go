@@ -12,13 +12,13 @@ import (
 func BindProblems(s *engine.RuleSet, inputs map[string]any) []engine.InputProblem {
 	var out []engine.InputProblem
 	for _, r := range s.Rules {
-		for _, e := range effectsOf(r, inputs) {
-			name, ok := e.byInput()
-			if !ok || !e.Adds || e.Kind != engine.TouchItems || e.typ == 0 || !e.grows() {
+		for _, a := range writesOf(r, inputs) {
+			name, ok := a.byInput()
+			if !ok || !a.Adds || a.Kind != engine.TouchItems || a.typ == 0 || !newFlow(r).grows(&a) {
 				continue
 			}
-			if _, subscribed := subscribesTo(r, e.typ, schemas.OpAdd); subscribed {
-				out = append(out, engine.NewInputProblem(name, "rule %s would trigger itself: it subscribes to items of type %d and adds items of that type", r.ID, e.typ))
+			if subscriptionOf(r).takes(a.typ, schemas.OpAdd) {
+				out = append(out, engine.NewInputProblem(name, "rule %s would trigger itself: it subscribes to items of type %d and adds items of that type", r.ID, a.typ))
 			}
 		}
 	}
@@ -27,10 +27,10 @@ func BindProblems(s *engine.RuleSet, inputs map[string]any) []engine.InputProble
 
 // byInput returns the input that alone names the type. ok is false when no single
 // input does.
-func (e *effect) byInput() (string, bool) {
-	a := e.step.Types.Arg(e.Of)
-	if a == nil || a.Value == nil || a.Value.Formula == nil {
+func (a *access) byInput() (string, bool) {
+	arg := a.step.Types.Arg(a.Of)
+	if arg == nil || arg.Value == nil || arg.Value.Formula == nil {
 		return "", false
 	}
-	return strings.CutPrefix(a.Value.Formula.Source(), engine.NameInputs+".")
+	return strings.CutPrefix(arg.Value.Formula.Source(), engine.NameInputs+".")
 }

@@ -1,9 +1,7 @@
 package lint
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -13,21 +11,25 @@ import (
 
 // checkConflicts reports steps that write the same records. across selects the pairs
 // in different files; otherwise it reports the pairs inside one file.
-func checkConflicts(sets []*engine.RuleSet, across bool) diag.List {
+func checkConflicts(sets []*Summary, across bool) diag.List {
 	var list diag.List
-	groups := map[string][]*effect{}
-	var order []string
+	type records struct {
+		kind engine.TouchKind
+		of   string
+	}
+	groups := map[records][]*effect{}
+	var order []records
 	for _, s := range sets {
-		for _, r := range s.Rules {
-			for _, e := range effectsOf(r, nil) {
+		for _, r := range s.rules {
+			for _, e := range r.effects {
 				if e.of == "" || e.Which == "" {
 					continue
 				}
-				key := fmt.Sprint(e.Kind, e.of)
+				key := records{e.Kind, e.of}
 				if groups[key] == nil {
 					order = append(order, key)
 				}
-				groups[key] = append(groups[key], &e)
+				groups[key] = append(groups[key], e)
 			}
 		}
 	}
@@ -36,7 +38,7 @@ func checkConflicts(sets []*engine.RuleSet, across bool) diag.List {
 		for i, b := range group {
 			// Each step is reported once, with the nearest step before it.
 			for _, a := range slices.Backward(group[:i]) {
-				if across != (a.rule.Set != b.rule.Set) || !overlaps(a, b) {
+				if across != (a.rule.set != b.rule.set) || !overlaps(a, b) {
 					continue
 				}
 				if f, ok := conflict(a, b); ok {
@@ -51,11 +53,7 @@ func checkConflicts(sets []*engine.RuleSet, across bool) diag.List {
 
 // overlaps reports whether two steps can both run for one entity.
 func overlaps(a, b *effect) bool {
-	return (a.step != b.step || a.rule != b.rule) && a.deleted == b.deleted && share(a.rule.Portals, b.rule.Portals) && !exclusive(a.conditions(), b.conditions())
-}
-
-func (e *effect) conditions() []string {
-	return append(e.rule.When.Conjuncts(), e.step.When.Conjuncts()...)
+	return (a.step != b.step || a.rule != b.rule) && a.deleted == b.deleted && share(a.rule.portals, b.rule.portals) && !exclusive(a.step.conditions, b.step.conditions)
 }
 
 // exclusive reports whether one condition is the opposite of another: x and
@@ -90,16 +88,16 @@ func conflict(a, b *effect) (diag.Finding, bool) {
 		return scopeConflict(a, b)
 	case a.Kind == engine.TouchElements && a.Adds && b.Adds && !a.Syncs && !b.Syncs:
 		// Steps of one rule run one after another, and each keeps the other's fields.
-		if a.rule != b.rule && a.rule.Owner == b.rule.Owner && a.same(b) {
-			return b.finding(diag.Warning, "same-element", b.Which,
-				"%s writes the same element: both have the owner %q and the same key", b.nameOf(a), b.rule.Owner), true
+		if a.rule != b.rule && a.rule.owner == b.rule.owner && a.same(b) {
+			return b.finding(diag.Warning, "same-element", b.whichAt,
+				"%s writes the same element: both have the owner %q and the same key", b.nameOf(a), b.rule.owner), true
 		}
 	case a.rule != b.rule && a.Kind == engine.TouchItems && a.Adds && b.Adds && a.sameEvent(b) && a.same(b):
-		return b.finding(diag.Warning, "same-item", b.Which,
+		return b.finding(diag.Warning, "same-item", b.whichAt,
 			"%s keeps an item with the same key: both may add it, and each overwrites the other", b.nameOf(a)), true
 	case a.Kind == engine.TouchItems && a.Updates && b.Updates:
 		if name := contested(a, b); name != "" && fight(a, b, name) {
-			return b.finding(diag.Warning, "contested-field", cmp.Or(b.Fields, "rows"),
+			return b.finding(diag.Warning, "contested-field", b.fieldsAt,
 				"%s sets the field %s to another value: each overwrites the other, without end if they subscribe to the change", b.nameOf(a), name), true
 		}
 	}
@@ -110,14 +108,14 @@ func scopeConflict(a, b *effect) (diag.Finding, bool) {
 	if !sameScope(a, b) {
 		return diag.Finding{}, false
 	}
-	if a.rule.Owner == b.rule.Owner {
-		f := b.finding(diag.Error, "same-scope", b.Which,
-			"%s syncs the same scope under the same owner %q: each step would delete the elements of the other", b.nameOf(a), b.rule.Owner)
+	if a.rule.owner == b.rule.owner {
+		f := b.finding(diag.Error, "same-scope", b.whichAt,
+			"%s syncs the same scope under the same owner %q: each step would delete the elements of the other", b.nameOf(a), b.rule.owner)
 		f.Hint = "set another owner on one of the rules, or sync all rows in one step"
 		return f, true
 	}
-	f := b.finding(diag.Warning, "shared-scope", b.Which,
-		"%s syncs the same scope under the owner %q: the list will hold the elements of both", b.nameOf(a), a.rule.Owner)
+	f := b.finding(diag.Warning, "shared-scope", b.whichAt,
+		"%s syncs the same scope under the owner %q: the list will hold the elements of both", b.nameOf(a), a.rule.owner)
 	f.Hint = "add a property to the scopes that tells them apart"
 	return f, true
 }
@@ -125,40 +123,17 @@ func scopeConflict(a, b *effect) (diag.Finding, bool) {
 // sameScope reports whether two scopes may hold the same elements: one scope names all
 // properties of the other, and no property has two different values.
 func sameScope(a, b *effect) bool {
-	x, y := a.texts(a.Which), b.texts(b.Which)
+	x, y := a.keyFields, b.keyFields
 	if len(x) > len(y) {
 		x, y = y, x
 	}
-	for name, v := range x {
-		w, both := y[name]
-		if !both || v != w && isFixed(v) && isFixed(w) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(x, func(v namedText) bool {
+		w, both := y.text(v.name)
+		return !both || v.text != w && isFixed(v.text) && isFixed(w)
+	})
 }
 
 func isFixed(text string) bool { return text != "" && (text[0] == '#' || text[0] == '\'') }
-
-// texts are the comparable texts of an argument's names and values.
-func (e *effect) texts(arg string) map[string]string {
-	if out, ok := e.argTexts[arg]; ok {
-		return out
-	}
-	out := map[string]string{}
-	for _, x := range e.entries(arg) {
-		name := textOf(e.rule, x.Key, nil)
-		if known := e.fieldName(x); known != "" {
-			name = "'" + known
-		}
-		out[name] = textOf(e.rule, x.Value, nil)
-	}
-	if e.argTexts == nil {
-		e.argTexts = map[string]map[string]string{}
-	}
-	e.argTexts[arg] = out
-	return out
-}
 
 // same reports whether both certainly write the same element or item.
 func (e *effect) same(o *effect) bool {
@@ -168,25 +143,15 @@ func (e *effect) same(o *effect) bool {
 // which is a text that is equal for equal values of the argument Which; "" when
 // its value is not known.
 func (e *effect) which() string {
-	if e.whichText == nil {
-		text := e.whichOnce()
-		e.whichText = &text
+	if len(e.keyFields) == 0 {
+		return e.key
 	}
-	return *e.whichText
-}
-
-func (e *effect) whichOnce() string {
-	entries, value := e.step.Types.Part(e.Which)
-	if entries == nil {
-		return textOf(e.rule, value, nil)
-	}
-	texts := e.texts(e.Which)
 	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(texts)) {
-		if texts[name] == "" {
+	for _, x := range e.keyFields {
+		if x.text == "" {
 			return ""
 		}
-		parts = append(parts, fmt.Sprintf("%q: %q", name, texts[name]))
+		parts = append(parts, fmt.Sprintf("%q: %q", x.name, x.text))
 	}
 	return strings.Join(parts, ", ")
 }
@@ -196,29 +161,25 @@ func (e *effect) sameEvent(o *effect) bool {
 	if e.rule == o.rule {
 		return true
 	}
-	for _, t := range e.rule.Triggers {
-		for _, u := range o.rule.Triggers {
-			if t.Entity == u.Entity && t.EntityTypeID == u.EntityTypeID && (t.Code == u.Code || t.Entity != "") {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(e.rule.triggers, func(t trigger) bool {
+		return slices.ContainsFunc(o.rule.triggers, func(u trigger) bool {
+			return t.entity == u.entity && t.entityTypeID == u.entityTypeID && (t.code == u.code || t.entity != "")
+		})
+	})
 }
 
 // contested is a field that two steps give different values.
 func contested(a, b *effect) string {
-	if r, o := a.rows(), b.rows(); r != nil && o != nil {
-		if textOf(a.rule, r, nil) == "" || textOf(a.rule, r, nil) != textOf(b.rule, o, nil) {
+	if a.setsRows && b.setsRows {
+		if a.rows == "" || a.rows != b.rows {
 			return "rows"
 		}
 		return ""
 	}
-	x, y := a.texts(a.Fields), b.texts(b.Fields)
 	var names []string
-	for name, v := range x {
-		if w, both := y[name]; both && name != "" && v != w && isFixed(v) && isFixed(w) {
-			names = append(names, strings.TrimPrefix(name, "'"))
+	for _, v := range a.values {
+		if w, both := b.values.text(v.name); both && v.name != "" && v.text != w && isFixed(v.text) && isFixed(w) {
+			names = append(names, strings.TrimPrefix(v.name, "'"))
 		}
 	}
 	if len(names) == 0 {
@@ -227,41 +188,21 @@ func contested(a, b *effect) string {
 	return slices.Min(names)
 }
 
-// rows is the value of all product rows that a step sets; nil for a step that sets fields.
-func (e *effect) rows() *engine.Value {
-	a := e.step.Types.Arg("rows")
-	if e.Fields != "" || !e.Updates || a == nil {
-		return nil
-	}
-	return a.Value
-}
-
 // nameOf names another step in a message about this one.
 func (e *effect) nameOf(o *effect) diag.Phrase {
 	switch {
 	case e.rule == o.rule:
-		return diag.Phrasef("the %s on line %d", o.step.Action.Name, o.step.Pos.Line)
-	case e.rule.Set == o.rule.Set:
-		return diag.Phrasef("rule %s (line %d)", o.rule.ID, o.step.Pos.Line)
+		return diag.Phrasef("the %s on line %d", o.step.action, o.step.line)
+	case e.rule.set == o.rule.set:
+		return diag.Phrasef("rule %s (line %d)", o.rule.id, o.step.line)
 	}
-	return diag.Phrasef("rule %s (%s:%d)", o.rule.ID, o.rule.Set.File, o.step.Pos.Line)
+	return diag.Phrasef("rule %s (%s:%d)", o.rule.id, o.rule.set.file, o.step.line)
 }
 
-// finding returns a finding at an argument of the step.
-func (e *effect) finding(s diag.Severity, code, arg, format string, args ...any) diag.Finding {
-	n := e.step.Verb
-	name, _, _ := strings.Cut(arg, ".")
-	if a := e.step.Types.Arg(name); a != nil {
-		switch {
-		case a.Value != nil:
-			n = a.Value.Node
-		case a.Key != nil:
-			n = a.Key
-		}
-	}
-	file := e.rule.Set.Source
+// finding returns a finding at a place of the step.
+func (e *effect) finding(s diag.Severity, code string, at place, format string, args ...any) diag.Finding {
 	var l diag.List
-	f := l.Warnf(file.Pos(n), code, format, args...)
+	f := at.mark(l.Warnf(at.Pos, code, format, args...))
 	f.Severity = s
-	return *file.WithEnd(n, f)
+	return *f
 }

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"gopkg.in/yaml.v3"
-
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/schemas"
@@ -30,7 +28,7 @@ type Cycle struct {
 
 	files int
 	last  *effect
-	blame *yaml.Node
+	blame place
 	sure  bool // it never terminates
 	// adds reports whether each pass adds an item.
 	adds bool
@@ -42,7 +40,9 @@ type Cycle struct {
 // a rule subscribes to, it returns the shortest cycle. If that cycle terminates, it
 // also returns the shortest cycle that does not. A cycle terminates when a step
 // compares before it writes and finds no difference.
-func Cycles(sets []*engine.RuleSet) []Cycle {
+func Cycles(sets []*engine.RuleSet) []Cycle { return cyclesOf(Summarize(sets...)) }
+
+func cyclesOf(sets []*Summary) []Cycle {
 	g := newCycleGraph(sets)
 	var out []Cycle
 	seen := map[string]bool{}
@@ -59,9 +59,9 @@ func Cycles(sets []*engine.RuleSet) []Cycle {
 
 // checkCycles reports the cycles that may not terminate. across selects cycles through
 // several files; otherwise it reports those inside one file.
-func checkCycles(sets []*engine.RuleSet, across bool) diag.List {
+func checkCycles(sets []*Summary, across bool) diag.List {
 	var list diag.List
-	for _, r := range Cycles(sets) {
+	for _, r := range cyclesOf(sets) {
 		if r.Terminates || across != (r.files > 1) {
 			continue
 		}
@@ -77,14 +77,14 @@ func checkCycles(sets []*engine.RuleSet, across bool) diag.List {
 			f = list.Warnf(r.Pos, "self-trigger", "rule %s may trigger itself without end, because %s: %s", r.Rules[0], r.Why, r.Chain)
 		}
 		r.last.hintWayOut(f, r.adds)
-		r.last.rule.Set.Source.WithEnd(r.blame, f)
+		r.blame.mark(f)
 	}
 	return list
 }
 
 // cycleNode is a rule with one of its lists of steps.
 type cycleNode struct {
-	rule    *engine.Rule
+	rule    *ruleSummary
 	deleted bool
 }
 
@@ -92,34 +92,27 @@ type cycleNode struct {
 type cycleGraph struct {
 	effects    []*effect
 	of         map[cycleNode][]*effect
-	rules      []*engine.Rule
+	rules      []*ruleSummary
 	subscribed map[string][]cycleNode // by type and operation
-	flows      map[*engine.Rule]*flow
-	budget     int                // pairs of effects that may still be compared
-	repeating  map[cycleLink]bool // whether a link writes again regardless of the links before it
-	passive    map[*effect]bool   // whether an effect's values depend on nothing; filled together with repeating
+	budget     int                    // pairs of effects that may still be compared
 }
 
 // maxPairs bounds the search for cycles that do not terminate. With more pairs, so
 // many rules trigger each other that no short answer exists.
 const maxPairs = 100_000
 
-func newCycleGraph(sets []*engine.RuleSet) *cycleGraph {
-	g := &cycleGraph{
-		of: map[cycleNode][]*effect{}, subscribed: map[string][]cycleNode{}, flows: map[*engine.Rule]*flow{},
-		budget: maxPairs, repeating: map[cycleLink]bool{}, passive: map[*effect]bool{},
-	}
+func newCycleGraph(sets []*Summary) *cycleGraph {
+	g := &cycleGraph{of: map[cycleNode][]*effect{}, subscribed: map[string][]cycleNode{}, budget: maxPairs}
 	for _, s := range sets {
-		for _, r := range s.Rules {
+		for _, r := range s.rules {
 			g.rules = append(g.rules, r)
-			g.flows[r] = newFlow(r)
-			for _, e := range effectsOf(r, nil) {
+			for _, e := range r.effects {
 				if e.Kind == engine.TouchElements {
 					continue
 				}
 				n := cycleNode{r, e.deleted}
-				g.of[n] = append(g.of[n], &e)
-				g.effects = append(g.effects, &e)
+				g.of[n] = append(g.of[n], e)
+				g.effects = append(g.effects, e)
 			}
 		}
 	}
@@ -130,7 +123,7 @@ func newCycleGraph(sets []*engine.RuleSet) *cycleGraph {
 func (g *cycleGraph) subscribers(e *effect, op string) []cycleNode {
 	key := op + strconv.Itoa(e.typ) + e.Event
 	if e.Kind == engine.TouchRule {
-		key += engine.InstanceSign + e.rule.Set.Instance
+		key += engine.InstanceSign + e.rule.set.instance
 	}
 	out, ok := g.subscribed[key]
 	if !ok {
@@ -145,34 +138,29 @@ func (g *cycleGraph) subscribers(e *effect, op string) []cycleNode {
 }
 
 // starts reports whether the event of an effect starts a rule.
-func starts(e *effect, r *engine.Rule, op string) bool {
-	if e.Kind == engine.TouchRule {
-		return slices.Contains(e.rule.Set.Started(e.Event), r.ID)
+func starts(e *effect, r *ruleSummary, op string) bool {
+	switch e.Kind {
+	case engine.TouchRule:
+		return slices.Contains(e.rule.set.started(e.Event), r.id)
+	case engine.TouchOther:
+		return !e.step.conditional && !e.rule.conditional && slices.ContainsFunc(r.triggers, func(t trigger) bool { return t.code == e.Event })
 	}
-	if e.Kind == engine.TouchOther {
-		return e.step.When == nil && e.rule.When == nil && slices.ContainsFunc(r.Triggers, func(t engine.Trigger) bool { return t.Code == e.Event })
-	}
-	_, subscribed := subscribesTo(r, e.typ, op)
-	return subscribed
+	return r.takes(e.typ, op)
 }
 
-// subscribesTo finds the trigger by which the rule subscribes to an operation on items
-// of a type. Type 0 means that the type is not known. Then only a rule that subscribes
-// to every type, and excludes none, certainly matches.
-func subscribesTo(r *engine.Rule, typ int, op string) (engine.Trigger, bool) {
-	for _, t := range r.Triggers {
-		if t.Op != op || engine.OwnerTypeID(t.Entity) == 0 && t.Entity != "item" {
-			continue
+// takes reports whether the rule subscribes to an operation on items of a type. Type 0 means
+// that the type is not known. Then only a rule that subscribes to every type, and excludes
+// none, certainly matches.
+func (s subscription) takes(typ int, op string) bool {
+	return slices.ContainsFunc(s.triggers, func(t trigger) bool {
+		if t.op != op || engine.OwnerTypeID(t.entity) == 0 && t.entity != "item" {
+			return false
 		}
-		anyType := t.Entity == "item" && t.EntityTypeID == 0
-		switch {
-		case anyType && isItemType(typ) && !excludesType(r, typ):
-			return t, true
-		case !anyType && typ != 0 && t.ItemType() == typ:
-			return t, true
+		if t.entity == "item" && t.entityTypeID == 0 {
+			return isItemType(typ) && !s.excludesType(typ)
 		}
-	}
-	return engine.Trigger{}, false
+		return typ != 0 && t.itemType == typ
+	})
 }
 
 // isItemType reports whether the events of a type are those of smart processes.
@@ -181,16 +169,10 @@ func isItemType(typ int) bool {
 }
 
 // excludesType reports whether the rule's condition excludes items of a type.
-func excludesType(r *engine.Rule, typ int) bool {
-	asks, own := false, false
-	r.When.Paths(func(p string) { asks = asks || p == engine.NameEvent+".entityTypeId" || p == engine.NameEvent })
-	if !asks {
-		return false
-	}
-	for _, c := range r.When.Conjuncts() {
-		own = own || typ != 0 && strings.HasPrefix(c, `(event["entityTypeId"] == `+strconv.Itoa(typ)+")")
-	}
-	return !own
+func (s subscription) excludesType(typ int) bool {
+	return s.asksType && (typ == 0 || !slices.ContainsFunc(s.conditions, func(c string) bool {
+		return strings.HasPrefix(c, `(event["entityTypeId"] == `+strconv.Itoa(typ)+")")
+	}))
 }
 
 // cycleLink is one link of a cycle: what was written, and the operation that the event
@@ -204,7 +186,7 @@ type cycleLink struct {
 // items, and one of any kind.
 func (g *cycleGraph) cyclesOf(e *effect) []Cycle {
 	var out []Cycle
-	if e.Adds && e.grows() {
+	if e.Adds && e.grows {
 		if way := g.way(e, true); way != nil {
 			return append(out, g.cycle(way, true))
 		}
@@ -236,14 +218,14 @@ func (g *cycleGraph) way(e *effect, onlyAdds bool) []cycleLink {
 	var queue []visit
 	push := func(e *effect, way []cycleLink) []cycleLink {
 		for _, op := range e.ops() {
-			if onlyAdds && (op != schemas.OpAdd || !e.grows()) {
+			if onlyAdds && (op != schemas.OpAdd || !e.grows) {
 				continue
 			}
 			if g.reaches(e, op, home) { // checked first, so that not all subscribers are compared
 				return append(slices.Clone(way), cycleLink{e, op})
 			}
 			for _, n := range g.subscribers(e, op) {
-				if !share(e.rule.Portals, n.rule.Portals) {
+				if !share(e.rule.portals, n.rule.portals) {
 					continue
 				}
 				if !seen[n] {
@@ -271,7 +253,7 @@ func (g *cycleGraph) way(e *effect, onlyAdds bool) []cycleLink {
 
 // reaches reports whether the event of an effect starts a list of steps.
 func (g *cycleGraph) reaches(e *effect, op string, n cycleNode) bool {
-	return starts(e, n.rule, op) && n.deleted == (op == schemas.OpDelete) && share(e.rule.Portals, n.rule.Portals)
+	return starts(e, n.rule, op) && n.deleted == (op == schemas.OpDelete) && share(e.rule.portals, n.rule.portals)
 }
 
 // share reports whether two rules serve a common portal.
@@ -285,8 +267,8 @@ func (g *cycleGraph) cycle(way []cycleLink, onlyAdds bool) Cycle {
 	files := map[string]bool{}
 	var links []any
 	for _, l := range way {
-		r.Rules = append(r.Rules, l.e.rule.ID)
-		files[l.e.rule.Set.File] = true
+		r.Rules = append(r.Rules, l.e.rule.id)
+		files[l.e.rule.set.file] = true
 		links = append(links, l.words())
 	}
 	r.onlyStarts = !slices.ContainsFunc(way, func(l cycleLink) bool { return l.e.Kind != engine.TouchRule })
@@ -295,14 +277,14 @@ func (g *cycleGraph) cycle(way []cycleLink, onlyAdds bool) Cycle {
 	} else {
 		r.Terminates, r.adds, r.last = false, true, way[0].e
 		r.Why = diag.Phrasef("each new item triggers it again")
-		r.sure = len(way) == 1 && r.last.step.When == nil && r.last.rule.When == nil
+		r.sure = len(way) == 1 && !r.last.step.conditional && !r.last.rule.conditional
 	}
-	links = append(links, way[0].e.rule.ID)
+	links = append(links, way[0].e.rule.id)
 	r.Chain, r.files = diag.Phrase{Format: strings.Repeat("%s → ", len(way)) + "rule %s", Args: links}, len(files)
-	if r.blame == nil {
-		r.blame = r.last.blame()
+	if r.blame == (place{}) {
+		r.blame = r.last.blame
 	}
-	r.Pos = r.last.rule.Set.Source.Pos(r.blame)
+	r.Pos = r.blame.Pos
 	return r
 }
 
@@ -313,20 +295,20 @@ func (g *cycleGraph) judge(r *Cycle, way []cycleLink) {
 	var reason diag.Phrase
 	var source *effect
 	var changer *effect
-	var changed *yaml.Node
+	var changed *place
 	for i, l := range way {
-		f, before := g.flows[l.e.rule], way[(i+len(way)-1)%len(way)].e
-		why := f.keepsGoing(l.e, l.op)
+		before := way[(i+len(way)-1)%len(way)].e
+		why := l.e.keepsGoing(l.op)
 		if !why.Empty() && reason.Empty() {
 			reason, source = why, l.e
 		}
-		depends, at := f.passesOn(l.e, before)
+		depends, at := l.e.passesOn(before)
 		if at != nil && changed == nil {
 			changer, changed = l.e, at
 		}
 		if why.Empty() && !depends {
 			r.Terminates = true
-			r.Why = diag.Phrasef("rule %s finds no difference in a second pass and writes nothing", l.e.rule.ID)
+			r.Why = diag.Phrasef("rule %s finds no difference in a second pass and writes nothing", l.e.rule.id)
 			return
 		}
 	}
@@ -337,7 +319,7 @@ func (g *cycleGraph) judge(r *Cycle, way []cycleLink) {
 		r.Terminates, r.Why = true, diag.Phrasef("a second pass computes the same values and writes nothing")
 	default:
 		r.Why = diag.Phrasef("each computes its values from what the other wrote")
-		r.last, r.blame = changer, changed
+		r.last, r.blame = changer, *changed
 	}
 }
 
@@ -345,13 +327,13 @@ func (g *cycleGraph) judge(r *Cycle, way []cycleLink) {
 func (l cycleLink) words() diag.Phrase {
 	doing := map[string]diag.Phrase{schemas.OpAdd: diag.Phrasef("adds"), schemas.OpUpdate: diag.Phrasef("changes"), schemas.OpDelete: diag.Phrasef("deletes")}[l.op]
 	if l.e.Kind == engine.TouchRule {
-		return diag.Phrasef("rule %s starts rule %s (line %d)", l.e.rule.ID, l.e.Event, l.e.step.Pos.Line)
+		return diag.Phrasef("rule %s starts rule %s (line %d)", l.e.rule.id, l.e.Event, l.e.step.line)
 	}
 	what, code := typeWords(l.e.typ), eventCode(l.e.typ, l.op)
 	if l.e.Kind == engine.TouchOther {
 		what, code = diag.Phrasef("records"), l.e.Event
 	}
-	return diag.Phrasef("rule %s %s %s (%s, line %d) → %s", l.e.rule.ID, doing, what, l.e.step.Action.Name, l.e.step.Pos.Line, code)
+	return diag.Phrasef("rule %s %s %s (%s, line %d) → %s", l.e.rule.id, doing, what, l.e.step.action, l.e.step.line, code)
 }
 
 // typeWords names the items of a type.
@@ -374,4 +356,37 @@ func eventCode(typ int, op string) string {
 		return "ONCRMDYNAMICITEM" + strings.ToUpper(op)
 	}
 	return "ONCRM" + strings.ToUpper(schemas.OwnerByType(typ).Name) + strings.ToUpper(op)
+}
+
+// hintWayOut says in the hint of a finding how to end a cycle. onlyAdds says that each
+// link of the cycle adds items.
+func (e *effect) hintWayOut(f *diag.Finding, onlyAdds bool) {
+	switch {
+	case e.Kind == engine.TouchRule:
+		f.Hint = "give a start entered, once or at, so that it runs only after a change"
+	case onlyAdds && slices.ContainsFunc(e.rule.triggers, func(t trigger) bool { return t.entity == "item" && t.entityTypeID == 0 }):
+		f.Hint = "add entityTypeId to on"
+	case onlyAdds && e.Kind == engine.TouchOther:
+		f.Hint = "give the step a when that excludes what the rule itself adds"
+	case onlyAdds && e.Which == "":
+		f.Hintf("use %s: it finds an item before it adds one", e.action(func(t engine.Touch) bool { return t.Adds && t.Which != "" && !t.Deletes }))
+	case onlyAdds:
+		f.Hint = "add items of another type, or give the step a when that excludes its own items"
+	case !e.Compares && e.Updates:
+		f.Hintf("use %s: it writes only what differs; or add once", e.action(func(t engine.Touch) bool { return t.Updates && t.Compares && !t.Adds }))
+	default:
+		f.Hint = "give the step a when that is false the second time, or once"
+	}
+}
+
+// action names an action for items whose touch is suitable.
+func (e *effect) action(suitable func(engine.Touch) bool) diag.Phrase {
+	for _, a := range e.rule.set.actions {
+		if a.Touches != nil && slices.ContainsFunc(a.Touches(engine.NewArgTypes()), func(t engine.Touch) bool {
+			return t.Kind == engine.TouchItems && suitable(t)
+		}) {
+			return diag.Phrasef("%s", a.Name)
+		}
+	}
+	return diag.Phrasef("an action")
 }

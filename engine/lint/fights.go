@@ -2,16 +2,14 @@ package lint
 
 import (
 	"slices"
-	"strings"
 
-	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/schemas"
 )
 
 // fight reports whether two steps that set a field to different values certainly write
 // the same items again and again.
 func fight(a, b *effect, field string) bool {
-	if a.step.Remembers && b.step.Remembers || asks(a, field) || asks(b, field) {
+	if a.step.remembers && b.step.remembers || asks(a, field) || asks(b, field) {
 		return false
 	}
 	switch {
@@ -22,9 +20,9 @@ func fight(a, b *effect, field string) bool {
 	}
 	x, y := rangesOf(a), rangesOf(b)
 	switch {
-	case len(a.conditions()) == 0 && len(b.conditions()) == 0:
+	case len(a.step.conditions) == 0 && len(b.step.conditions) == 0:
 		return true
-	case !sameCode(a, b) || a.step.Remembers || b.step.Remembers || x == nil || y == nil:
+	case !sameCode(a, b) || a.step.remembers || b.step.remembers || x == nil || y == nil:
 		return false
 	}
 	return len(x) == 0 || len(y) == 0 || x.overlap(y)
@@ -32,41 +30,31 @@ func fight(a, b *effect, field string) bool {
 
 // writesEach reports whether the step writes the item of each change event of its type.
 func writesEach(e *effect) bool {
-	_, all := subscribesTo(e.rule, e.typ, schemas.OpUpdate)
-	return all && e.which() == `=event["id"]` && len(e.conditions()) == 0 && !e.step.Remembers && e.step.ForEach == nil
+	return e.rule.takes(e.typ, schemas.OpUpdate) && e.which() == `=event["id"]` && len(e.step.conditions) == 0 && !e.step.remembers && !e.step.forEach
 }
 
 // among reports whether the step writes any items of the type, such as those that a step
 // has found, or those of a schedule.
 func among(e *effect) bool {
-	if e.step.When != nil || e.step.Remembers {
+	switch about := e.rule.about; {
+	case e.step.conditional || e.step.remembers:
 		return false
+	case e.step.forEach:
+		return e.ownLoop
+	default:
+		return about != nil && len(e.rule.triggers) == 0 && about.TypeID == e.typ && e.which() == `=event["id"]`
 	}
-	if e.step.ForEach == nil {
-		about, ok := e.rule.Subject()
-		return ok && len(e.rule.Triggers) == 0 && about.TypeID == e.typ && e.which() == `=event["id"]`
-	}
-	f, found := newFlow(e.rule), false
-	e.step.ForEach.Paths(func(p string) {
-		s := f.Fetched[engine.PathPrefix(p, 1)]
-		found = found || s != nil && f.reads(s, e)
-	})
-	return found
 }
 
 // asks reports whether a condition of the step or the rule reads the field, or whether
 // the entity is new.
 func asks(e *effect, field string) bool {
-	f, out := newFlow(e.rule), false
-	for _, v := range []*engine.Value{e.step.When, e.rule.When} {
-		f.Sources(v, func(p string) { out = out || strings.HasSuffix(p, "."+field) || p == "event.added" })
-	}
-	return out
+	return e.step.reads(field) || slices.Contains(e.step.asks, "event.added")
 }
 
 // sameCode reports whether one event starts both rules.
 func sameCode(e, o *effect) bool {
-	return slices.ContainsFunc(e.rule.Triggers, func(t engine.Trigger) bool {
-		return slices.ContainsFunc(o.rule.Triggers, func(u engine.Trigger) bool { return t.Code == u.Code && t.EntityTypeID == u.EntityTypeID })
+	return slices.ContainsFunc(e.rule.triggers, func(t trigger) bool {
+		return slices.ContainsFunc(o.rule.triggers, func(u trigger) bool { return t.code == u.code && t.entityTypeID == u.entityTypeID })
 	})
 }

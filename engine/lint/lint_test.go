@@ -48,7 +48,7 @@ func check(t *testing.T, files []txtar.File) diag.List {
 			sets = append(sets, set)
 		}
 	}
-	list.Add(lint.Together(sets)...)
+	list.Add(lint.Together(lint.Summarize(sets...))...)
 	for _, f := range files {
 		list = diag.Allow(list, f.Name, f.Data, docs.FindingCodes())
 	}

@@ -1,10 +1,6 @@
 package lint
 
-import (
-	"slices"
-
-	"github.com/b24rules/b24rules/engine"
-)
+import "slices"
 
 // nonTerminatingWay is a breadth-first search for a cycle through e in which every
 // step finds something to write in every pass. The shortest cycle may terminate while
@@ -17,14 +13,14 @@ func (g *cycleGraph) nonTerminatingWay(e *effect) []cycleLink {
 	var queue []visit
 	seen := map[cycleLink]bool{}
 	for _, op := range e.ops() {
-		if first := (cycleLink{e, op}); g.repeats(first) || !g.passive[e] {
+		if first := (cycleLink{e, op}); first.repeats() || !e.passive {
 			queue = append(queue, visit{first, -1})
 		}
 	}
 	for at := 0; at < len(queue); at++ {
 		last := queue[at].link
 		for _, n := range g.subscribers(last.e, last.op) {
-			if !share(last.e.rule.Portals, n.rule.Portals) {
+			if !share(last.e.rule.portals, n.rule.portals) {
 				continue
 			}
 			for _, x := range g.of[n] {
@@ -57,29 +53,19 @@ func wayOf(at int, visited func(i int) (link cycleLink, from int)) []cycleLink {
 	return way
 }
 
-// repeats reports whether a step writes again regardless of the links before it. It
-// also records whether the step is passive: its values depend on nothing.
-func (g *cycleGraph) repeats(l cycleLink) bool {
-	again, known := g.repeating[l]
-	if !known {
-		f := g.flows[l.e.rule]
-		again = !f.keepsGoing(l.e, l.op).Empty()
-		g.repeating[l] = again
-		g.passive[l.e] = !slices.ContainsFunc(l.e.entries(l.e.Fields), func(x *engine.FieldEntry) bool { return f.depends(x.Value) })
-	}
-	return again
-}
+// repeats reports whether a step writes again regardless of the links before it.
+func (l cycleLink) repeats() bool { return !l.e.keepsGoing(l.op).Empty() }
 
 // passes reports whether a step writes again after before has written. It says no when
 // the budget is used up.
 func (g *cycleGraph) passes(before *effect, l cycleLink) bool {
-	if g.repeats(l) {
+	if l.repeats() {
 		return true
 	}
-	if g.passive[l.e] || g.budget <= 0 {
+	if l.e.passive || g.budget <= 0 {
 		return false
 	}
 	g.budget--
-	depends, _ := g.flows[l.e.rule].passesOn(l.e, before)
+	depends, _ := l.e.passesOn(before)
 	return depends
 }

@@ -23,7 +23,7 @@ var comparison = regexp.MustCompile(`^\((.+) (==|<|<=|>|>=) (-?[0-9.]+|"[^"]*")\
 // comparison with a literal.
 func rangesOf(e *effect) ranges {
 	out := ranges{}
-	for _, c := range e.conditions() {
+	for _, c := range e.step.conditions {
 		m := comparison.FindStringSubmatch(c)
 		if m == nil {
 			return nil

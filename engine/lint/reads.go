@@ -20,19 +20,19 @@ func (c *reviewer) reviewReads(f *flow, s *engine.Step) {
 		if t.Kind != engine.TouchItems {
 			continue
 		}
-		e := effect{Touch: t, rule: f.rule, step: s}
-		e.resolve(nil)
+		a := access{Touch: t, rule: f.rule, step: s}
+		a.resolve(nil)
 		entries, value := s.Types.Part(t.Which)
 		if entries == nil {
 			if pathOf(value) != engine.NameEvent+".id" { // the actions check it
-				c.otherID(value, e.typ, diag.Phrasef("the step"))
+				c.otherID(value, a.typ, diag.Phrasef("the step"))
 			}
 			c.zeroID(f, s, value, diag.Phrasef("the step then fails"))
 		}
-		for _, x := range slices.Concat(entries, e.entries(t.Fields)) {
-			name := strings.TrimLeft(e.fieldName(x), "=")
-			if field, ok := schemas.ItemField(e.typ, name); ok {
-				c.otherID(x.Value, field.HoldsID(), diag.Phrasef("%s of %s", name, typeWord(e.typ)))
+		for _, x := range slices.Concat(entries, a.entries(t.Fields)) {
+			name := strings.TrimLeft(a.fieldName(x), "=")
+			if field, ok := schemas.ItemField(a.typ, name); ok {
+				c.otherID(x.Value, field.HoldsID(), diag.Phrasef("%s of %s", name, typeWord(a.typ)))
 			}
 		}
 		for _, x := range entries {
@@ -56,9 +56,9 @@ func (f *flow) field(path string) (readField, bool) {
 	}
 	for _, t := range s.Touches() {
 		if t.Kind == engine.TouchItems && t.Reads && t.Which == "id" {
-			e := effect{Touch: t, rule: f.rule, step: s}
-			e.resolve(nil)
-			return readField{e.typ, engine.PathPrefix(rest, 1)}, true
+			a := access{Touch: t, rule: f.rule, step: s}
+			a.resolve(nil)
+			return readField{a.typ, engine.PathPrefix(rest, 1)}, true
 		}
 	}
 	return readField{}, false

@@ -15,8 +15,8 @@ import (
 
 // File reports what is allowed in one rule file and is probably a mistake. The set
 // must have no errors. Otherwise names that only broken steps use would be reported as
-// unused.
-func File(set *engine.RuleSet) diag.List {
+// unused. File also returns the summary of the set, which it has to make anyway.
+func File(set *engine.RuleSet) (*Summary, diag.List) {
 	c := &reviewer{set: set}
 	used := map[string]bool{}
 	read := func(path string) { used[engine.PathPrefix(path, 2)] = true }
@@ -38,10 +38,11 @@ func File(set *engine.RuleSet) diag.List {
 		c.reviewRule(r)
 	}
 	c.unusedConstants(used)
-	c.list = append(c.list, checkCycles([]*engine.RuleSet{c.set}, false)...)
-	c.list = append(c.list, checkConflicts([]*engine.RuleSet{c.set}, false)...)
-	checkSources([]*engine.RuleSet{c.set}, false, &c.list)
-	return c.list
+	own := Summarize(c.set)
+	c.list = append(c.list, checkCycles(own, false)...)
+	c.list = append(c.list, checkConflicts(own, false)...)
+	checkSources(own, false, &c.list)
+	return own[0], c.list
 }
 
 // reviewer collects what it finds in one file.
@@ -263,13 +264,16 @@ func (c *reviewer) stepLists(steps []*engine.Step) {
 		if s.Action.Ends && s.When == nil && !s.Remembers && s.ForEach == nil && s.OnError == engine.OnErrorPark {
 			end = s
 		}
+		c.stepLists(s.Instead)
+		if !slices.ContainsFunc(steps, func(o *engine.Step) bool { return o != s && o.Action == s.Action }) {
+			continue // no other step does the same
+		}
 		text := c.stepText(s)
 		if prev := first[text]; prev != nil && !s.Action.Spread {
 			c.warnf(s.Verb, "duplicate-step", "this step does the same as the one on line %d", prev.Pos.Line).Hint = "remove one of them"
 		} else {
 			first[text] = s
 		}
-		c.stepLists(s.Instead)
 	}
 }
 

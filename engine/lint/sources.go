@@ -1,36 +1,33 @@
 package lint
 
 import (
-	"gopkg.in/yaml.v3"
-
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/diag"
 )
 
 // source is a hook or a robot of a rule: what has an address.
 type source struct {
-	rule *engine.Rule
-	node *yaml.Node
 	name string // hook shop
+	at   place
 }
 
 // checkSources reports rules that take the same hook or robot: an address starts one
 // rule. across selects the pairs in different files; otherwise it reports the pairs inside
 // one file.
-func checkSources(sets []*engine.RuleSet, across bool, list *diag.List) {
-	var all []source
+func checkSources(sets []*Summary, across bool, list *diag.List) {
+	takers := map[string][]*ruleSummary{} // by the name of the source
 	for _, s := range sets {
-		for _, r := range s.Rules {
-			for _, b := range sourcesOf(r) {
-				for _, a := range all {
-					if a.name != b.name || across != (a.rule.Set != b.rule.Set) || !share(a.rule.Portals, b.rule.Portals) {
+		for _, r := range s.rules {
+			for _, b := range r.sources {
+				for _, a := range takers[b.name] {
+					if across != (a.set != s) || !share(a.portals, r.portals) {
 						continue
 					}
-					s.Source.WithEnd(b.node, list.Errorf(s.Source.Pos(b.node), "source-taken", "rule %s at %s takes the %s, too, and one address starts one rule", a.rule.ID, a.rule.Pos, b.name)).
+					b.at.mark(list.Errorf(b.at.Pos, "source-taken", "rule %s at %s takes the %s, too, and one address starts one rule", a.id, a.at.Pos, b.name)).
 						Hint = "give it another name, or let one rule start the other: about and start"
 					break
 				}
-				all = append(all, b)
+				takers[b.name] = append(takers[b.name], r)
 			}
 		}
 	}
@@ -38,11 +35,12 @@ func checkSources(sets []*engine.RuleSet, across bool, list *diag.List) {
 
 func sourcesOf(r *engine.Rule) []source {
 	var out []source
+	file := r.Set.Source
 	if r.Hook != nil {
-		out = append(out, source{r, r.Hook.Node, "hook " + r.Hook.Name})
+		out = append(out, source{"hook " + r.Hook.Name, placeOf(file, r.Hook.Node)})
 	}
 	for _, b := range r.Robots {
-		out = append(out, source{r, b.Node, "robot " + b.Code})
+		out = append(out, source{"robot " + b.Code, placeOf(file, b.Node)})
 	}
 	return out
 }

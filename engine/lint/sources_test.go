@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/b24rules/b24rules/actions"
-	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/lint"
 	"github.com/b24rules/b24rules/engine/load"
 )
@@ -22,11 +21,11 @@ rules:
 	if list.HasErrors() {
 		t.Fatal(list)
 	}
-	found := lint.Together([]*engine.RuleSet{set.As("north"), set.As("south")})
+	found := lint.Together(lint.Summarize(set.As("north"), set.As("south")))
 	if len(found) != 1 || found[0].Code != "source-taken" || !strings.Contains(found[0].String(), "rule order@north") {
 		t.Errorf("two instances on one hook: %v", found)
 	}
-	if found := lint.Together([]*engine.RuleSet{set.As("north")}); len(found) > 0 {
+	if found := lint.Together(lint.Summarize(set.As("north"))); len(found) > 0 {
 		t.Errorf("one instance: %v", found)
 	}
 }

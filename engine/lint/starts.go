@@ -11,111 +11,132 @@ import (
 	"github.com/b24rules/b24rules/schemas"
 )
 
+// start is a step that starts another rule.
+type start struct {
+	rule string // the name of it, "" when that is not known
+	at   place  // of the name
+	// id is the place of the id for which the rule runs; nil without one.
+	id *place
+	// idOf is the type of the records whose id it is, 0 when that is not known; idName names
+	// one of them.
+	idOf   int
+	idName string
+}
+
+func startOf(r *engine.Rule, step *engine.Step) start {
+	a := access{Touch: engine.Touch{Kind: engine.TouchRule, Of: "rule"}, rule: r, step: step}
+	out := start{rule: a.startedRule(), at: placeOf(r.Set.Source, a.node())}
+	if id := step.Types.Arg("id"); id != nil {
+		at := placeOf(r.Set.Source, id.Value.Node)
+		out.id = &at
+	}
+	if d := idDomain(step.Types.Type("id")); d != nil {
+		out.idOf, out.idName = d.IDOf, d.IDName
+	}
+	return out
+}
+
 // checkStarts reports starts of rules that are not there, or that do not say what their
 // runs are for, and rules that nothing starts.
-func checkStarts(sets []*engine.RuleSet, rules map[string]*engine.Rule, list *diag.List) {
+func checkStarts(sets []*Summary, rules map[string]*ruleSummary, list *diag.List) {
 	started := map[string]bool{}
 	for _, s := range sets {
-		for _, r := range s.Rules {
-			for _, step := range r.AllSteps() {
-				if !step.Action.Starts {
-					continue
-				}
-				e := effect{Touch: engine.Touch{Kind: engine.TouchRule, Of: "rule"}, rule: r, step: step}
-				checkStart(s, &e, rules, list)
-				for _, id := range s.Started(e.startedRule()) {
+		for _, r := range s.rules {
+			for _, one := range r.starts {
+				checkStart(r, one, rules, list)
+				for _, id := range s.started(one.rule) {
 					started[id] = true
 				}
 			}
 		}
 	}
 	for _, s := range sets {
-		for _, r := range s.Rules {
-			if alone := len(r.Triggers)+len(r.Schedules)+len(r.Robots) == 0 && r.Hook == nil; alone && !started[r.ID] && rules[r.ID] == r {
-				f := list.Warnf(r.Pos, "start-rule", "rule %s has no events, and no rule of the checked files starts it", r.ID)
-				s.Source.WithEnd(r.Node, f).Hintf("add a step start: {rule: %s} to the rule that says for whom it runs, or add on", r.ID)
+		for _, r := range s.rules {
+			if !r.startsItself && !started[r.id] && rules[r.id] == r {
+				f := list.Warnf(r.at.Pos, "start-rule", "rule %s has no events, and no rule of the checked files starts it", r.id)
+				r.at.mark(f).Hintf("add a step start: {rule: %s} to the rule that says for whom it runs, or add on", r.id)
 			}
 		}
 	}
 }
 
-func checkStart(s *engine.RuleSet, e *effect, rules map[string]*engine.Rule, list *diag.List) {
-	name := e.startedRule()
-	var target *engine.Rule
-	for _, id := range s.Started(name) {
+func checkStart(r *ruleSummary, one start, rules map[string]*ruleSummary, list *diag.List) {
+	var target *ruleSummary
+	for _, id := range r.set.started(one.rule) {
 		if target == nil {
 			target = rules[id]
 		}
 	}
-	id := e.step.Types.Arg("id")
 	warn := func(format string, args ...any) *diag.Finding {
-		return s.Source.WithEnd(e.node(), list.Warnf(s.Source.Pos(e.node()), "start-rule", format, args...))
+		return one.at.mark(list.Warnf(one.at.Pos, "start-rule", format, args...))
 	}
-	if name == "" {
+	if one.rule == "" {
 		return
 	}
 	if target == nil {
-		f := warn("none of the checked files has a rule %q", name)
-		if near := diag.Closest(name, slices.Sorted(maps.Keys(rules))); near != "" {
+		f := warn("none of the checked files has a rule %q", one.rule)
+		if near := diag.Closest(one.rule, slices.Sorted(maps.Keys(rules))); near != "" {
 			f.Hintf("did you mean %s?", near)
 		}
 		return
 	}
-	about, ok := target.Subject()
-	if ok && !about.Portal {
-		checkRollUp(s, e.rule, target, list)
+	about := target.about
+	if about != nil && !about.Portal {
+		checkRollUp(r, target, list)
 	}
 	switch {
-	case !ok:
-		warn("rule %s does not say what its runs are for, so no id can start it", name).Hint = "give that rule about, such as about: company"
-	case about.Portal && id != nil:
-		warn("rule %s is about the portal, so it takes no id", name).Hint = "remove id"
-	case !about.Portal && id == nil:
-		warn("start needs the id of the entity for which rule %s runs", name).Hint = "add id: =deal.companyId"
-	case !share(e.rule.Portals, target.Portals):
-		warn("rule %s runs on none of the portals of rule %s", name, e.rule.ID).Hint = "give both rules the same portals"
-	case !about.Portal && otherID(e.step.Types.Type("id"), about):
-		d := idDomain(e.step.Types.Type("id"))
-		f := list.Warnf(s.Source.Pos(id.Value.Node), "wrong-id", "rule %s is about %s, and this is the id of %s", name, about, d.IDName)
-		s.Source.WithEnd(id.Value.Node, f)
+	case about == nil:
+		warn("rule %s does not say what its runs are for, so no id can start it", one.rule).Hint = "give that rule about, such as about: company"
+	case about.Portal && one.id != nil:
+		warn("rule %s is about the portal, so it takes no id", one.rule).Hint = "remove id"
+	case !about.Portal && one.id == nil:
+		warn("start needs the id of the entity for which rule %s runs", one.rule).Hint = "add id: =deal.companyId"
+	case !share(r.portals, target.portals):
+		warn("rule %s runs on none of the portals of rule %s", one.rule, r.id).Hint = "give both rules the same portals"
+	case !about.Portal && one.idOf != 0 && one.idOf != about.TypeID:
+		one.id.mark(list.Warnf(one.id.Pos, "wrong-id", "rule %s is about %s, and this is the id of %s", one.rule, *about, one.idName))
 	}
 }
 
 // checkRollUp reports a rule that starts a total of its entities and does not subscribe to all
 // that changes the total: the list of entities has another one, lacks one, or one of
 // them has other values.
-func checkRollUp(s *engine.RuleSet, child, target *engine.Rule, list *diag.List) {
-	own, ok := child.Subject()
-	if !ok || own.Portal || len(child.Triggers) == 0 || !sumsUp(target, own.TypeID) {
+func checkRollUp(child, target *ruleSummary, list *diag.List) {
+	own := child.about
+	if own == nil || own.Portal || len(child.triggers) == 0 || !slices.Contains(target.lists, own.TypeID) {
 		return
 	}
 	for _, op := range []string{schemas.OpAdd, schemas.OpUpdate, schemas.OpDelete} {
-		if slices.ContainsFunc(child.Triggers, func(t engine.Trigger) bool { return t.Op == op }) {
+		if slices.ContainsFunc(child.triggers, func(t trigger) bool { return t.op == op }) {
 			continue
 		}
-		like := child.Triggers[0]
-		code := strings.TrimSuffix(like.Code, strings.ToUpper(like.Op)) + strings.ToUpper(op)
+		like := child.triggers[0]
+		code := strings.TrimSuffix(like.code, strings.ToUpper(like.op)) + strings.ToUpper(op)
 		what := map[string]string{schemas.OpAdd: "is added", schemas.OpUpdate: "changes or moves", schemas.OpDelete: "is deleted"}[op]
-		f := list.Warnf(s.Source.Pos(like.Node), "start-rule", "rule %s computes its fields from a list, but on lists no %s: the fields stay unchanged when %s %s", target.ID, code, engine.TypeWord(own.TypeID), what)
-		s.Source.WithEnd(like.Node, f).Hintf("add %s to on", code)
+		f := list.Warnf(child.onAt.Pos, "start-rule", "rule %s computes its fields from a list, but on lists no %s: the fields stay unchanged when %s %s", target.id, code, engine.TypeWord(own.TypeID), what)
+		child.onAt.mark(f).Hintf("add %s to on", code)
 		return
 	}
 }
 
-// sumsUp reports whether a rule lists items of a type and compares before it writes.
-func sumsUp(r *engine.Rule, typ int) bool {
-	lists, writes := false, false
+// listedTypes lists the types of the items that a rule lists, if it compares before it writes.
+func listedTypes(r *engine.Rule) []int {
+	var lists []int
+	writes := false
 	for _, step := range engine.Flatten(r.Steps) {
 		writes = writes || step.Effect() == engine.Writes && step.Compares() && step.Entered == nil && step.Once == nil && step.At == nil
 		for _, t := range step.Touches() {
-			e := effect{Touch: t, rule: r, step: step}
 			if t.Reads && t.Kind == engine.TouchItems && t.Which == "filter" {
-				e.resolve(nil)
-				lists = lists || e.typ == typ
+				a := access{Touch: t, rule: r, step: step}
+				a.resolve(nil)
+				lists = append(lists, a.typ)
 			}
 		}
 	}
-	return lists && writes
+	if !writes {
+		return nil
+	}
+	return lists
 }
 
 // idDomain returns what is known of an id, or of the ids of a list; nil when nothing is.
@@ -124,10 +145,4 @@ func idDomain(t formula.Type) *formula.Domain {
 		t = *t.Elem
 	}
 	return t.Domain
-}
-
-// otherID reports whether an id is that of another kind of entity.
-func otherID(t formula.Type, about engine.About) bool {
-	d := idDomain(t)
-	return d != nil && d.IDOf != 0 && d.IDOf != about.TypeID
 }

@@ -15,13 +15,24 @@ func File(name string, data []byte, actions []*engine.Action) (*engine.RuleSet, 
 
 // FileFor is File for a portal of which something is known; see compile.FileFor.
 func FileFor(name string, data []byte, actions []*engine.Action, portal *engine.Known) (*engine.RuleSet, diag.List) {
+	set, _, list := summarized(name, data, actions, portal)
+	return set, list
+}
+
+// Summarized is File with the summary of the set, for checks with other files.
+func Summarized(name string, data []byte, actions []*engine.Action) (*engine.RuleSet, *lint.Summary, diag.List) {
+	return summarized(name, data, actions, nil)
+}
+
+func summarized(name string, data []byte, actions []*engine.Action, portal *engine.Known) (*engine.RuleSet, *lint.Summary, diag.List) {
 	set, list := compile.FileFor(name, data, actions, portal)
 	if set == nil {
-		return nil, list
+		return nil, nil, list
 	}
-	list = append(list, lint.File(set)...)
+	summary, found := lint.File(set)
+	list = append(list, found...)
 	if list.Sort(); list.HasErrors() {
-		return nil, list
+		return nil, nil, list
 	}
-	return set, list
+	return set, summary, list
 }

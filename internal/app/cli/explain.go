@@ -83,14 +83,14 @@ func (e *explanation) run(_ context.Context, env environment, args []string) err
 		}
 		event = &ev
 	}
-	v := &validation{actions: env.actions, stdinPath: "stdin.yaml", sources: map[string][]byte{}}
+	v := &validation{actions: env.actions, stdinPath: "stdin.yaml", sources: map[string][]byte{}, keepsSets: true}
 	if err := v.read(env.In, args); err != nil {
 		return err
 	}
-	v.list.Add(lint.Together(v.sets)...)
+	v.list.Add(lint.Together(v.summaries)...)
 	v.list.Sort()
 	if v.list.HasErrors() {
-		if err := diag.WriteText(env.Err, v.list, func(file string) []byte { return v.sources[file] }, report.UsesColor(env.Err)); err != nil {
+		if err := diag.WriteText(env.Err, v.list, v.source, report.UsesColor(env.Err)); err != nil {
 			return err
 		}
 		env.say("rules with errors cannot be explained")

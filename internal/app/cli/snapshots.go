@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/engine/lint"
 	"github.com/b24rules/b24rules/engine/load"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/diag"
@@ -94,8 +95,8 @@ func (k *knownPortals) known(s *snapshot.Snapshot) *engine.Known {
 // loadKnown compiles a rule file and adds the findings for portals. A finding that several
 // portals have is listed once, and a warning about a name or a value that a portal explains is
 // left to the portal.
-func loadKnown(name string, data []byte, actions []*engine.Action, portals []*engine.Known) (*engine.RuleSet, diag.List) {
-	set, list := load.File(name, data, actions)
+func loadKnown(name string, data []byte, actions []*engine.Action, portals []*engine.Known) (*engine.RuleSet, *lint.Summary, diag.List) {
+	set, summary, list := load.Summarized(name, data, actions)
 	var explained diag.List
 	for _, p := range portals {
 		_, found := load.FileFor(name, data, actions, p)
@@ -112,7 +113,7 @@ func loadKnown(name string, data []byte, actions []*engine.Action, portals []*en
 	})
 	list = append(list, explained...)
 	list.Sort()
-	return set, list
+	return set, summary, list
 }
 
 func hasFinding(list diag.List, f diag.Finding) bool {

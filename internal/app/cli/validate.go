@@ -76,11 +76,14 @@ type validation struct {
 	schema    string
 	config    string
 
-	portals *knownPortals
-	actions []*engine.Action
-	sources map[string][]byte
-	sets    []*engine.RuleSet
-	list    diag.List
+	portals   *knownPortals
+	actions   []*engine.Action
+	sources   map[string][]byte // by name; nil for the text of a file without findings, see source
+	summaries []*lint.Summary
+	list      diag.List
+	// keepsSets says that sets gets the rule sets. Without it they are let go file by file.
+	keepsSets bool
+	sets      []*engine.RuleSet
 }
 
 func (v *validation) run(_ context.Context, env environment, paths []string) error {
@@ -140,7 +143,7 @@ func (v *validation) readFleet(env environment) error {
 
 // together checks the rule sets together and removes findings that comments allow.
 func (v *validation) together() {
-	v.list.Add(lint.Together(v.sets)...)
+	v.list.Add(lint.Together(v.summaries)...)
 	v.allow()
 }
 
@@ -192,10 +195,16 @@ type compiled struct {
 	name    string
 	data    []byte
 	portals []*engine.Known
-	set     *engine.RuleSet
+	summary *lint.Summary   // nil for a file with errors
+	set     *engine.RuleSet // nil unless it is kept
 	list    diag.List
 	err     error
 }
+
+// heapFloor is reserved and never touched, so it is no memory of the process. The garbage
+// collector runs when the heap has doubled, and the program's own tables are most of it: without
+// the floor it would visit them again after every 25 files.
+const heapFloor = 16 << 20 // bytes
 
 // readFiles compiles files in parallel and keeps their order.
 func (v *validation) readFiles(names []string) error {
@@ -206,6 +215,7 @@ func (v *validation) readFiles(names []string) error {
 			return err
 		}
 	}
+	defer runtime.KeepAlive(make([]byte, heapFloor))
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(names)) {
@@ -213,8 +223,11 @@ func (v *validation) readFiles(names []string) error {
 			for i := int(next.Add(1)) - 1; i < len(names); i = int(next.Add(1)) - 1 {
 				r := &results[i]
 				r.name = names[i]
-				if r.data, r.err = yamlfile.ReadFile(r.name); r.err == nil {
-					r.set, r.list = loadKnown(r.name, r.data, v.actions, r.portals)
+				if r.data, r.err = yamlfile.ReadFile(r.name); r.err != nil {
+					continue
+				}
+				if v.load(r); len(r.list) == 0 && !diag.HasAllowances(r.data) {
+					r.data = nil // source reads it again
 				}
 			}
 		})
@@ -230,16 +243,43 @@ func (v *validation) readFiles(names []string) error {
 }
 
 func (v *validation) compile(name string, data []byte, portals ...*engine.Known) {
-	set, list := loadKnown(name, data, v.actions, portals)
-	v.add(compiled{name: name, data: data, set: set, list: list})
+	r := compiled{name: name, data: data, portals: portals}
+	v.load(&r)
+	v.add(r)
+}
+
+// load compiles a file whose text has been read.
+func (v *validation) load(r *compiled) {
+	var set *engine.RuleSet
+	set, r.summary, r.list = loadKnown(r.name, r.data, v.actions, r.portals)
+	if v.keepsSets {
+		r.set = set
+	}
 }
 
 func (v *validation) add(r compiled) {
 	v.sources[r.name] = r.data
 	v.list.Add(r.list...)
+	if r.summary != nil {
+		v.summaries = append(v.summaries, r.summary)
+	}
 	if r.set != nil {
 		v.sets = append(v.sets, r.set)
 	}
+}
+
+// source returns the text of a rule file that has been checked, nil for other files. That of a
+// file without findings is not kept.
+func (v *validation) source(file string) []byte {
+	text, checked := v.sources[file]
+	if text != nil || !checked {
+		return text
+	}
+	text, err := yamlfile.ReadFile(file)
+	if err != nil {
+		return nil // the finding is printed without its line
+	}
+	return text
 }
 
 func (v *validation) print(env environment) error {
@@ -253,7 +293,7 @@ func (v *validation) print(env environment) error {
 	case "sarif":
 		return diag.WriteSARIF(env.Out, v.list, diag.Tool{Name: "b24rules", Version: programVersion(debug.ReadBuildInfo()), Help: docs.Finding})
 	}
-	return diag.WriteText(env.Out, v.list, func(file string) []byte { return v.sources[file] }, report.UsesColor(env.Out))
+	return diag.WriteText(env.Out, v.list, v.source, report.UsesColor(env.Out))
 }
 
 // programVersion returns the version of the module, "" for a build without one.

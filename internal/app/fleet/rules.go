@@ -612,7 +612,7 @@ func (b *builder) check(all []*Instance) diag.List {
 	list, ok := b.together[key.String()]
 	if !ok {
 		if list, ok = b.rules.together[key.String()]; !ok {
-			list = lint.Together(sets)
+			list = lint.Together(lint.Summarize(sets...))
 		}
 		b.together[key.String()] = list
 	}
