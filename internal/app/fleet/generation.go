@@ -31,9 +31,8 @@ type Generation struct {
 type portalRules struct {
 	live    []*Instance // sorted by file
 	refused []Refused   // sorted by file
-	// orphans are marks that no rule has and whose records exist; owned are those that were
-	// orphans and are none now.
-	orphans, owned []ledger.Mark
+	// orphans are marks that no rule has and whose records exist.
+	orphans []ledger.Mark
 	// old are marks that a step finds only by its old key or scope.
 	old []ledger.Mark
 	// moved are rule sets whose files are missing and whose rules all run in other files, by name.
@@ -187,11 +186,22 @@ func (g *Generation) Refused() []Refused {
 	return out
 }
 
-// Orphans returns what rules have made in a portal that no rule has any more, and what was so
-// and has a rule again.
-func (g *Generation) Orphans(portal string) (orphans, owned []ledger.Mark) {
+// Orphans returns what rules have made in a portal that no rule has any more.
+func (g *Generation) Orphans(portal string) []ledger.Mark { return g.of(portal).orphans }
+
+// Owned returns those of some marks of a portal that are noted as orphans or as released, and that
+// rules have again. A mark without records is one of them, because the rule may make some.
+func (g *Generation) Owned(portal string, marks []ledger.Mark) []ledger.Mark {
 	p := g.of(portal)
-	return p.orphans, p.owned
+	all := candidates(p.live, portal)
+	var out []ledger.Mark
+	for _, m := range marks {
+		refused := slices.ContainsFunc(p.refused, func(r Refused) bool { return r.Set == setOf(m) })
+		if (!m.Orphan.IsZero() || !m.Released.IsZero() && !refused) && finds(all, m) {
+			out = append(out, m)
+		}
+	}
+	return out
 }
 
 // OfOldKeys returns what steps of a portal have made with the key or the scope that they had before.

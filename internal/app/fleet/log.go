@@ -45,8 +45,8 @@ func LogChanges(log *slog.Logger, before, now *Generation) (changes []string) {
 // logOrphans logs what rules have made and no rule has any more, once.
 func logOrphans(log *slog.Logger, before, now *Generation) {
 	for _, portal := range now.Portals() {
-		old, _ := before.Orphans(portal)
-		all, _ := now.Orphans(portal)
+		old := before.Orphans(portal)
+		all := now.Orphans(portal)
 		for _, m := range all {
 			known := slices.ContainsFunc(old, func(o ledger.Mark) bool { return o.ID == m.ID })
 			if !known && m.Released.IsZero() {

@@ -375,10 +375,7 @@ func (d *decision) findOrphans(p *portalRules) {
 		if finds(marks, m) && !slices.ContainsFunc(marks, as) {
 			p.old = append(p.old, m)
 		}
-		switch found := finds(marks, m); {
-		case found && (!m.Orphan.IsZero() || !m.Released.IsZero() && !d.refuses(p, m)):
-			p.owned = append(p.owned, m)
-		case !found && !waits:
+		if !finds(marks, m) && !waits {
 			p.orphans = append(p.orphans, m)
 		}
 	}
@@ -390,11 +387,6 @@ func (g *Generation) Has(m ledger.Mark) bool {
 	p := g.of(m.Portal)
 	waits := slices.ContainsFunc(p.refused, func(r Refused) bool { return !r.Removed() && r.Set == setOf(m) })
 	return waits || finds(candidates(p.live, m.Portal), m)
-}
-
-// refuses reports whether a new version of the rule set of a mark does not run.
-func (d *decision) refuses(p *portalRules, m ledger.Mark) bool {
-	return slices.ContainsFunc(p.refused, func(r Refused) bool { return r.Set == setOf(m) })
 }
 
 // move calls Move for the rules that have taken over others since the last generation.

@@ -75,7 +75,7 @@ func TestInputsThatDouble(t *testing.T) {
 		for _, r := range g.Refused() {
 			out = append(out, "refused: "+r.Reason())
 		}
-		if orphans, owned := g.Orphans("main"); len(orphans)+len(owned) > 0 {
+		if orphans, owned := g.Orphans("main"), g.Owned("main", store.marks); len(orphans)+len(owned) > 0 {
 			out = append(out, fmt.Sprintf("%d orphans, %d owned", len(orphans), len(owned)))
 		}
 		return strings.Join(out, "; ")

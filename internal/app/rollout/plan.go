@@ -82,8 +82,7 @@ func (p *Planner) Portal(ctx context.Context, name string) (report.PortalChange,
 			out.NotCompared = append(out.NotCompared, "rule set "+r.Set+" is removed: nothing runs, and what it has made stays")
 		}
 	}
-	orphans, _ := p.next.Orphans(name)
-	for _, m := range orphans {
+	for _, m := range p.next.Orphans(name) {
 		if m.Orphan.IsZero() {
 			out.NotCompared = append(out.NotCompared, fmt.Sprintf("what rule %s has made in %s would have no rule any more", m.Rule, fleet.PlaceName(m.Place)))
 		}

@@ -258,7 +258,7 @@ func (x *editsTest) edit(name, want string, files map[string]string) {
 	x.files.set(files)
 	x.Service.Reload()
 	gen := x.Service.Generation()
-	lost, _ := gen.Orphans(demo.PortalName)
+	lost := gen.Orphans(demo.PortalName)
 	verdict, findings := runs, gen.Findings()
 	switch {
 	case gen.Doubles():
@@ -448,7 +448,7 @@ func TestRemovedAndRenamed(t *testing.T) {
 	touch()
 	files.remove("a.yaml")
 	h.Service.Reload()
-	if lost, _ := h.Service.Generation().Orphans(demo.PortalName); len(lost) != 1 || h.Logged("no rule has any more what a rule has made") != 1 {
+	if lost := h.Service.Generation().Orphans(demo.PortalName); len(lost) != 1 || h.Logged("no rule has any more what a rule has made") != 1 {
 		t.Errorf("orphans %+v, logged %d times", lost, h.Logged("no rule has any more"))
 	}
 	h.Stop()
@@ -470,7 +470,7 @@ func TestRemovedAndRenamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	touch()
-	if lost, _ := h.Service.Generation().Orphans(demo.PortalName); len(lost) != 0 || h.Service.Generation().Doubles() {
+	if lost := h.Service.Generation().Orphans(demo.PortalName); len(lost) != 0 || h.Service.Generation().Doubles() {
 		t.Errorf("orphans %+v, refused %+v", lost, h.Service.Generation().Refused())
 	}
 	if got := h.allNames(h.IDs.ShipmentList); len(got) != 2 || comments() != 1 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/ledger"
 	"github.com/b24rules/b24rules/internal/store"
@@ -117,4 +119,48 @@ func TestMadeByAnInterruptedRun(t *testing.T) {
 	if got := h.made(); !slices.Contains(got, want) || len(h.Elements(deal)) != 1 {
 		t.Errorf("made %v, want %s; %d elements", got, want, len(h.Elements(deal)))
 	}
+}
+
+// TestBackAfterPrune: a rule that is removed, whose elements are pruned, and that is then put back, has
+// what it makes from then on: status does not say that no rule has it.
+func TestBackAfterPrune(t *testing.T) {
+	t.Parallel()
+	const note = "version: 1\nrules:\n  note:\n    on: ONCRMDEALUPDATE\n    debounce: 10ms\n    steps:\n      - upsert_element: {list: 47, key: =event.id, fields: {NAME: x}}\n"
+	const other = "version: 1\nrules:\n  other:\n    on: ONCRMLEADADD\n    steps: [{log: {message: x}}]\n"
+	files := &ruleFiles{files: fstest.MapFS{}}
+	files.set(map[string]string{"a.yaml": note, "b.yaml": other})
+	h := newHarness(t, apptest.Options{Rules: files, Inputs: map[string]map[string]string{}, Findings: true})
+	deal := h.AddDeal("Roof")
+	mark := func() ledger.Mark {
+		t.Helper()
+		marks, err := ledger.New(h.Service.Queue().Database()).Marks(h.Context(), demo.PortalName)
+		if err != nil || len(marks) != 1 {
+			t.Fatalf("marks %+v, %v", marks, err)
+		}
+		return marks[0]
+	}
+	touch := func() {
+		t.Helper()
+		h.Post(h.HookURL, formType, h.dealEvent(deal))
+		h.Wait()
+	}
+	touch()
+	files.remove("a.yaml")
+	h.Service.Reload()
+	h.Until("it is an orphan", func() bool { return !mark().Orphan.IsZero() })
+	found, err := h.Service.FindPrune(h.Context(), mark(), "lists")
+	if err != nil || len(found.IDs) != 1 {
+		t.Fatalf("%+v, %v", found, err)
+	}
+	act, err := audit.New(h.Service.Queue().Database()).Begin(h.Context(), audit.Entry{Action: audit.Pruned}, func(int) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := h.Service.DoPrune(h.Context(), found, act); n != 1 || err != nil {
+		t.Fatalf("%d pruned, %v", n, err)
+	}
+	files.set(map[string]string{"a.yaml": note, "b.yaml": other})
+	h.Service.Reload()
+	touch()
+	h.Until("the rule has it", func() bool { m := mark(); return m.Made && m.Orphan.IsZero() })
 }

@@ -166,11 +166,20 @@ func (k *ruleKeeper) move(portal string, rules map[string][]string) error {
 	return nil
 }
 
-// orphans stores what rules have made that no rule has now.
+// orphans stores what rules have made that no rule has now. What is stored is read again: the rules of
+// this generation may have been loaded before that of the one before was stored.
 func (k *portalKeeper) orphans(ctx context.Context) error {
-	all, owned := k.gen.Orphans(k.portal)
-	all = slices.DeleteFunc(slices.Clone(all), func(m ledger.Mark) bool { return !m.Orphan.IsZero() })
-	return errors.Join(k.oldKeys(ctx), k.ledger.SetOrphans(ctx, time.Now(), all...), k.ledger.SetOrphans(ctx, time.Time{}, owned...))
+	marks, err := k.ledger.Marks(ctx, k.portal)
+	if err != nil {
+		return err
+	}
+	var lost []ledger.Mark
+	for _, m := range marks {
+		if m.Orphan.IsZero() && slices.ContainsFunc(k.gen.Orphans(k.portal), func(o ledger.Mark) bool { return o.ID == m.ID }) {
+			lost = append(lost, m)
+		}
+	}
+	return errors.Join(k.oldKeys(ctx), k.ledger.SetOrphans(ctx, time.Now(), lost...), k.ledger.SetOrphans(ctx, time.Time{}, k.gen.Owned(k.portal, marks)...))
 }
 
 // oldKeys stores what steps find only by their old_key or old_scope.
