@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -24,15 +25,17 @@ import (
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/testkit"
+	"github.com/b24rules/b24rules/internal/reload"
 )
 
 // TestKillChanges kills serve, and the commands that people run next to it, at random times,
-// while people change the rules: they edit and rename rules and files, change keys, remove a
-// rule and bring it back, plan and apply a change, prune, and let a rule take over elements.
-// In the meantime events arrive and the portal has faults. In the end each event that was
-// answered with 200 has had its effect, nothing has existed twice, nothing of a rule is left
-// that prune does not know, and what people made is still there. CHANGE_ROUNDS makes the test
-// longer, CHANGE_SEED repeats one.
+// while people change the rules of two portals: they edit and rename rules and files, change keys,
+// remove a rule and bring it back, move an instance to the other portal and back, plan and apply a
+// change, prune, and let a rule take over elements. In the meantime deals change and are deleted,
+// events arrive and the portals have faults. On PostgreSQL two processes serve, and either is
+// killed. In the end each event that was answered with 200 has had its effect, nothing has existed
+// twice, nothing of a rule is left that status does not say and prune does not know, and what people
+// made is still there. CHANGE_ROUNDS makes the test longer, CHANGE_SEED repeats one.
 func TestKillChanges(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes a minute")
@@ -41,7 +44,10 @@ func TestKillChanges(t *testing.T) {
 }
 
 func killChanges(t *testing.T, database string) {
-	rounds := testkit.EnvInt(t, "CHANGE_ROUNDS", testkit.Rounds(4, 2))
+	rounds := testkit.EnvInt(t, "CHANGE_ROUNDS", 2)
+	if database != "" { // another process waits 10 seconds before it has what a killed one had
+		rounds = testkit.EnvInt(t, "CHANGE_ROUNDS_POSTGRES", testkit.EnvInt(t, "CHANGE_ROUNDS", 1))
+	}
 	seed := testkit.EnvInt(t, "CHANGE_SEED", 1)
 	t.Logf("%d rounds, CHANGE_SEED=%d", rounds, seed)
 	k := newChangeKill(t, database, uint64(seed))
@@ -60,26 +66,35 @@ func killChanges(t *testing.T, database string) {
 	}
 }
 
-// changeKill is a portal whose rules change, and what should be in it.
+// changeKill are two portals whose rules change.
 type changeKill struct {
-	h           *harness
-	t           *testing.T
-	rand        *rand.Rand
-	dir, config string
-	database    string
-	serve       *testkit.Process
-	manual      bool
-	other       int // the list of the rule that is removed at times
+	t        *testing.T
+	rand     *rand.Rand
+	dir      string
+	database string
+	portals  []*killedPortal
+	configs  []string           // a configuration for each process
+	serves   []*testkit.Process // nil for one that does not run
+	manual   bool
 
-	disk    ruleDisk
-	drafts  int
+	disk   ruleDisk
+	drafts int
+	did    map[string]int
+	acts   []string // what people have done in this round
+	pruned time.Time
+}
+
+// killedPortal is a portal, and what should be in it.
+type killedPortal struct {
+	*changeKill
+	name    string
+	h       *harness
+	other   int // the list of the rule that is removed at times
+	third   int // the list of the instance that moves between the portals
 	deals   []*killedDeal
 	added   []*killedDeal // of this round
 	first   int           // how many deals were complete before the first kill
 	foreign map[int]foreignElement
-	did     map[string]int
-	acts    []string // what people have done in this round
-	pruned  time.Time
 }
 
 // killedDeal is a deal as people have left it.
@@ -87,6 +102,7 @@ type killedDeal struct {
 	id    int
 	title string
 	parts []part
+	gone  bool // it is deleted
 	open  bool // no event of its last change was answered with 200
 	heard time.Time
 }
@@ -104,13 +120,14 @@ type foreignElement struct {
 // ruleDisk is what the rule files say.
 type ruleDisk struct {
 	lines, talks, cards []string // the ids of rules, the latest last
-	note                []string
+	note, memo          []string
 	noteGone            bool
 	version             int
 	key                 int // the number of the formula of the key of lines
 	oldKey              bool
 	file                string // of lines
 	typo                bool
+	home                int // the portal that has the instance memo@spb
 }
 
 // lineKey is the formula of a key of lines.
@@ -121,113 +138,178 @@ func lineKey(n int) string {
 	return fmt.Sprintf(`='k%d ' + row.key`, n)
 }
 
+// memoName is the rule set of the rule that moves between the portals.
+const memoName = "memo@spb"
+
+func latest(ids []string) string { return ids[len(ids)-1] }
+
+// files are the rule files. The portals have lists with the same ids.
 func (d ruleDisk) files(other int) map[string]string {
 	head := func(ids []string) string {
-		text := "version: 1\nrules:\n  " + ids[len(ids)-1] + ":\n"
+		text := "rules:\n  " + latest(ids) + ":\n"
 		if len(ids) > 1 {
 			text += "    moved: {from: [" + strings.Join(ids[:len(ids)-1], ", ") + "]}\n"
 		}
-		return text + "    on: [ONCRMDEALADD, ONCRMDEALUPDATE]\n    debounce: 10ms\n    steps:\n"
+		return text + "    debounce: 10ms\n    on: [ONCRMDEALADD, ONCRMDEALUPDATE"
+	}
+	const version, andDelete, noDelete = "version: 1\n", ", ONCRMDEALDELETE]\n    steps:\n", "]\n    steps:\n"
+	deleted := func(list string) string {
+		return "    deleted:\n      - delete_elements: {list: " + list + ", scope: {DEAL: =event.id}, foreign: keep}\n"
+	}
+	title := func(list string) string {
+		return "      - id: deal\n        fetch_item: {owner: deal, id: =event.id}\n" +
+			"      - upsert_element: {list: " + list + ", key: =event.id, fields: {NAME: =deal.title, DEAL: =event.id}}\n" + deleted(list)
 	}
 	old := ""
 	if d.oldKey {
 		old = "          old_key: " + lineKey(d.key-1) + "\n"
 	}
-	lines := head(d.lines) + "      - id: rows\n        fetch_products: {owner: deal, id: =event.id}\n      - sync_elements:\n          list: 47\n          scope: {DEAL: =event.id}\n" +
+	lines := version + head(d.lines) + andDelete + "      - id: rows\n        fetch_products: {owner: deal, id: =event.id}\n      - sync_elements:\n          list: 47\n          scope: {DEAL: =event.id}\n" +
 		"          rows: =rows\n          key: " + lineKey(d.key) + "\n" + old + "          match: {SUM: =row.price}\n" +
-		fmt.Sprintf("          fields: {NAME: '{{ row.productName }} v%d', QUANTITY: =row.quantity}\n", d.version)
+		fmt.Sprintf("          fields: {NAME: '{{ row.productName }} v%d', QUANTITY: =row.quantity}\n", d.version) + deleted("47")
 	if d.typo {
 		lines = strings.Replace(lines, "sync_elements", "sync_elemnts", 1)
 	}
 	out := map[string]string{
 		d.file: lines,
-		"talks.yaml": head(d.talks) + "      - once: =event.id\n        call:\n          method: crm.timeline.comment.add\n" +
+		"talks.yaml": version + head(d.talks) + noDelete + "      - once: =event.id\n        call:\n          method: crm.timeline.comment.add\n" +
 			"          params: {fields: {ENTITY_TYPE: deal, ENTITY_ID: =event.id, COMMENT: 'deal {{ event.id }}'}}\n",
-		"cards.yaml": head(d.cards) + "      - upsert_item:\n          entityTypeId: 1038\n          key: {ufCrm5InvoiceId: =event.id}\n" +
-			fmt.Sprintf("          fields: {title: 'card {{ event.id }} v%d'}\n", d.version),
+		"cards.yaml": version + head(d.cards) + andDelete + "      - upsert_item:\n          entityTypeId: 1038\n          key: {ufCrm5InvoiceId: =event.id}\n" +
+			fmt.Sprintf("          fields: {title: 'card {{ event.id }} v%d'}\n", d.version) +
+			"    deleted:\n      - delete_items: {entityTypeId: 1038, filter: {ufCrm5InvoiceId: =event.id}}\n",
+		"memo.yaml": version + "inputs: {list: {type: integer}}\n" + head(d.memo) + andDelete + title("=inputs.list"),
 	}
 	if !d.noteGone {
-		out["note.yaml"] = head(d.note) + "      - id: deal\n        fetch_item: {owner: deal, id: =event.id}\n" +
-			fmt.Sprintf("      - upsert_element: {list: %d, key: =event.id, fields: {NAME: =deal.title, DEAL: =event.id}}\n", other)
+		out["note.yaml"] = version + head(d.note) + andDelete + title(fmt.Sprint(other))
 	}
 	return out
+}
+
+// use are the rule sets of a portal.
+func (d ruleDisk) use(portal, third int) string {
+	sets := []string{strings.TrimSuffix(d.file, ".yaml") + ": on", "talks: on", "cards: on"}
+	if !d.noteGone {
+		sets = append(sets, "note: on")
+	}
+	if portal == d.home {
+		sets = append(sets, fmt.Sprintf("%s: {list: %d}", memoName, third))
+	}
+	return "{" + strings.Join(sets, ", ") + "}"
 }
 
 func newChangeKill(t *testing.T, database string, seed uint64) *changeKill {
 	dir := t.TempDir()
 	k := &changeKill{
-		t: t, dir: dir, config: filepath.Join(dir, "b24rules.yaml"), rand: rand.New(rand.NewPCG(seed, 1)), foreign: map[int]foreignElement{}, did: map[string]int{},
-		disk: ruleDisk{lines: []string{"lines"}, talks: []string{"talks"}, cards: []string{"cards"}, note: []string{"note"}, file: "lines.yaml"},
+		t: t, dir: dir, rand: rand.New(rand.NewPCG(seed, 1)), did: map[string]int{}, database: cmp.Or(database, "sqlite:b24rules.db"),
+		disk:    ruleDisk{lines: []string{"lines"}, talks: []string{"talks"}, cards: []string{"cards"}, note: []string{"note"}, memo: []string{"memo"}, file: "lines.yaml", home: 1},
+		configs: []string{filepath.Join(dir, "b24rules.yaml")},
 	}
-	// Requests take their time, so that kills fall between the writes of a run. The portal sends
-	// no events: the test does, to know which were answered.
-	k.h = newHarness(t, apptest.Options{
-		Dir: dir, Database: database, Emulator: emulator.Config{Latency: emulator.Latency{Request: 3 * time.Millisecond}},
-		Rules: fstest.MapFS{"cards.yaml": {Data: []byte(testkit.Rule("none", "      - log: {message: x}\n"))}}, Inputs: map[string]map[string]string{}, Events: []string{"ONAPPTEST"},
-	})
-	h := k.h
-	h.Rest("lists.add", map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_CODE": "other", "FIELDS": map[string]any{"NAME": "Other"}}, &k.other)
-	h.Rest("lists.field.add", map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": k.other, "FIELDS": map[string]any{"NAME": "Deal", "TYPE": "N", "CODE": "DEAL"}}, nil)
-	h.Stop()
-	if k.database = database; database == "" {
-		k.database = "sqlite:b24rules.db"
+	for _, name := range []string{"demo", "branch"} {
+		p := &killedPortal{changeKill: k, name: name, foreign: map[int]foreignElement{}}
+		// Requests take their time, so that kills fall between the writes of a run. The portal sends
+		// no events: the test does, to know which were answered.
+		p.h = newHarness(t, apptest.Options{
+			Emulator: emulator.Config{Latency: emulator.Latency{Request: 3 * time.Millisecond}},
+			Rules:    fstest.MapFS{"cards.yaml": {Data: []byte(testkit.Rule("none", "      - log: {message: x}\n"))}}, Inputs: map[string]map[string]string{}, Events: []string{"ONAPPTEST"},
+		})
+		p.other, p.third = p.addList("other"), p.addList("third")
+		p.h.Stop()
+		k.portals = append(k.portals, p)
 	}
-	k.configure()
+	if database != "" {
+		k.configs = append(k.configs, filepath.Join(dir, "second.yaml"))
+	}
+	k.serves = make([]*testkit.Process, len(k.configs))
+	k.setManual(false)
 	k.save(k.disk)
 	k.begin()
-	for range 4 {
-		k.deals = append(k.deals, k.newDeal(k.rand))
+	for _, p := range k.portals {
+		for range 3 {
+			p.deals = append(p.deals, p.newDeal(k.rand))
+		}
+		p.first = len(p.deals)
 	}
-	k.first = len(k.deals)
-	k.sendOpen(0)
-	k.idle()
-	for _, d := range k.deals { // what people write into the elements of rules
-		for _, e := range k.elements(d.id) {
-			if err := h.People.Ship(h.Context(), e); err != nil {
-				t.Fatal(err)
+	// Both portals have had the instance, so each event is for it from here on, also while it is away.
+	for _, home := range []int{1, 0} {
+		d := k.disk
+		d.home = home
+		k.save(d)
+		if code, out := k.run("reload", "--format", "json"); code == exitFailure || !k.onlyRemoved(out) {
+			t.Fatalf("reload: exit code %d\n%s", code, out)
+		}
+		for _, p := range k.portals {
+			for _, d := range p.deals {
+				d.open = true
 			}
 		}
-		k.addForeign(d, 9999, false)
+		k.sendOpen(0)
+		k.idle()
 	}
-	k.serve.Signal(syscall.SIGKILL)
-	k.serve.Exit()
+	for _, p := range k.portals {
+		for _, d := range p.deals { // what people write into the elements of rules
+			for _, e := range p.elements(d.id) {
+				if err := p.h.People.Ship(p.h.Context(), e); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p.addForeign(d, 9999, false)
+		}
+	}
+	k.end()
 	return k
 }
 
-// configure writes the configuration. Without a catch-up, an event that is lost stays lost.
-func (k *changeKill) configure() {
-	testkit.WriteFile(k.t, k.config, fmt.Sprintf(`listen: %s
-database: %s
-rules: [rules]
-catch_up: off
-portals:
-  demo: {webhook: %s, application_token: %s, plan: unlimited}
-log: {level: debug}
-limits: {attempts: 100, retry_first: 10ms, retry_max: 50ms, settle: 20ms, event_delay: 1ms}
-`, k.h.HookAddr, k.database, k.h.Webhook().Reveal(), k.h.Options.Emulator.ApplicationToken))
+// addList adds a list for elements of deals.
+func (p *killedPortal) addList(code string) (id int) {
+	p.h.Rest("lists.add", map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_CODE": code, "FIELDS": map[string]any{"NAME": code}}, &id)
+	p.h.Rest("lists.field.add", map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": id, "FIELDS": map[string]any{"NAME": "Deal", "TYPE": "N", "CODE": "DEAL"}}, nil)
+	return id
 }
 
-// setManual lets new versions wait for apply, or not.
+// setManual writes the configurations, and lets new versions wait for apply, or not. Without a
+// catch-up, an event that is lost stays lost.
 func (k *changeKill) setManual(on bool) {
-	text := strings.ReplaceAll(testkit.ReadFile(k.t, k.config), "reload: manual\n", "")
-	if k.manual = on; on {
-		text = "reload: manual\n" + text
+	k.manual = on
+	for i, file := range k.configs {
+		text := fmt.Sprintf("listen: %s\ndatabase: %s\nrules: [rules]\ncatch_up: off\nportals: portals\nlog: {level: debug}\nlimits: {attempts: 100, retry_first: 10ms, retry_max: 50ms, settle: 20ms, event_delay: 1ms}\n", k.portals[i].h.HookAddr, k.database)
+		if on {
+			text += "reload: manual\n"
+		}
+		testkit.WriteFile(k.t, file, text)
 	}
-	testkit.WriteFile(k.t, k.config, text)
 }
 
-// save writes rule files, each at once, and removes the others.
-func (k *changeKill) save(d ruleDisk) { k.disk = d; k.saveIn(filepath.Join(k.dir, "rules"), d) }
+// save writes the files of portals and rules, each at once, in any order, and removes other rule files.
+func (k *changeKill) save(d ruleDisk) {
+	parts := []func(){func() { k.saveIn(filepath.Join(k.dir, "rules"), d) }}
+	for i, p := range k.portals {
+		parts = append(parts, func() {
+			k.put(filepath.Join(k.dir, "portals", p.name+".yaml"), fmt.Sprintf("webhook: %s\napplication_token: %s\nplan: unlimited\nuse: %s\n", p.h.Webhook().Reveal(), p.h.Options.Emulator.ApplicationToken, d.use(i, p.third)))
+		})
+	}
+	for _, i := range rand.New(rand.NewPCG(uint64(len(k.acts)), uint64(d.home))).Perm(len(parts)) {
+		parts[i]()
+	}
+	k.disk = d
+}
+
+// put writes a file at once.
+func (k *changeKill) put(path, text string) {
+	if now, err := os.ReadFile(path); err == nil && string(now) == text {
+		return
+	}
+	temp := filepath.Join(k.dir, "new.tmp")
+	testkit.WriteFile(k.t, temp, text)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		k.t.Fatal(err)
+	}
+	testkit.Rename(k.t, temp, path)
+}
 
 func (k *changeKill) saveIn(dir string, d ruleDisk) {
-	files := d.files(k.other)
+	files := d.files(k.portals[0].other)
 	for name, text := range files {
-		path := filepath.Join(dir, name)
-		if now, err := os.ReadFile(path); err == nil && string(now) == text {
-			continue
-		}
-		testkit.WriteFile(k.t, path+".new", text)
-		testkit.Rename(k.t, path+".new", path)
+		k.put(filepath.Join(dir, name), text)
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -240,28 +322,61 @@ func (k *changeKill) saveIn(dir string, d ruleDisk) {
 	}
 }
 
-// begin starts serve.
+// begin starts the processes that do not run, and waits until a process works each portal.
 func (k *changeKill) begin() {
-	k.serve = testkit.StartProcess(k.t, nil, "serve", "--config", k.config)
-	k.serve.Log.Wait(k.t, 0, "events at")
-	if k.h.Options.Database != "" { // it has to take over from the one that was killed
-		k.serve.Log.Wait(k.t, 0, "portal lease acquired")
+	k.t.Helper()
+	for i, file := range k.configs {
+		if k.serves[i] == nil {
+			k.serves[i] = testkit.StartProcess(k.t, nil, "serve", "--config", file)
+			k.serves[i].Log.Wait(k.t, 0, "events at")
+		}
+	}
+	if len(k.serves) > 1 { // they have to take over from the ones that were killed
+		k.portals[0].h.Until("each portal is worked", func() bool {
+			return !slices.ContainsFunc(k.portals, func(p *killedPortal) bool { return !slices.ContainsFunc(k.serves, p.workedBy) })
+		})
+	}
+}
+
+// workedBy reports whether a process has the lease of the portal.
+func (p *killedPortal) workedBy(serve *testkit.Process) bool {
+	held := false
+	for line := range strings.Lines(serve.Log.String()) {
+		if strings.Contains(line, "portal="+p.name) {
+			held = held && !strings.Contains(line, "portal lease released") || strings.Contains(line, "portal lease acquired")
+		}
+	}
+	return held
+}
+
+// end ends the processes as Ctrl-C does.
+func (k *changeKill) end() {
+	k.t.Helper()
+	for i, serve := range k.serves {
+		if serve == nil {
+			continue
+		}
+		serve.Signal(syscall.SIGTERM)
+		if code := serve.Exit(); code != exitFine {
+			k.t.Errorf("serve ended with %d", code)
+		}
+		k.serves[i] = nil
 	}
 }
 
 // newDeal adds a deal, of which no event is sent yet.
-func (k *changeKill) newDeal(r *rand.Rand) *killedDeal {
+func (p *killedPortal) newDeal(r *rand.Rand) *killedDeal {
 	d := &killedDeal{}
 	var err error
-	if d.id, err = k.h.People.AddDeal(k.h.Context(), "Deal"); err != nil {
-		k.t.Fatal(err)
+	if d.id, err = p.h.People.AddDeal(p.h.Context(), "Deal"); err != nil {
+		p.t.Fatal(err)
 	}
-	k.changeDeal(r, d)
+	p.changeDeal(r, d)
 	return d
 }
 
 // changeDeal gives a deal another title and other rows. The first part is always there.
-func (k *changeKill) changeDeal(r *rand.Rand, d *killedDeal) {
+func (p *killedPortal) changeDeal(r *rand.Rand, d *killedDeal) {
 	d.title, d.open = fmt.Sprintf("Deal %d.%d", d.id, r.IntN(1_000_000)), true
 	d.parts = nil
 	var rows []demo.Row
@@ -269,74 +384,87 @@ func (k *changeKill) changeDeal(r *rand.Rand, d *killedDeal) {
 		if n > 0 && r.IntN(3) == 0 {
 			continue
 		}
-		p := part{n, 1 + r.IntN(1_000_000)}
-		d.parts = append(d.parts, p)
-		rows = append(rows, row(fmt.Sprint("Part ", n), fmt.Sprint(10+n), fmt.Sprint(p.quantity)))
+		one := part{n, 1 + r.IntN(1_000_000)}
+		d.parts = append(d.parts, one)
+		rows = append(rows, row(fmt.Sprint("Part ", n), fmt.Sprint(10+n), fmt.Sprint(one.quantity)))
 	}
-	if err := k.h.People.SetRows(k.h.Context(), "D", d.id, rows); err != nil {
-		k.t.Fatal(err)
+	if err := p.h.People.SetRows(p.h.Context(), "D", d.id, rows); err != nil {
+		p.t.Fatal(err)
 	}
-	k.h.Rest("crm.deal.update", map[string]any{"id": d.id, "fields": map[string]any{"TITLE": d.title}}, nil)
+	p.h.Rest("crm.deal.update", map[string]any{"id": d.id, "fields": map[string]any{"TITLE": d.title}}, nil)
+}
+
+// deleteDeal deletes a deal. No event of it is sent yet.
+func (p *killedPortal) deleteDeal(d *killedDeal) {
+	d.gone, d.open = true, true
+	if err := p.h.People.DeleteDeal(p.h.Context(), d.id); err != nil {
+		p.t.Fatal(err)
+	}
+	p.note("deal deleted")
 }
 
 // addForeign adds an element of a person to a deal. One with the price of a row fits it.
-func (k *changeKill) addForeign(d *killedDeal, price int, fits bool) {
-	comment := fmt.Sprintf("by hand %d", len(k.foreign))
-	params := k.h.ElementParams(fmt.Sprint("hand-", len(k.foreign)), comment, map[string]any{"DEAL": d.id, "SUM": price, "COMMENT": comment})
+func (p *killedPortal) addForeign(d *killedDeal, price int, fits bool) {
+	comment := fmt.Sprintf("by hand %d", len(p.foreign))
+	params := p.h.ElementParams(fmt.Sprint("hand-", len(p.foreign)), comment, map[string]any{"DEAL": d.id, "SUM": price, "COMMENT": comment})
 	var id int
-	k.h.Rest("lists.element.add", params, &id)
-	k.foreign[id] = foreignElement{d.id, comment, fits}
+	p.h.Rest("lists.element.add", params, &id)
+	p.foreign[id] = foreignElement{d.id, comment, fits}
 }
 
-// sendOpen sends an event of each deal without one, within a time.
+// sendOpen sends an event of each deal without one, within a time, to any of the processes.
 func (k *changeKill) sendOpen(within time.Duration) {
 	var wg sync.WaitGroup
-	for _, d := range k.deals {
-		if !d.open {
-			continue
-		}
-		var wait time.Duration
-		if within > 0 {
-			wait = time.Duration(k.rand.Int64N(int64(within)))
-		}
-		wg.Go(func() {
-			time.Sleep(wait)
-			body := fmt.Sprintf("event=ONCRMDEALUPDATE&data[FIELDS][ID]=%d&auth[application_token]=%s", d.id, k.h.Options.Emulator.ApplicationToken)
-			resp, err := http.Post(k.h.HookURL, "application/x-www-form-urlencoded", strings.NewReader(body))
-			if err != nil {
-				return
+	for _, p := range k.portals {
+		for _, d := range p.deals {
+			if !d.open {
+				continue
 			}
-			_ = resp.Body.Close()
-			if d.open = resp.StatusCode != http.StatusOK; !d.open {
-				d.heard = time.Now()
+			var wait time.Duration
+			if within > 0 {
+				wait = time.Duration(k.rand.Int64N(int64(within)))
 			}
-		})
+			address, code := k.portals[k.rand.IntN(len(k.serves))].h.HookAddr, "ONCRMDEALUPDATE"
+			if d.gone {
+				code = "ONCRMDEALDELETE"
+			}
+			wg.Go(func() {
+				time.Sleep(wait)
+				body := fmt.Sprintf("event=%s&data[FIELDS][ID]=%d&auth[application_token]=%s", code, d.id, p.h.Options.Emulator.ApplicationToken)
+				resp, err := http.Post("http://"+address+"/hooks/"+p.name, "application/x-www-form-urlencoded", strings.NewReader(body))
+				if err != nil {
+					return
+				}
+				_ = resp.Body.Close()
+				if d.open = resp.StatusCode != http.StatusOK; !d.open {
+					d.heard = time.Now()
+				}
+			})
+		}
 	}
 	wg.Wait()
 }
 
-// round starts serve, changes deals and rules, sends events, and kills all that runs.
+// round starts what does not run, changes deals and rules, sends events, and kills a process and
+// the commands.
 func (k *changeKill) round(n int) {
 	k.acts = nil
-	k.setManual(k.rand.IntN(4) == 0)
+	if !slices.ContainsFunc(k.serves, func(p *testkit.Process) bool { return p != nil }) { // it needs a restart
+		k.setManual(k.rand.IntN(4) == 0)
+	}
 	k.begin()
-	for _, d := range k.deals {
-		if k.rand.IntN(2) == 0 {
-			k.changeDeal(k.rand, d)
-		}
+	for _, p := range k.portals {
+		p.changeDeals()
 	}
 	k.changeKey()
-	if len(k.deals) < 15 && k.rand.IntN(2) == 0 {
-		d := k.newDeal(k.rand)
-		k.addForeign(d, 10, true)
-		k.addForeign(d, 9999, false)
-		k.added = append(k.added, d)
+	for _, p := range k.portals {
+		p.disturb()
 	}
-	k.disturb()
 	lifetime := 200*time.Millisecond + time.Duration(k.rand.IntN(3000))*time.Millisecond
 	dead := make(chan struct{})
-	serve := k.serve
-	timer := time.AfterFunc(lifetime, func() { _ = serve.Cmd.Process.Kill(); close(dead) })
+	at := k.rand.IntN(len(k.serves))
+	victim := k.serves[at]
+	timer := time.AfterFunc(lifetime, func() { _ = victim.Cmd.Process.Kill(); close(dead) })
 	defer timer.Stop()
 	seed := k.rand.Uint64()
 	var working sync.WaitGroup
@@ -344,25 +472,66 @@ func (k *changeKill) round(n int) {
 	k.sendOpen(lifetime)
 	<-dead
 	working.Wait()
-	k.deals, k.added = append(k.deals, k.added...), nil
-	if code := serve.Exit(); code != -1 {
-		k.t.Errorf("round %d: serve ended by itself with %d", n, code)
+	for _, p := range k.portals {
+		p.deals, p.added = append(p.deals, p.added...), nil
+		if err := p.h.Portal.SetFaults(); err != nil {
+			k.t.Fatal(err)
+		}
 	}
-	if err := k.h.Portal.SetFaults(); err != nil {
-		k.t.Fatal(err)
+	k.kill(at)
+	for i, serve := range k.serves {
+		if serve != nil && k.rand.IntN(2) == 0 {
+			_ = serve.Cmd.Process.Kill()
+			k.kill(i)
+		}
+	}
+}
+
+// kill notes that a process is killed.
+func (k *changeKill) kill(at int) {
+	k.t.Helper()
+	if code := k.serves[at].Exit(); code != -1 {
+		k.t.Errorf("serve ended by itself with %d", code)
+	}
+	k.serves[at] = nil
+}
+
+// changeDeals is what people do with the deals of a portal in a round.
+func (p *killedPortal) changeDeals() {
+	alive := 0
+	for i, d := range p.deals {
+		switch n := p.rand.IntN(8); {
+		case d.gone:
+			continue
+		case n < 4:
+			p.changeDeal(p.rand, d)
+		case n == 7 && i >= p.first:
+			p.deleteDeal(d)
+			continue
+		}
+		alive++
+	}
+	if alive < 8 && p.rand.IntN(2) == 0 {
+		d := p.newDeal(p.rand)
+		p.addForeign(d, 10, true)
+		p.addForeign(d, 9999, false)
+		p.added = append(p.added, d)
 	}
 }
 
 // changeKey gives lines another key, if all elements have the current one.
 func (k *changeKill) changeKey() {
-	if k.manual || k.disk.typo || k.rand.IntN(3) > 0 {
+	if k.manual || k.disk.typo || k.rand.IntN(3) > 0 || k.serves[0] == nil {
 		return
 	}
-	if code, _ := k.run("reload"); code != exitFine && !k.disk.noteGone {
+	code, out := k.run("reload", "--format", "json")
+	if code == exitFailure || !k.onlyRemoved(out) || k.open() != "" {
 		return
 	}
-	if st := k.status(); len(st.OldKeys) > 0 || st.Waiting+st.Running > 0 {
-		return
+	for _, p := range k.portals {
+		if len(k.status()[p.name].OldKeys) > 0 {
+			return
+		}
 	}
 	k.note("key changed")
 	d := k.disk
@@ -371,20 +540,20 @@ func (k *changeKill) changeKey() {
 }
 
 // disturb sets faults of the portal for a round, or none.
-func (k *changeKill) disturb() {
-	if k.rand.IntN(2) == 0 {
+func (p *killedPortal) disturb() {
+	if p.rand.IntN(2) == 0 {
 		return
 	}
-	some := func(f emulator.Fault, p float64) emulator.Fault {
-		f.Probability, f.Count, f.Seed = p, 1+k.rand.IntN(6), k.rand.Uint64N(1000)
+	some := func(f emulator.Fault, likely float64) emulator.Fault {
+		f.Probability, f.Count, f.Seed = likely, 1+p.rand.IntN(6), p.rand.Uint64N(1000)
 		return f
 	}
-	if err := k.h.Portal.SetFaults(
+	if err := p.h.Portal.SetFaults(
 		some(emulator.Fault{Kind: emulator.FaultRefuse, Code: "INTERNAL_SERVER_ERROR"}, 0.05),
-		some(emulator.Fault{Kind: emulator.FaultReset, After: k.rand.IntN(2) == 0}, 0.1),
+		some(emulator.Fault{Kind: emulator.FaultReset, After: p.rand.IntN(2) == 0}, 0.1),
 		some(emulator.Fault{Kind: emulator.FaultTruncate}, 0.05),
 	); err != nil {
-		k.t.Fatal(err)
+		p.t.Fatal(err)
 	}
 }
 
@@ -414,13 +583,13 @@ func (p *people) act() {
 	d := p.disk
 	d.typo = false
 	what := ""
-	switch p.rand.IntN(9) {
+	switch p.rand.IntN(11) {
 	case 0:
 		what = "fields changed"
 		d.version++
 	case 1:
 		what = "rules renamed"
-		for _, ids := range []*[]string{&d.lines, &d.talks, &d.cards, &d.note} {
+		for _, ids := range []*[]string{&d.lines, &d.talks, &d.cards, &d.note, &d.memo} {
 			if p.rand.IntN(2) == 0 {
 				*ids = append(slices.Clone(*ids), fmt.Sprint((*ids)[0], len(*ids)))
 			}
@@ -446,6 +615,9 @@ func (p *people) act() {
 	case 6, 7:
 		p.plan(d)
 		return
+	case 8, 9:
+		what = "instance moved"
+		d.home = 1 - d.home
 	default:
 		p.adopt()
 		return
@@ -460,7 +632,7 @@ func (p *people) act() {
 
 // prune deletes what note has made. Then only further events make it again.
 func (p *people) prune() {
-	p.command("prune", "--rule", p.disk.note[len(p.disk.note)-1], "--yes")
+	p.command("prune", "--rule", latest(p.disk.note), "--yes")
 	p.pruned = time.Now()
 }
 
@@ -492,12 +664,12 @@ func (p *people) plan(d ruleDisk) {
 // adopt lets lines take over elements of people: a deal of this round has one, and no event yet.
 func (p *people) adopt() {
 	p.note("adopted")
-	p.command("adopt", "--rule", p.disk.lines[len(p.disk.lines)-1], "--yes")
+	p.command("adopt", "--rule", latest(p.disk.lines), "--portal", p.portals[p.rand.IntN(len(p.portals))].name, "--yes")
 }
 
 // command runs a command, which is killed at some time, or some time after serve.
 func (p *people) command(args ...string) {
-	c := testkit.StartProcess(p.t, nil, append(args, "--config", p.config)...)
+	c := testkit.StartProcess(p.t, nil, append(args, "--config", p.configs[0])...)
 	after, dead := time.Duration(20+p.rand.IntN(1500))*time.Millisecond, p.dead
 	if p.rand.IntN(2) == 0 {
 		dead = nil
@@ -537,7 +709,7 @@ func (k *changeKill) note(what string) {
 // run runs a command to its end, and returns its exit code and what it has written.
 func (k *changeKill) run(args ...string) (code int, out string) {
 	k.t.Helper()
-	p := testkit.StartProcess(k.t, nil, append(args, "--config", k.config)...)
+	p := testkit.StartProcess(k.t, nil, append(args, "--config", k.configs[0])...)
 	data, err := io.ReadAll(p.Stdout)
 	if err != nil {
 		k.t.Fatal(err)
@@ -546,17 +718,37 @@ func (k *changeKill) run(args ...string) (code int, out string) {
 	return code, string(data) + p.Log.String()
 }
 
-// status is the state of the portal.
-func (k *changeKill) status() report.PortalStatus {
+// onlyRemoved reports whether the answers of a reload refuse nothing but the rule sets that are removed.
+func (k *changeKill) onlyRemoved(out string) bool {
+	var answer struct{ Processes []reload.Answer }
+	if json.NewDecoder(strings.NewReader(out)).Decode(&answer) != nil || len(answer.Processes) == 0 {
+		return false
+	}
+	for _, a := range answer.Processes {
+		for _, text := range a.Refused {
+			if !strings.Contains(text, "the portal no longer uses it") {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// status is the state of each portal.
+func (k *changeKill) status() map[string]report.PortalStatus {
 	k.t.Helper()
-	p := testkit.StartProcess(k.t, nil, "status", "--format", "json", "--all", "--config", k.config)
+	p := testkit.StartProcess(k.t, nil, "status", "--format", "json", "--all", "--config", k.configs[0])
 	data, err := io.ReadAll(p.Stdout)
 	var all report.Status
 	if err == nil {
 		err = json.Unmarshal(data, &all)
 	}
-	if code := p.Exit(); code == exitFailure || err != nil || len(all.Portals) != 1 {
+	if code := p.Exit(); code == exitFailure || err != nil || len(all.Portals) != len(k.portals) {
 		k.t.Fatalf("status: exit code %d, %v, %s\n%s", code, err, data, p.Log)
 	}
-	return all.Portals[0]
+	out := map[string]report.PortalStatus{}
+	for _, one := range all.Portals {
+		out[one.Portal] = one
+	}
+	return out
 }

@@ -111,6 +111,9 @@ type RuleStatus struct {
 	Reason  string     `json:"reason,omitempty"`
 	// Probe is when serve looks next whether the fault is over.
 	Probe *time.Time `json:"next_probe,omitempty"`
+	// Begun are waiting runs of a removed rule that have begun and not ended. If they were killed, they
+	// may have made records that are in no count of orphans.
+	Begun int `json:"begun,omitempty"`
 }
 
 // StateOK is the state of a portal whose runs start.
@@ -193,6 +196,9 @@ func ReadStatusOf(ctx context.Context, q *queue.Queue, backlogs []queue.Backlog,
 		p := PortalStatus{Portal: name, State: StateOK, Condition: PortalFine}
 		p.count(backlogsOf[name])
 		p.hold(holdsOf[name])
+		if err := p.addBegun(ctx, q); err != nil {
+			return Status{}, err
+		}
 		p.pause(pauses)
 		p.addJobs(openOf[name])
 		p.addDrift(openOf[name])
@@ -267,6 +273,16 @@ func (p *PortalStatus) hold(own []queue.Hold) {
 			p.Rules = append(p.Rules, r)
 		}
 	}
+}
+
+// addBegun adds the runs of removed rules that may have made something: nothing else knows it.
+func (p *PortalStatus) addBegun(ctx context.Context, q *queue.Queue) (err error) {
+	for i := range p.Rules {
+		if r := &p.Rules[i]; r.Rule != "" && r.State == hold.Removed && err == nil {
+			r.Begun, err = q.Begun(ctx, p.Portal, r.Rule)
+		}
+	}
+	return err
 }
 
 // outdated adds the rule sets that run their last good version.
@@ -463,6 +479,9 @@ func (r RuleStatus) text() string {
 	text := OneLine(r.Reason)
 	if r.Version != "" {
 		text += "; version " + r.Version + " runs"
+	}
+	if r.Begun > 0 {
+		text += "; " + Plural(r.Begun, "waiting run has", "waiting runs have") + " begun, and may have made records that no count has: put the rule back until they have ended"
 	}
 	if r.Probe != nil && r.Probe.After(time.Now()) {
 		text += "; next probe " + r.Probe.Local().Format(time.TimeOnly)

@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/ledger"
@@ -163,4 +164,49 @@ func TestBackAfterPrune(t *testing.T) {
 	h.Service.Reload()
 	touch()
 	h.Until("the rule has it", func() bool { m := mark(); return m.Made && m.Orphan.IsZero() })
+}
+
+// TestRemovedWhileInterrupted: a run adds a record and is stopped before it ends, and its rule is removed
+// before the next start. No count has the record, and status says that. When the rule is back, it has it.
+func TestRemovedWhileInterrupted(t *testing.T) {
+	t.Parallel()
+	const note = "version: 1\nrules:\n  note:\n    on: ONCRMDEALUPDATE\n    debounce: 10ms\n    steps:\n      - upsert_element: {list: 47, key: =event.id, fields: {NAME: x, DEAL: =event.id}}\n"
+	const other = "version: 1\nrules:\n  other:\n    on: ONCRMLEADADD\n    steps: [{log: {message: x}}]\n"
+	files := &ruleFiles{files: fstest.MapFS{}}
+	files.set(map[string]string{"a.yaml": note, "b.yaml": other})
+	h := newHarness(t, apptest.Options{Rules: files, Inputs: map[string]map[string]string{}, Findings: true, Limits: config.Limits{Grace: time.Millisecond}})
+	deal := h.AddDeal("Roof")
+	h.Wait()
+	if err := h.Portal.SetFaults(emulator.Fault{Kind: emulator.FaultDelay, Method: "lists.element.add", After: true, Delay: time.Minute}); err != nil {
+		t.Fatal(err)
+	}
+	h.Post(h.HookURL, formType, h.dealEvent(deal))
+	h.Until("the element is added, and its answer is late", func() bool { return len(h.Elements(deal)) == 1 })
+	h.Stop()
+	if err := h.Portal.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	files.remove("a.yaml")
+	h.Start()
+	said := func() (begun, orphans int) {
+		t.Helper()
+		s, err := report.ReadStatus(h.Context(), h.Service.Queue(), []string{demo.PortalName}, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range s.Portals[0].Rules {
+			begun += r.Begun
+		}
+		return begun, len(s.Portals[0].Orphans)
+	}
+	h.Until("status says that a run has begun", func() bool { n, _ := said(); return n == 1 })
+	files.set(map[string]string{"a.yaml": note, "b.yaml": other})
+	h.Service.Reload()
+	h.Wait()
+	if n, orphans := said(); n != 0 || orphans != 0 {
+		t.Errorf("%d runs and %d marks are said after the rule is back", n, orphans)
+	}
+	if got := h.made(); !slices.Equal(got, []string{fmt.Sprintf("note list:%d 1", h.IDs.ShipmentList)}) {
+		t.Errorf("made %v", got)
+	}
 }
