@@ -284,7 +284,7 @@ type turn struct {
 	text           string
 	atOnce         bool
 	restart        bool // all attempts are left again
-	idle           bool // the attempt did nothing, as if it had not begun
+	idle           bool // the attempt did nothing, as if it had not started
 }
 
 const (
@@ -321,7 +321,7 @@ WHERE b24_run.id = $1 AND b.id = $2`
 
 	waitAgain = `
 UPDATE b24_run SET state = 'waiting', due_at = $2, not_before = $3, attempt = $4, earlier = earlier + $6, error = $5, finished_at = 0,
-    started_at = started_at * $7, -- 0 if it has not begun
+    started_at = started_at * $7, -- 0 if it has not started
     first_at = CASE WHEN first_at > $2 THEN $2 ELSE first_at END -- that of a run that slept
 WHERE id = $1`
 )
@@ -383,11 +383,11 @@ func requeueOnce(ctx context.Context, t *tx, id int64, w turn) (time.Time, error
 	if w.restart {
 		earlier, w.attempt = w.attempt+tried, 0
 	}
-	begun := 1
+	started := 1
 	if w.idle {
-		begun = 0
+		started = 0
 	}
-	_, err = t.Exec(ctx, waitAgain, id, micros(w.due), micros(w.notBefore), w.attempt, w.text, earlier, begun)
+	_, err = t.Exec(ctx, waitAgain, id, micros(w.due), micros(w.notBefore), w.attempt, w.text, earlier, started)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("make run %d wait again: %w", id, err)
 	}

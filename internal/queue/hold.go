@@ -115,13 +115,13 @@ func (q HoldTable) HoldList(ctx context.Context) ([]Hold, error) {
 	}, `SELECT portal, rule, cause, reason, since, probe_at, pass FROM b24_hold ORDER BY portal, rule`)
 }
 
-const countBegun = `SELECT COUNT(*) FROM b24_run r WHERE r.portal = $1 AND r.rule = $2 AND r.state IN ('waiting', 'blocked', 'queued') AND r.started_at > 0`
+const countStarted = `SELECT COUNT(*) FROM b24_run r WHERE r.portal = $1 AND r.rule = $2 AND r.state IN ('waiting', 'blocked', 'queued') AND r.started_at > 0`
 
-// Begun counts the waiting runs of a rule in a portal that have begun and not ended: they were killed,
+// Started counts the waiting runs of a rule in a portal that have started and not ended: they were killed,
 // interrupted or have failed. What a killed one has written is not known before it has run.
-func (q History) Begun(ctx context.Context, portal, rule string) (n int, err error) {
-	if err = q.db.read.QueryRow(ctx, countBegun, portal, rule).Scan(&n); err != nil {
-		err = fmt.Errorf("count runs that have begun: %w", err)
+func (q History) Started(ctx context.Context, portal, rule string) (n int, err error) {
+	if err = q.db.read.QueryRow(ctx, countStarted, portal, rule).Scan(&n); err != nil {
+		err = fmt.Errorf("count runs that have started: %w", err)
 	}
 	return n, err
 }

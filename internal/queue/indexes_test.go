@@ -39,7 +39,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"counts of events to route again", countUnrouted, "b24_event_missing"},
 		{"the latest runs of a rule", selectInfo + list + " ORDER BY r.id DESC LIMIT 50", "b24_run_portal (portal=?"},
 		{"a page of sleeping runs", selectSleepers, "b24_run_pending (portal=? AND rule=? AND entity>?)"},
-		{"waiting runs that have begun", countBegun, "b24_run_pending (portal=? AND rule=?)"},
+		{"waiting runs that have started", countStarted, "b24_run_pending (portal=? AND rule=?)"},
 		{"the next run of a rule that sleeps", selectNextBackfill, "b24_run_due (portal=? AND priority=? AND due_at>?)"},
 		{"causes of parked runs", countCauses + parked + groupCauses, "b24_run_state (state=?)"},
 	} {

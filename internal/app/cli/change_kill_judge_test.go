@@ -170,9 +170,9 @@ func (k *changeKill) judgeOrphans() {
 			for _, r := range status[p.name].Rules { // what they have made in the place is not known
 				switch {
 				case strings.HasPrefix(r.Rule, "note"):
-					said[fmt.Sprint("list ", p.other)] += r.Begun
+					said[fmt.Sprint("list ", p.other)] += r.Started
 				case strings.HasPrefix(r.Rule, "memo"):
-					said[fmt.Sprint("list ", p.third)] += r.Begun
+					said[fmt.Sprint("list ", p.third)] += r.Started
 				}
 			}
 			for _, o := range status[p.name].Orphans {

@@ -111,9 +111,9 @@ type RuleStatus struct {
 	Reason  string     `json:"reason,omitempty"`
 	// Probe is when serve looks next whether the fault is over.
 	Probe *time.Time `json:"next_probe,omitempty"`
-	// Begun are waiting runs of a removed rule that have begun and not ended. If they were killed, they
+	// Started are waiting runs of a removed rule that have started and not ended. If they were killed, they
 	// may have made records that are in no count of orphans.
-	Begun int `json:"begun,omitempty"`
+	Started int `json:"started,omitempty"`
 }
 
 // StateOK is the state of a portal whose runs start.
@@ -196,7 +196,7 @@ func ReadStatusOf(ctx context.Context, q *queue.Queue, backlogs []queue.Backlog,
 		p := PortalStatus{Portal: name, State: StateOK, Condition: PortalFine}
 		p.count(backlogsOf[name])
 		p.hold(holdsOf[name])
-		if err := p.addBegun(ctx, q); err != nil {
+		if err := p.addStarted(ctx, q); err != nil {
 			return Status{}, err
 		}
 		p.pause(pauses)
@@ -275,11 +275,11 @@ func (p *PortalStatus) hold(own []queue.Hold) {
 	}
 }
 
-// addBegun adds the runs of removed rules that may have made something: nothing else knows it.
-func (p *PortalStatus) addBegun(ctx context.Context, q *queue.Queue) (err error) {
+// addStarted adds the runs of removed rules that may have made something: nothing else knows it.
+func (p *PortalStatus) addStarted(ctx context.Context, q *queue.Queue) (err error) {
 	for i := range p.Rules {
 		if r := &p.Rules[i]; r.Rule != "" && r.State == hold.Removed && err == nil {
-			r.Begun, err = q.Begun(ctx, p.Portal, r.Rule)
+			r.Started, err = q.Started(ctx, p.Portal, r.Rule)
 		}
 	}
 	return err
@@ -480,8 +480,8 @@ func (r RuleStatus) text() string {
 	if r.Version != "" {
 		text += "; version " + r.Version + " runs"
 	}
-	if r.Begun > 0 {
-		text += "; " + Plural(r.Begun, "waiting run has", "waiting runs have") + " begun, and may have made records that no count has: put the rule back until they have ended"
+	if r.Started > 0 {
+		text += "; " + Plural(r.Started, "waiting run has", "waiting runs have") + " started, and may have made records that no count has: put the rule back until they have ended"
 	}
 	if r.Probe != nil && r.Probe.After(time.Now()) {
 		text += "; next probe " + r.Probe.Local().Format(time.TimeOnly)

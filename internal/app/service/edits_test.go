@@ -245,7 +245,7 @@ func newEdits(t *testing.T) *editsTest {
 	return x
 }
 
-// TestSplitRule divides the rows of a sync between two rules, each with an owner of its own. The element of
+// TestSplitRule divides the rows of a sync between two rules, each with its own owner. The element of
 // the row that changes its rule is made again. Nothing can refuse that, because which rows a rule has is
 // known to its runs only. But plan has said it before, also what becomes of it when it is taken back.
 func TestSplitRule(t *testing.T) {

@@ -188,18 +188,18 @@ func TestRemovedWhileInterrupted(t *testing.T) {
 	}
 	files.remove("a.yaml")
 	h.Start()
-	said := func() (begun, orphans int) {
+	said := func() (started, orphans int) {
 		t.Helper()
 		s, err := report.ReadStatus(h.Context(), h.Service.Queue(), []string{demo.PortalName}, true)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, r := range s.Portals[0].Rules {
-			begun += r.Begun
+			started += r.Started
 		}
-		return begun, len(s.Portals[0].Orphans)
+		return started, len(s.Portals[0].Orphans)
 	}
-	h.Until("status says that a run has begun", func() bool { n, _ := said(); return n == 1 })
+	h.Until("status says that a run has started", func() bool { n, _ := said(); return n == 1 })
 	files.set(map[string]string{"a.yaml": note, "b.yaml": other})
 	h.Service.Reload()
 	h.Wait()
