@@ -462,31 +462,29 @@ func TestRefusedEvents(t *testing.T) {
 	h, l := newLive(t, apptest.Options{CatchUp: apptest.QuickCatchUp()})
 	deal := h.AddDeal("Roof", row("Tiles", "10", "1"))
 	apptest.WantNames(t, h.Elements(deal), "Tiles × 1")
-	refused := func() *report.RefusedEvents {
+	read := func() report.PortalStatus {
 		h.Service.FlushRefusals(h.Context())
 		s, err := report.ReadStatus(h.Context(), h.Service.Queue(), []string{demo.PortalName}, false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p := s.Portals[0]; (p.Refused != nil) != p.Attention() || (p.Refused != nil) != (p.Condition == report.PortalRefused) {
-			t.Errorf("refused %v, condition %s", p.Refused, p.Condition)
-		}
-		return s.Portals[0].Refused
+		return s.Portals[0]
 	}
-	if r := refused(); r != nil {
-		t.Errorf("before: %+v", r)
+	if p := read(); p.Refused != nil || p.Attention() || p.Condition != report.PortalFine {
+		t.Errorf("before: %+v", p)
 	}
 	h.change(l, func(c *config.Config) { c.Portals[0].Token = "mistyped" })
 	h.SetRowsQuietly(deal, row("Nails", "1", "2"))
-	if r := refused(); r == nil || r.Requests == 0 || !strings.Contains(r.Text(), "application_token") {
-		t.Errorf("while events are refused: %+v", r)
+	if p := read(); p.Refused == nil || p.Refused.Requests == 0 || !strings.Contains(p.Refused.Text(), "application_token") || !p.Attention() || p.Condition != report.PortalRefused {
+		t.Errorf("while events are refused: %+v", p)
 	}
 	apptest.WantNames(t, h.Elements(deal), "Tiles × 1")
 	h.change(l, func(c *config.Config) { c.Portals[0].Token = h.Config().Portals[0].Token })
 	h.Until("caught up", func() bool { return h.Elements(deal)["Nails × 2"].ID() != 0 })
-	if r := refused(); r != nil {
-		t.Errorf("after the token was corrected: %+v", r)
-	}
+	h.Until("the portal needs no attention", func() bool {
+		p := read()
+		return p.Refused == nil && !p.Attention() && p.Condition == report.PortalFine
+	})
 }
 
 // TestRefusedEventsOverErrors: the token is corrected in a configuration that has an error, which is
