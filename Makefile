@@ -16,8 +16,6 @@ RACE := -race $(foreach p,modernc.org/sqlite/lib modernc.org/libc/... modernc.or
 # there are processors.
 PARALLEL := -p $(shell echo $$(( 2 * $$(getconf _NPROCESSORS_ONLN) )))
 
-TESTS ?= ./...
-
 .PHONY: help
 help: ## explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +29,8 @@ demo: build ## show both included rule sets on an emulated portal
 	bin/b24rules demo
 
 .PHONY: test
-test: ## run all tests, or those of the packages TESTS
-	go test $(PARALLEL) -timeout 20m $(TESTS)
+test: ## run all tests
+	go test $(PARALLEL) -timeout 20m ./...
 
 .PHONY: race
 race: ## run all tests under the race detector
