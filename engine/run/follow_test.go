@@ -189,6 +189,7 @@ func TestStarts(t *testing.T) {
 		data    map[string]any
 		want    string
 		deleted bool
+		look    bool
 	}{
 		{data: map[string]any{"ids": []any{"1", "2"}}, want: "parent company:1, parent company:2"},
 		{data: map[string]any{"ids": []any{"2", "3"}}, want: "parent company:2, parent company:3, parent company:1"},
@@ -196,6 +197,7 @@ func TestStarts(t *testing.T) {
 		{data: map[string]any{"stop": "yes", "ids": []any{"3"}}, want: "all portal:all, parent company:3"},
 		{data: map[string]any{"ids": []any{}}, want: ""},
 		{data: map[string]any{"ids": []any{"7"}}, want: "parent company:7"},
+		{data: map[string]any{"gone": "yes", "ids": []any{"7"}}, want: "", look: true}, // it leaves the memory to the run of the deletion
 		{data: map[string]any{"gone": "yes", "ids": []any{"7"}}, want: "parent company:7"},
 		{data: map[string]any{"ids": []any{"8"}}, want: "parent company:8"},
 		{data: map[string]any{"ids": []any{}}, want: "parent company:8", deleted: true},
@@ -205,6 +207,9 @@ func TestStarts(t *testing.T) {
 		r.Memory, r.Event.Data, r.Rule = m, tt.data, finder(set)
 		if r.Deleted = tt.deleted; tt.deleted {
 			r.Entity.TypeID = 0 // the event alone decides
+		}
+		if r.Look = tt.look; tt.look {
+			r.DryRun = &dryrun.Run{}
 		}
 		m.Begin()
 		trace, err := r.Do(context.Background(), set.Rules[0])

@@ -218,6 +218,9 @@ func (x *execution) do(ctx context.Context) (history.Outcome, error) {
 		}
 	}
 	outcome := history.Gone
+	if x.run.Look { // the run that deletes it needs the memory
+		return outcome, nil
+	}
 	// What the steps for an existing entity have noted is dropped. The runs that they start still follow.
 	x.remembered.toStore, x.remembered.wake = nil, time.Time{}
 	if len(x.rule.Deleted) > 0 {

@@ -219,6 +219,9 @@ func (ch *change) replace() {
 	for name, p := range ch.next {
 		old := ch.portals.get(name)
 		ch.portals.put(p)
+		if old != nil {
+			ch.keepToken(old, p)
+		}
 		switch {
 		case old == nil:
 			ch.changed("portal added", name)
@@ -238,6 +241,17 @@ func (ch *change) replace() {
 	for _, b := range ch.now.Broken {
 		ch.holdPortal(ch.ctx, b.Name, ingest.DigestOf(b.Token), hold.Broken, b.Reason())
 		ch.refused(b, "portal "+b.Name+" does not run")
+	}
+}
+
+// keepToken keeps the token of a portal that has another one now.
+func (ch *change) keepToken(old, now *Portal) {
+	before, digest := ingest.DigestOf(old.eventToken()), ingest.DigestOf(now.eventToken())
+	if digest == before || digest == (ingest.Digest{}) {
+		return
+	}
+	if err := ch.downtime.replaceToken(ch.ctx, now.Name, digest); err != nil {
+		ch.log.Error("cannot find out which events were refused because of the old application token", "portal", now.Name, "error", err)
 	}
 }
 

@@ -166,9 +166,16 @@ func (d *downtime) keepToken(ctx context.Context, portal string, digest ingest.D
 		return err
 	}
 	if known {
-		if err := d.tokenChanged(ctx, portal); err != nil {
-			return err
-		}
+		return d.replaceToken(ctx, portal, digest)
+	}
+	return d.queue.SetNote(ctx, report.TokenNote(portal), digest.String())
+}
+
+// replaceToken is keepToken for a token that has changed while events were received. Each process
+// does that, because each knows of the events that it has refused itself.
+func (d *downtime) replaceToken(ctx context.Context, portal string, digest ingest.Digest) error {
+	if err := d.tokenChanged(ctx, portal); err != nil {
+		return err
 	}
 	return d.queue.SetNote(ctx, report.TokenNote(portal), digest.String())
 }
