@@ -141,7 +141,7 @@ func testAnEventDuringARunIsFollowedByARun(t *testing.T) {
 
 func testAnEventOfARunThatFailsMeanwhileJoinsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := openNew(t, queue.Options{RetryFirst: time.Hour, RetryMax: time.Hour})
+		q := openNew(t, queue.Options{RetryFirst: noRetry, RetryMax: noRetry})
 		j := newJournal()
 		work(t, q, func(ctx context.Context, r *queue.Run) error {
 			j.note(r)

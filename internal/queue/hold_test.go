@@ -89,7 +89,7 @@ func testWhatIsHeldDoesNotStart(t *testing.T) {
 // a retry.
 func testOneRunPasses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := openNew(t, queue.Options{RetryFirst: time.Minute, RetryMax: time.Hour}) // no retry within a second
+		q := openNew(t, queue.Options{RetryFirst: noRetry, RetryMax: noRetry})
 		begun := time.Now().Truncate(time.Microsecond)
 		var mu sync.Mutex
 		var started []string

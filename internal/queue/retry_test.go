@@ -43,6 +43,10 @@ func TestAFailingRunIsRetriedForADay(t *testing.T) {
 	})
 }
 
+// noRetry is how long runs wait for a retry that a test does not expect. The wait is a random one up
+// to this, and of a million one is shorter than a minute.
+const noRetry = 1e6 * time.Minute
+
 func testAFailingRunIsRetriedAndThenParked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Attempts: 8})
@@ -223,8 +227,7 @@ func testANewEventBringsARetryForward(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				// One wait in a million is short enough to make this fail.
-				q := openNew(t, queue.Options{RetryFirst: 1e6 * time.Minute, RetryMax: 1e6 * time.Minute})
+				q := openNew(t, queue.Options{RetryFirst: noRetry, RetryMax: noRetry})
 				j := newJournal()
 				work(t, q, func(_ context.Context, r *queue.Run) error {
 					j.note(r)
