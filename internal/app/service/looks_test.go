@@ -179,9 +179,11 @@ func (h *harness) looked() bool {
 	return len(all) == 1 && all[0].State == jobs.Done
 }
 
+// waitLook waits until the first look is over, and the runs that it has stored.
 func (h *harness) waitLook() {
 	h.T.Helper()
 	h.Until("the first look is over", h.looked)
+	h.Wait()
 }
 
 // TestTimesOfARemovedRule: a rule may be gone when the job comes that plans its times again.
