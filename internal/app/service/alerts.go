@@ -158,7 +158,7 @@ func (f *faults) shared(ctx context.Context, now time.Time) ([]alerts.Condition,
 		all = append(all, alerts.Condition{
 			Key: "refused " + portal, Since: r.Since, Repeat: urgentAgain, Portals: []string{portal}, Urgent: true, Link: f.pageOf(portal),
 			Title: fmt.Sprintf("Events of portal %s are refused because of their application token.", portal),
-			Over:  fmt.Sprintf("events of portal %s are accepted again.", portal),
+			Over:  fmt.Sprintf("no events of portal %s are refused any more.", portal),
 			Text:  r.Text() + ".",
 		})
 	}
@@ -169,7 +169,7 @@ func (f *faults) shared(ctx context.Context, now time.Time) ([]alerts.Condition,
 		all = append(all, alerts.Condition{
 			Key: "rights " + portal, Since: r.Since, Repeat: urgentAgain, Portals: []string{portal}, Urgent: true, Link: f.pageOf(portal),
 			Title: fmt.Sprintf("The user of portal %s has lost rights.", portal),
-			Over:  fmt.Sprintf("the user of portal %s has all rights again.", portal),
+			Over:  fmt.Sprintf("the user of portal %s is an administrator again, or has had fewer rights for a week.", portal),
 			Text:  r.Text() + ".",
 		})
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/b24rules/b24rules/internal/alerts"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -365,6 +366,32 @@ func TestAlertsOfWindows(t *testing.T) {
 	drop()
 	w.pass(time.Minute)
 	wantMessages(t, w.take(), []string{"Over: no catch-up of portal acme waits for a decision any more.", "Over: serve has caught up on the missing events of portal acme"})
+}
+
+// TestAlertsOfRights: lost rights are a message, and so is their end. Those of a portal that is not
+// in the configuration are none.
+func TestAlertsOfRights(t *testing.T) {
+	w := newAlertWorld(t)
+	set := func(portal string, r report.Rights) {
+		t.Helper()
+		value, err := json.Marshal(r)
+		if err == nil {
+			err = w.queue.SetNote(t.Context(), report.RightsNote(portal), string(value))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("acme", report.Rights{User: "user 7, Anna", Admin: true})
+	set("removed", report.Rights{User: "user 1, Boris", Lost: w.now})
+	w.pass(time.Minute)
+	wantMessages(t, w.take(), nil)
+	set("acme", report.Rights{User: "user 7, Anna", Lost: w.now})
+	w.pass(time.Minute)
+	wantMessages(t, w.take(), []string{"The user of portal acme has lost rights.\nuser 7, Anna is no administrator any more: "})
+	set("acme", report.Rights{User: "user 7, Anna", Admin: true})
+	w.pass(time.Minute)
+	wantMessages(t, w.take(), []string{"Over: the user of portal acme is an administrator again"})
 }
 
 // wantMessages compares the beginnings of messages.

@@ -71,8 +71,8 @@ func TestRightsReduced(t *testing.T) {
 	}
 }
 
-// TestRightsLost: an administrator's webhook becomes one of a user who does not see all. Status and
-// alerts say so until the rights are back.
+// TestRightsLost: an administrator's webhook becomes one of a user who does not see all. Status says
+// so until the rights are back. See TestAlertsOfRights.
 func TestRightsLost(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, apptest.Options{})
