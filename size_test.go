@@ -42,7 +42,6 @@ var bigTypes = map[string]string{
 	"internal/app/service.Service":  "the running program: it starts, changes and stops its parts in order",
 	"internal/app/console.Console":  "one handler for each address of the console, and what they share: the user, the database, the rules",
 	"internal/app/console.request":  "one request with its user and language: a method for each text that depends on them",
-	"internal/queue.History":        "all that is read of runs and events: one method for each question",
 	"internal/app/config.reader":    "one reader of one file: a method for each section of the configuration",
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/b24rules/b24rules/internal/access"
 	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/cause"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/pgtemp"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/store"
@@ -193,7 +194,7 @@ func TestActsAndTheirEntries(t *testing.T) {
 			}
 			broken := func(context.Context, store.Tx, int) error { return errors.New("no room") }
 			push := func(entity string, also ...queue.Also) error {
-				return q.Push(t.Context(), queue.Event{Portal: "acme", Code: "ONCRMDEALUPDATE"}, []queue.Route{{Rule: "r", Entity: entity}}, also...)
+				return q.Push(t.Context(), journal.Event{Portal: "acme", Code: "ONCRMDEALUPDATE"}, []queue.Route{{Rule: "r", Entity: entity}}, also...)
 			}
 			for i := range 3 {
 				if err := push(fmt.Sprint("deal:", i), entry(audit.Ran)); err != nil {
@@ -206,10 +207,10 @@ func TestActsAndTheirEntries(t *testing.T) {
 			if err := q.Pause(t.Context(), "acme", "", "", broken); err == nil {
 				t.Error("a pause is stored without its entry")
 			}
-			if n, err := q.DiscardAll(t.Context(), queue.Filter{States: []queue.State{queue.Waiting}}, "anna", broken); err == nil || n != 0 {
+			if n, err := q.DiscardAll(t.Context(), journal.Filter{States: []journal.State{journal.Waiting}}, "anna", broken); err == nil || n != 0 {
 				t.Errorf("%d runs are discarded without an entry, %v", n, err)
 			}
-			if n, err := q.DiscardAll(t.Context(), queue.Filter{States: []queue.State{queue.Waiting}}, "anna", entry(audit.Discarded)); err != nil || n != 3 {
+			if n, err := q.DiscardAll(t.Context(), journal.Filter{States: []journal.State{journal.Waiting}}, "anna", entry(audit.Discarded)); err != nil || n != 3 {
 				t.Fatalf("%d runs are discarded, %v", n, err)
 			}
 			if err := q.Replay(t.Context(), 1, "anna", broken); err == nil {

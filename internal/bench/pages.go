@@ -24,6 +24,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/console"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/cause"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/pgtemp"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/store"
@@ -131,7 +132,7 @@ func pagesOf(ctx context.Context, b *bench, dsn string, runs int) (r *pageResult
 	}
 	defer func() { err = errors.Join(err, q.Close()) }()
 	started := time.Now()
-	newest, err := q.LatestEvents(ctx, 0, 1)
+	newest, err := journal.FindEvents(ctx, q.Database(), journal.EventFilter{Limit: 1})
 	if err != nil {
 		return nil, err
 	}
@@ -307,7 +308,7 @@ func arrive(ctx context.Context, q *queue.Queue) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for range int(liveFor / time.Second) {
-		e := queue.Event{Portal: pagePortal(1), Code: "ONCRMDEALUPDATE"}
+		e := journal.Event{Portal: pagePortal(1), Code: "ONCRMDEALUPDATE"}
 		if err := q.Push(ctx, e, nil); err != nil {
 			return err
 		}

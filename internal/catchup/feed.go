@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/jobs"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/store"
 )
@@ -199,7 +200,7 @@ func (f *Feeder) feed(ctx context.Context, reader *Reader, j *Job, claimed *jobs
 		return err
 	}
 	for len(ids) > 0 {
-		pending, err := f.Queue.Pending(ctx, j.Portal, j.Rule)
+		pending, err := journal.Pending(ctx, f.Queue.Database(), j.Portal, j.Rule)
 		if err != nil {
 			return err
 		}
@@ -276,8 +277,8 @@ func (f *Feeder) logEnd(ctx context.Context, j Job) {
 }
 
 // Open counts the unfinished runs.
-func Open(counts map[queue.State]int) int {
-	return counts[queue.Waiting] + counts[queue.Blocked] + counts[queue.Queued] + counts[queue.Running]
+func Open(counts map[journal.State]int) int {
+	return counts[journal.Waiting] + counts[journal.Blocked] + counts[journal.Queued] + counts[journal.Running]
 }
 
 // String describes a job in one line.

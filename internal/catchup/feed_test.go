@@ -14,6 +14,7 @@ import (
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/jobs"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 
 	"github.com/google/go-cmp/cmp"
@@ -105,7 +106,7 @@ func TestAPartThatFailsIsLeftOut(t *testing.T) {
 			if j := job(); j.Finished.IsZero() || j.Failed == "" || j.Runs != 1 {
 				t.Errorf("%s: the job is %+v, want it finished, with a failure and the run of the other type", name, j)
 			}
-			if n, err := q.Pending(t.Context(), "acme", "r"); n != 1 || err != nil {
+			if n, err := journal.Pending(t.Context(), q.Database(), "acme", "r"); n != 1 || err != nil {
 				t.Errorf("%s: %d runs, %v", name, n, err)
 			}
 		})
@@ -137,7 +138,7 @@ func TestAWindowStaysThatWasNotCovered(t *testing.T) {
 		if err != nil || len(all) != 1 || all[0].Note != "crm.item.list: ACCESS_DENIED" || all[0].Held || !all[0].From.Equal(to.Add(-time.Hour)) {
 			t.Errorf("windows are %+v, %v, want the one of the refused part", all, err)
 		}
-		if n, err := q.Pending(t.Context(), "acme", "r"); n != 1 || err != nil {
+		if n, err := journal.Pending(t.Context(), q.Database(), "acme", "r"); n != 1 || err != nil {
 			t.Errorf("%d runs, %v, want the one of the other part", n, err)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/jobs"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/store"
 )
@@ -218,7 +219,7 @@ func Start(ctx context.Context, q *queue.Queue, j Job) error {
 
 // begin sets the lowest event of a new job and returns its row.
 func (j Job) begin(ctx context.Context, q *queue.Queue) (jobs.Job, error) {
-	latest, err := q.LatestEvents(ctx, 0, 1)
+	latest, err := journal.FindEvents(ctx, q.Database(), journal.EventFilter{Limit: 1})
 	if err != nil {
 		return jobs.Job{}, err
 	}

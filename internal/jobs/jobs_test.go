@@ -31,25 +31,25 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// journal notes what workers do.
-type journal struct {
+// notes are what workers do.
+type notes struct {
 	mu    sync.Mutex
 	lines []string
 	begun time.Time
 }
 
-func (j *journal) note(format string, args ...any) {
+func (j *notes) note(format string, args ...any) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.lines = append(j.lines, fmt.Sprintf("%v ", time.Since(j.begun).Truncate(time.Second))+fmt.Sprintf(format, args...))
 }
 
-func (j *journal) want(t *testing.T, want ...string) {
+func (j *notes) want(t *testing.T, want ...string) {
 	t.Helper()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if diff := cmp.Diff(want, j.lines); diff != "" {
-		t.Errorf("journal (-want +got):\n%s", diff)
+		t.Errorf("notes (-want +got):\n%s", diff)
 	}
 	j.lines = nil
 }
@@ -61,11 +61,11 @@ type world struct {
 	queue *queue.Queue
 	table *jobs.Table
 	log   bytes.Buffer // of the runners; read it when they have stopped
-	journal
+	notes
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, path: filepath.Join(t.TempDir(), "queue.db"), journal: journal{begun: time.Now()}}
+	w := &world{t: t, path: filepath.Join(t.TempDir(), "queue.db"), notes: notes{begun: time.Now()}}
 	w.open()
 	return w
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/b24rules/b24rules/engine"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/ledger"
 	"github.com/b24rules/b24rules/internal/pgtemp"
 	"github.com/b24rules/b24rules/internal/queue"
@@ -248,7 +249,7 @@ func TestMoveRule(t *testing.T) {
 			memory("old", "deal:8", "a", "1")
 			memory("new", "deal:8", "a", "2")
 			push := func(routes ...queue.Route) {
-				if err := q.Push(t.Context(), queue.Event{Portal: "main", Code: "X", Data: []byte("{}")}, routes); err != nil {
+				if err := q.Push(t.Context(), journal.Event{Portal: "main", Code: "X", Data: []byte("{}")}, routes); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -294,16 +295,16 @@ func TestMoveRule(t *testing.T) {
 			if pauses, err := q.Pauses(t.Context()); err != nil || len(pauses) != 1 || pauses[0].Rule != "new" {
 				t.Errorf("pauses %+v, %v", pauses, err)
 			}
-			waiting, err := q.Runs(t.Context(), queue.Filter{Rule: "new", States: []queue.State{queue.Waiting}})
+			waiting, err := journal.FindRuns(t.Context(), q.Database(), journal.Filter{Rule: "new", States: []journal.State{journal.Waiting}})
 			if err != nil || len(waiting) != 3 {
 				t.Fatalf("runs %+v, %v", waiting, err)
 			}
-			i := slices.IndexFunc(waiting, func(r queue.Info) bool { return r.Entity == "deal:9" })
+			i := slices.IndexFunc(waiting, func(r journal.Run) bool { return r.Entity == "deal:9" })
 			if i < 0 {
 				t.Fatalf("no run of deal 9: %+v", waiting)
 			}
 			r := waiting[i]
-			if !r.Deleted || !r.Added || r.Count != 2 || r.Priority != queue.Live || r.Event.ID != 2 || r.First.After(time.Now()) || r.Due.After(time.Now()) {
+			if !r.Deleted || !r.Added || r.Count != 2 || r.Priority != journal.Live || r.Event.ID != 2 || r.First.After(time.Now()) || r.Due.After(time.Now()) {
 				t.Errorf("the run that slept is %+v", r)
 			}
 			var events int
@@ -311,11 +312,11 @@ func TestMoveRule(t *testing.T) {
 			if err := q.Database().QueryRow(t.Context(), `SELECT (SELECT count(*) FROM b24_run_event e WHERE e.run_id = r.id), r.opened_at FROM b24_run r WHERE r.id = $1`, r.ID).Scan(&events, &opened); err != nil || events != 2 || opened > store.Micros(time.Now()) {
 				t.Errorf("the run that slept has %d events and is open from %d, %v", events, opened, err)
 			}
-			given, err := q.Runs(t.Context(), queue.Filter{Rule: "old", States: []queue.State{queue.Discarded}})
+			given, err := journal.FindRuns(t.Context(), q.Database(), journal.Filter{Rule: "old", States: []journal.State{journal.Discarded}})
 			if err != nil || len(given) != 2 || given[0].Finished.After(time.Now()) {
 				t.Errorf("given up %+v, %v", given, err)
 			}
-			if all, err := q.WaitingRules(t.Context(), "main"); err != nil || len(all) != 1 || all[0] != "new" {
+			if all, err := journal.WaitingRules(t.Context(), q.Database(), "main"); err != nil || len(all) != 1 || all[0] != "new" {
 				t.Errorf("rules with waiting runs %v, %v", all, err)
 			}
 		})

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -37,7 +38,7 @@ func testAttemptsAreCountedOn(t *testing.T) {
 		if diff := cmp.Diff([][]int{{1, 2, 3, 4, 5}, {1, 2, 1, 2, 1}}, [][]int{numbers, tries}); diff != "" {
 			t.Errorf("numbers and tries (-want +got):\n%s", diff)
 		}
-		attempts, err := q.Attempts(t.Context(), 1)
+		attempts, err := journal.Attempts(t.Context(), q.Database(), 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,16 +47,16 @@ func testAttemptsAreCountedOn(t *testing.T) {
 				t.Errorf("attempt %d has the number %d", i+1, a.Number)
 			}
 		}
-		wantActs(t, q, 1, queue.Act{Action: queue.Replayed, Who: "anna@web1"}, queue.Act{Action: queue.Replayed, Who: "anna@web1"})
-		if run := runs(t, q, queue.Filter{ID: 1})[0]; run.State != queue.Succeeded || run.Cause != "" || run.Number() != 5 {
+		wantActs(t, q, 1, journal.Act{Action: journal.Replayed, Who: "anna@web1"}, journal.Act{Action: journal.Replayed, Who: "anna@web1"})
+		if run := runs(t, q, journal.Filter{ID: 1})[0]; run.State != journal.Succeeded || run.Cause != "" || run.Number() != 5 {
 			t.Errorf("the run is %+v", run)
 		}
 	})
 }
 
-func wantActs(t *testing.T, q *queue.Queue, run int64, want ...queue.Act) {
+func wantActs(t *testing.T, q *queue.Queue, run int64, want ...journal.Act) {
 	t.Helper()
-	got, err := q.Acts(t.Context(), run)
+	got, err := journal.Acts(t.Context(), q.Database(), run)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,23 +84,23 @@ func testJoinedRunsAreFound(t *testing.T) {
 			}
 		}
 		for id, want := range map[int64]int64{1: 0, 2: 1, 3: 1, 99: 0} {
-			into, ok, err := q.JoinedTo(t.Context(), id)
+			into, ok, err := journal.JoinedTo(t.Context(), q.Database(), id)
 			if err != nil || into != want || ok != (want != 0) {
 				t.Errorf("run %d has joined %d, %t, %v; want %d", id, into, ok, err, want)
 			}
 		}
-		attempts, err := q.Attempts(t.Context(), 1)
+		attempts, err := journal.Attempts(t.Context(), q.Database(), 1)
 		if err != nil || len(attempts) != 2 || attempts[0].Number != 1 || attempts[1].Number != 2 {
 			t.Errorf("attempts are %+v, %v", attempts, err)
 		}
-		if run := runs(t, q, queue.Filter{ID: 1})[0]; run.Number() != 2 || run.Attempt != 0 {
+		if run := runs(t, q, journal.Filter{ID: 1})[0]; run.Number() != 2 || run.Attempt != 0 {
 			t.Errorf("the run is %+v", run)
 		}
 		if err := q.Discard(t.Context(), 1, "boris@web1"); err != nil {
 			t.Fatal(err)
 		}
-		acts, err := q.Acts(t.Context(), 1)
-		if err != nil || len(acts) != 5 || acts[4].Action != queue.GivenUp || acts[4].Who != "boris@web1" || acts[4].At.IsZero() {
+		acts, err := journal.Acts(t.Context(), q.Database(), 1)
+		if err != nil || len(acts) != 5 || acts[4].Action != journal.GivenUp || acts[4].Who != "boris@web1" || acts[4].At.IsZero() {
 			t.Errorf("actions are %+v, %v", acts, err)
 		}
 	})
@@ -119,15 +120,15 @@ func testCauses(t *testing.T) {
 			push(t, q, "0", queue.Route{Rule: []string{"a", "b", "a", "fine"}[i%4], Entity: fmt.Sprint("deal:", i)})
 		}
 		waitIdle(t, q)
-		got, err := q.Causes(t.Context(), queue.Filter{States: []queue.State{queue.Parked}})
+		got, err := journal.Causes(t.Context(), q.Database(), journal.Filter{States: []journal.State{journal.Parked}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := []queue.CauseCount{{Cause: "cause of a", Portal: "acme", Rule: "a", Runs: 6, Newest: 11}, {Cause: "cause of b", Portal: "acme", Rule: "b", Runs: 3, Newest: 10}}
+		want := []journal.CauseCount{{Cause: "cause of a", Portal: "acme", Rule: "a", Runs: 6, Newest: 11}, {Cause: "cause of b", Portal: "acme", Rule: "b", Runs: 3, Newest: 10}}
 		if diff := cmp.Diff(want, got, cmpopts.IgnoreTypes(time.Time{})); diff != "" {
 			t.Errorf("causes (-want +got):\n%s", diff)
 		}
-		if n := len(runs(t, q, queue.Filter{Cause: "cause of b"})); n != 3 {
+		if n := len(runs(t, q, journal.Filter{Cause: "cause of b"})); n != 3 {
 			t.Errorf("%d runs of a cause, want 3", n)
 		}
 	})

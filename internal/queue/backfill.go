@@ -8,26 +8,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/store"
 )
-
-// Priority decides which of two due runs of a portal starts first. Live runs
-// start before all runs of a backfill.
-type Priority int
-
-// The priorities.
-const (
-	Live     Priority = 0 // because of an event of the portal
-	Backfill Priority = 1 // because of a sync or catch-up: see Input.Backfill
-)
-
-// String returns "live" or "backfill".
-func (p Priority) String() string {
-	if p == Backfill {
-		return "backfill"
-	}
-	return "live"
-}
 
 // maxPage bounds a page of a backfill, so that no page delays for long the events
 // that wait for the same transaction.
@@ -67,7 +50,7 @@ type BackfillResult struct {
 // have a pending run, that run does not change. A later event joins a waiting run
 // and makes it a live one.
 func (q Input) Backfill(ctx context.Context, p Page) (BackfillResult, error) {
-	e := Event{Portal: p.Portal, Code: p.Code, Data: p.Data, Sent: p.Sent, Received: clock()}
+	e := journal.Event{Portal: p.Portal, Code: p.Code, Data: p.Data, Sent: p.Sent, Received: clock()}
 	if e.Data == nil {
 		e.Data = json.RawMessage("null")
 	}
@@ -101,7 +84,7 @@ ON CONFLICT (portal, rule, entity) WHERE state IN ('waiting', 'blocked', 'queued
 WHERE b24_run.state = 'waiting' AND b24_run.opened_at > excluded.opened_at AND b24_run.due_at > excluded.due_at
 RETURNING id`
 
-func (q Input) backfill(ctx context.Context, t *tx, e Event, routes []Route) (BackfillResult, error) {
+func (q Input) backfill(ctx context.Context, t *tx, e journal.Event, routes []Route) (BackfillResult, error) {
 	if len(routes) == 0 {
 		return BackfillResult{}, nil
 	}
@@ -111,7 +94,7 @@ func (q Input) backfill(ctx context.Context, t *tx, e Event, routes []Route) (Ba
 	result := BackfillResult{Event: e.ID}
 	for _, r := range routes {
 		var id int64
-		err := t.QueryRow(ctx, insertBackfill, e.Portal, r.Rule, r.Entity, q.attempts(r), result.Event, micros(e.Received)).Scan(&id)
+		err := t.QueryRow(ctx, insertBackfill, e.Portal, r.Rule, r.Entity, q.attempts(r), result.Event, store.Micros(e.Received)).Scan(&id)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			result.Joined++

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/store"
 
@@ -53,9 +54,9 @@ func testLiveRunsGoBeforeBackfill(t *testing.T) {
 		if diff := cmp.Diff(want, order); diff != "" {
 			t.Errorf("order (-want +got):\n%s", diff)
 		}
-		for _, r := range runs(t, q, queue.Filter{}) {
+		for _, r := range runs(t, q, journal.Filter{}) {
 			live := r.Entity == "deal:3" || r.Entity == "deal:5" || r.Entity == "deal:6"
-			if (r.Priority == queue.Live) != live || r.Count != len(eventsOf(t, q, r.ID)) {
+			if (r.Priority == journal.Live) != live || r.Count != len(eventsOf(t, q, r.ID)) {
 				t.Errorf("run of %s is %s with %d of %d events", r.Entity, r.Priority, r.Count, len(eventsOf(t, q, r.ID)))
 			}
 		}
@@ -79,7 +80,7 @@ func testAnEventBringsABackfillForward(t *testing.T) {
 		time.Sleep(time.Second)
 		backfill(t, q, "deal:3", "deal:4")
 		time.Sleep(time.Second)
-		if n := stats(t, q).Runs[queue.Waiting]; n != 2 {
+		if n := stats(t, q).Runs[journal.Waiting]; n != 2 {
 			t.Fatalf("%d runs wait, want the two of the backfill", n)
 		}
 		push(t, q, "1", queue.Route{Rule: "r", Entity: "deal:5"})
@@ -95,9 +96,9 @@ func testAnEventBringsABackfillForward(t *testing.T) {
 // sorted puts two runs that start at the same time into an order.
 func sorted(two []string) []string { return slices.Sorted(slices.Values(two)) }
 
-func eventsOf(t testing.TB, q *queue.Queue, run int64) []queue.Event {
+func eventsOf(t testing.TB, q *queue.Queue, run int64) []journal.Event {
 	t.Helper()
-	events, err := q.Events(t.Context(), run)
+	events, err := journal.EventsOf(t.Context(), q.Database(), run)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +120,7 @@ func testBackfillAndEventsOverlap(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		push(t, q, "1", queue.Route{Rule: "r", Entity: "deal:2", Debounce: 10 * time.Second})
-		j := newJournal()
+		j := newNotes()
 		work(t, q, func(_ context.Context, r *queue.Run) error { j.note(r); return nil })
 		waitIdle(t, q)
 		want := []entry{
@@ -156,7 +157,7 @@ func testABackfillKeepsItsPlace(t *testing.T) {
 		}
 	}
 	place("7", errPortal)
-	if _, err := q.Backfill(t.Context(), page); !errors.Is(err, errPortal) || len(runs(t, q, queue.Filter{})) > 0 {
+	if _, err := q.Backfill(t.Context(), page); !errors.Is(err, errPortal) || len(runs(t, q, journal.Filter{})) > 0 {
 		t.Errorf("a page whose place cannot be stored: %v, want %v and no runs", err, errPortal)
 	}
 	check("")
@@ -166,7 +167,7 @@ func testABackfillKeepsItsPlace(t *testing.T) {
 		t.Fatalf("result %+v, with the place %+v, %v", result, stored, err)
 	}
 	check("57")
-	if n := len(runs(t, q, queue.Filter{Event: result.Event})); n != 50 {
+	if n := len(runs(t, q, journal.Filter{Event: result.Event})); n != 50 {
 		t.Errorf("%d runs of the page's event, want 50", n)
 	}
 	page.Routes = append(page.Routes, queue.Route{Entity: "deal:1"})

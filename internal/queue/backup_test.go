@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -159,10 +160,10 @@ func TestMove(t *testing.T) {
 	}
 	moved := openDSN(t, to, queue.Options{Attempts: 1, Lease: time.Second})
 	after := stats(t, moved)
-	if after.Events != before.Events || after.Runs[queue.Parked] != before.Runs[queue.Parked] || after.Runs[queue.Succeeded] != before.Runs[queue.Succeeded] {
+	if after.Events != before.Events || after.Runs[journal.Parked] != before.Runs[journal.Parked] || after.Runs[journal.Succeeded] != before.Runs[journal.Succeeded] {
 		t.Errorf("after %+v, before %+v", after, before)
 	}
-	attempts, err := moved.Attempts(t.Context(), 1)
+	attempts, err := journal.Attempts(t.Context(), moved.Database(), 1)
 	if err != nil || len(attempts) != 2 || !strings.Contains(string(attempts[0].Record), "Плитка") {
 		t.Errorf("attempts %+v, %v", attempts, err)
 	}
@@ -172,10 +173,10 @@ func TestMove(t *testing.T) {
 	work(t, moved, func(context.Context, *queue.Run) error { return nil })
 	push(t, moved, "2", queue.Route{Rule: "r", Entity: "deal:10000"})
 	waitIdle(t, moved)
-	if run := runs(t, moved, queue.Filter{Entity: "deal:10000"}); len(run) != 1 || run[0].ID <= 301 {
+	if run := runs(t, moved, journal.Filter{Entity: "deal:10000"}); len(run) != 1 || run[0].ID <= 301 {
 		t.Errorf("the next run is %+v", run)
 	}
-	if s := stats(t, moved); s.Runs[queue.Succeeded] != before.Runs[queue.Succeeded]+2 {
+	if s := stats(t, moved); s.Runs[journal.Succeeded] != before.Runs[journal.Succeeded]+2 {
 		t.Errorf("runs are %+v", s.Runs)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -24,7 +25,7 @@ func testABlockedRunIsWoken(t *testing.T) {
 				for n := range routes {
 					routes[n] = queue.Route{Rule: fmt.Sprint("r", n), Entity: fmt.Sprint("deal:", i)}
 				}
-				if err := q.Push(ctx, queue.Event{Portal: "acme", Code: "X"}, routes); err != nil {
+				if err := q.Push(ctx, journal.Event{Portal: "acme", Code: "X"}, routes); err != nil {
 					t.Error(err)
 				}
 			})

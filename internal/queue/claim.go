@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/lease"
 	"github.com/b24rules/b24rules/internal/store"
 )
@@ -29,22 +30,16 @@ const (
 )
 
 const (
-	// free is a condition on a run r: no other run of its entity is running. Another
-	// version of the program may have queued one.
-	free = `NOT EXISTS (
-    SELECT 1 FROM b24_run b
-    WHERE b.portal = r.portal AND b.entity = r.entity AND b.state IN ('queued', 'running'))`
-
 	// buried is a condition on a run r: its entity was deleted, tombstoneRetention ago or
 	// later.
 	buried = `EXISTS (
     SELECT 1 FROM b24_tombstone t
     WHERE t.portal = r.portal AND t.entity = r.entity AND t.seen_at > $2 - 2592000000000)`
 
-	// selectDue is selectInfo with a run as it is claimed.
-	selectDue = selectID + `, (r.deleted OR ` + buried + `), FALSE` + selectRest
+	// selectDue is journal.SelectRuns with a run as it is claimed.
+	selectDue = journal.SelectRunsFrom + `, (r.deleted OR ` + buried + `), FALSE` + journal.SelectRunsTo
 
-	dueRuns = ` WHERE r.state = 'waiting' AND r.portal = $1 AND r.due_at <= $2 AND ` + startable + ` AND ` + free
+	dueRuns = ` WHERE r.state = 'waiting' AND r.portal = $1 AND r.due_at <= $2 AND ` + journal.WhereStartable + ` AND ` + journal.WhereFree
 
 	selectDueLive     = selectDue + dueRuns + ` AND r.priority = 0 ORDER BY r.due_at, r.id LIMIT $3`
 	selectDueBackfill = selectDue + dueRuns + ` AND r.priority = 1 ORDER BY r.due_at, r.id LIMIT $3`
@@ -61,16 +56,16 @@ WHERE r.state = 'waiting' AND r.id`
 
 	selectNextLive = `
 SELECT r.due_at FROM b24_run r
-WHERE r.state = 'waiting' AND r.portal = $1 AND r.due_at > $2 AND r.priority = 0 AND ` + startable + `
+WHERE r.state = 'waiting' AND r.portal = $1 AND r.due_at > $2 AND r.priority = 0 AND ` + journal.WhereStartable + `
 ORDER BY r.due_at LIMIT 1`
 
 	selectNextBackfill = `
 SELECT r.due_at FROM b24_run r
-WHERE r.state = 'waiting' AND r.portal = $1 AND r.due_at > $2 AND r.priority = 1 AND ` + startable + `
+WHERE r.state = 'waiting' AND r.portal = $1 AND r.due_at > $2 AND r.priority = 1 AND ` + journal.WhereStartable + `
 ORDER BY r.due_at LIMIT 1`
 
 	// Every entity has a name: the condition makes SQLite use the index of busy runs.
-	selectClaimed = selectInfo + ` WHERE r.portal = $1 AND r.entity > '' AND r.state IN ('queued', 'running') AND r.claim = $2`
+	selectClaimed = journal.SelectRuns + ` WHERE r.portal = $1 AND r.entity > '' AND r.state IN ('queued', 'running') AND r.claim = $2`
 )
 
 // claims are what one transaction claims for a shard.
@@ -134,17 +129,17 @@ func (c *claims) claim(ctx context.Context, t *tx, q *Queue, now time.Time) erro
 		s.number = 1 + rand.Int64N(math.MaxInt64-1)
 	}
 	if s.uncertain {
-		if err := c.adopt(ctx, t, q); err != nil {
+		if err := c.adopt(ctx, t, q, now); err != nil {
 			return err
 		}
 	}
 	c.done = true
-	for priority, text := range [priorities]string{Live: selectDueLive, Backfill: selectDueBackfill} {
-		limit := min(s.room(Priority(priority)), claimBatch) - len(c.runs)
+	for priority, text := range [priorities]string{journal.Live: selectDueLive, journal.Backfill: selectDueBackfill} {
+		limit := min(s.room(journal.Priority(priority)), claimBatch) - len(c.runs)
 		if limit <= 0 {
 			continue // the end of a run makes room, and changes the portal
 		}
-		due, err := store.All(ctx, t, "", scanInfo, text+t.skipLocked("r"), s.portal, micros(now), limit)
+		due, err := store.All(ctx, t, "", journal.ScanRun(now), text+t.skipLocked("r"), s.portal, store.Micros(now), limit)
 		if err != nil {
 			return err
 		}
@@ -162,9 +157,9 @@ func (c *claims) claim(ctx context.Context, t *tx, q *Queue, now time.Time) erro
 }
 
 // oneOfEach returns the first run of each entity.
-func oneOfEach(due []Info) []Info {
+func oneOfEach(due []journal.Run) []journal.Run {
 	seen := map[string]bool{}
-	return slices.DeleteFunc(due, func(i Info) bool {
+	return slices.DeleteFunc(due, func(i journal.Run) bool {
 		was := seen[i.Entity]
 		seen[i.Entity] = true
 		return was
@@ -172,7 +167,7 @@ func oneOfEach(due []Info) []Info {
 }
 
 // take makes due runs running.
-func (c *claims) take(ctx context.Context, t *tx, q *Queue, due []Info, now time.Time) error {
+func (c *claims) take(ctx context.Context, t *tx, q *Queue, due []journal.Run, now time.Time) error {
 	if len(due) == 0 {
 		return nil
 	}
@@ -181,7 +176,7 @@ func (c *claims) take(ctx context.Context, t *tx, q *Queue, due []Info, now time
 		ids[i] = info.ID
 	}
 	among, list := t.among(3, ids)
-	n, err := t.Exec(ctx, claimRuns+among, c.s.number, micros(now), list)
+	n, err := t.Exec(ctx, claimRuns+among, c.s.number, store.Micros(now), list)
 	if err != nil {
 		return err
 	}
@@ -190,7 +185,7 @@ func (c *claims) take(ctx context.Context, t *tx, q *Queue, due []Info, now time
 	}
 	for _, info := range due {
 		repeated := !info.Started.IsZero()
-		info.State, info.Started, info.NotBefore = Running, fromMicros(micros(now)), time.Time{}
+		info.State, info.Started, info.NotBefore = journal.Running, store.Time(store.Micros(now)), time.Time{}
 		info.Attempt++
 		r := q.newRun(info, c.s.number)
 		r.Repeated = repeated
@@ -200,8 +195,8 @@ func (c *claims) take(ctx context.Context, t *tx, q *Queue, due []Info, now time
 }
 
 // adopt finds the runs of a claim whose commit was not certain.
-func (c *claims) adopt(ctx context.Context, t *tx, q *Queue) error {
-	found, err := store.All(ctx, t, "", scanInfo, selectClaimed, c.s.portal, c.s.number)
+func (c *claims) adopt(ctx context.Context, t *tx, q *Queue, now time.Time) error {
+	found, err := store.All(ctx, t, "", journal.ScanRun(now), selectClaimed, c.s.portal, c.s.number)
 	if err != nil {
 		return err
 	}
@@ -218,12 +213,12 @@ func (c *claims) findNext(ctx context.Context, t *tx, now time.Time) error {
 	c.looked, c.next = true, time.Time{}
 	for _, text := range []string{selectNextLive, selectNextBackfill} {
 		var at int64
-		switch err := t.QueryRow(ctx, text, c.s.portal, micros(now)).Scan(&at); {
+		switch err := t.QueryRow(ctx, text, c.s.portal, store.Micros(now)).Scan(&at); {
 		case errors.Is(err, sql.ErrNoRows):
 		case err != nil:
 			return err
-		case c.next.IsZero() || fromMicros(at).Before(c.next):
-			c.next = fromMicros(at)
+		case c.next.IsZero() || store.Time(at).Before(c.next):
+			c.next = store.Time(at)
 		}
 	}
 	return nil

@@ -44,7 +44,7 @@ func (q Input) ClockSetBack(ctx context.Context) error {
 			page, err := store.All(ctx, t, "", func(row store.Row) (l late, err error) {
 				err = row.Scan(&l.id, &l.portal, &l.entity)
 				return l, err
-			}, lateRuns, micros(now), micros(due.Add(q.options.RetryMax)), last, end, maxPage)
+			}, lateRuns, store.Micros(now), store.Micros(due.Add(q.options.RetryMax)), last, end, maxPage)
 			if err != nil {
 				return err
 			}
@@ -55,7 +55,7 @@ func (q Input) ClockSetBack(ctx context.Context) error {
 				return strings.Compare(entityKey(a.portal, a.entity), entityKey(b.portal, b.entity))
 			})
 			for _, l := range page {
-				if _, err := t.Exec(ctx, startLateRun, l.id, micros(now), micros(due)); err != nil {
+				if _, err := t.Exec(ctx, startLateRun, l.id, store.Micros(now), store.Micros(due)); err != nil {
 					return err
 				}
 				t.touch(q.base, l.portal, due)

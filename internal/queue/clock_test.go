@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -35,7 +36,7 @@ func testAClockThatWasSetBack(t *testing.T) {
 			}
 			return nil
 		})
-		if err := q.Push(t.Context(), queue.Event{Portal: "acme", Code: "X", Received: later}, []queue.Route{{Rule: "r", Entity: "deal:event", Debounce: time.Second}}); err != nil {
+		if err := q.Push(t.Context(), journal.Event{Portal: "acme", Code: "X", Received: later}, []queue.Route{{Rule: "r", Entity: "deal:event", Debounce: time.Second}}); err != nil {
 			t.Fatal(err)
 		}
 		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:sleeps"})
@@ -54,8 +55,8 @@ func testAClockThatWasSetBack(t *testing.T) {
 		if diff := cmp.Diff(map[string]int{"deal:event": 1, "deal:sleeps": 2, "deal:waits": 2, "deal:ended": 1}, started); diff != "" {
 			t.Errorf("after (-want +got):\n%s", diff)
 		}
-		asleep := runs(t, q, queue.Filter{Entity: "deal:sleeps", Limit: 1})
-		if len(asleep) != 1 || asleep[0].State != queue.Asleep || !asleep[0].Due.Equal(later.Add(2*time.Minute).Truncate(time.Microsecond)) {
+		asleep := runs(t, q, journal.Filter{Entity: "deal:sleeps", Limit: 1})
+		if len(asleep) != 1 || asleep[0].State != journal.Asleep || !asleep[0].Due.Equal(later.Add(2*time.Minute).Truncate(time.Microsecond)) {
 			t.Errorf("the sleeping run is %+v", asleep)
 		}
 	})
@@ -97,7 +98,7 @@ func testAnEventOfAFastClock(t *testing.T) {
 			return nil
 		})
 		route := queue.Route{Rule: "r", Entity: "deal:1", Debounce: 200 * time.Millisecond, Ceiling: 600 * time.Millisecond}
-		if err := q.Push(t.Context(), queue.Event{Portal: "acme", Code: "X", Received: time.Now().Add(24 * time.Hour)}, []queue.Route{route}); err != nil {
+		if err := q.Push(t.Context(), journal.Event{Portal: "acme", Code: "X", Received: time.Now().Add(24 * time.Hour)}, []queue.Route{route}); err != nil {
 			t.Fatal(err)
 		}
 		for range 30 {

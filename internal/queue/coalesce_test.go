@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 
 	"github.com/google/go-cmp/cmp"
@@ -88,7 +89,7 @@ func testCoalescing(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q := openNew(t, queue.Options{})
-				j := newJournal()
+				j := newNotes()
 				work(t, q, func(_ context.Context, r *queue.Run) error {
 					j.note(r)
 					var last int
@@ -116,7 +117,7 @@ func testCoalescing(t *testing.T) {
 func testAnEventDuringARunIsFollowedByARun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{})
-		j := newJournal()
+		j := newNotes()
 		work(t, q, func(_ context.Context, r *queue.Run) error {
 			j.note(r)
 			time.Sleep(10 * time.Second)
@@ -142,7 +143,7 @@ func testAnEventDuringARunIsFollowedByARun(t *testing.T) {
 func testAnEventOfARunThatFailsMeanwhileJoinsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{RetryFirst: noRetry, RetryMax: noRetry})
-		j := newJournal()
+		j := newNotes()
 		work(t, q, func(ctx context.Context, r *queue.Run) error {
 			j.note(r)
 			if string(r.Event.Data) == "0" {
@@ -169,11 +170,11 @@ func testAnEventOfARunThatFailsMeanwhileJoinsIt(t *testing.T) {
 		if diff := cmp.Diff(want, j.all()); diff != "" {
 			t.Errorf("runs (-want +got):\n%s", diff)
 		}
-		all := runs(t, q, queue.Filter{})
-		if len(all) != 1 || all[0].ID != 1 || all[0].State != queue.Succeeded {
+		all := runs(t, q, journal.Filter{})
+		if len(all) != 1 || all[0].ID != 1 || all[0].State != journal.Succeeded {
 			t.Fatalf("history has %+v, want the first run alone, succeeded", all)
 		}
-		events, err := q.Events(t.Context(), 1)
+		events, err := journal.EventsOf(t.Context(), q.Database(), 1)
 		if err != nil || len(events) != 2 {
 			t.Errorf("the run has events %v, %v, want both", events, err)
 		}
@@ -183,7 +184,7 @@ func testAnEventOfARunThatFailsMeanwhileJoinsIt(t *testing.T) {
 func testRunsOfOneEntityTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{})
-		j := newJournal()
+		j := newNotes()
 		work(t, q, func(_ context.Context, r *queue.Run) error {
 			j.note(r)
 			time.Sleep(2 * time.Second)
@@ -228,7 +229,7 @@ func testAnEventWithoutRoutesIsKept(t *testing.T) {
 	push(t, q, `{"FIELDS":{"ID":"7"}}`)
 	push(t, q, `{}`, queue.Route{Rule: "r", Entity: "deal:1"})
 	s := stats(t, q)
-	if s.Events != 2 || s.NoRule != 1 || s.Runs[queue.Waiting] != 1 {
+	if s.Events != 2 || s.NoRule != 1 || s.Runs[journal.Waiting] != 1 {
 		t.Errorf("stats are %+v, want 2 events, one of them for no rule, and a waiting run", s)
 	}
 }
@@ -237,15 +238,15 @@ func testPushRefusesNonsense(t *testing.T) {
 	q := openNew(t, queue.Options{})
 	good := queue.Route{Rule: "r", Entity: "deal:1"}
 	for name, tt := range map[string]struct {
-		e queue.Event
+		e journal.Event
 		r queue.Route
 	}{
-		"no portal":         {queue.Event{Code: "X"}, good},
-		"no code":           {queue.Event{Portal: "acme"}, good},
-		"data not JSON":     {queue.Event{Portal: "acme", Code: "X", Data: []byte("{")}, good},
-		"no rule":           {queue.Event{Portal: "acme", Code: "X"}, queue.Route{Entity: "deal:1"}},
-		"no entity":         {queue.Event{Portal: "acme", Code: "X"}, queue.Route{Rule: "r"}},
-		"negative debounce": {queue.Event{Portal: "acme", Code: "X"}, queue.Route{Rule: "r", Entity: "deal:1", Debounce: -1}},
+		"no portal":         {journal.Event{Code: "X"}, good},
+		"no code":           {journal.Event{Portal: "acme"}, good},
+		"data not JSON":     {journal.Event{Portal: "acme", Code: "X", Data: []byte("{")}, good},
+		"no rule":           {journal.Event{Portal: "acme", Code: "X"}, queue.Route{Entity: "deal:1"}},
+		"no entity":         {journal.Event{Portal: "acme", Code: "X"}, queue.Route{Rule: "r"}},
+		"negative debounce": {journal.Event{Portal: "acme", Code: "X"}, queue.Route{Rule: "r", Entity: "deal:1", Debounce: -1}},
 	} {
 		if err := q.Push(t.Context(), tt.e, []queue.Route{tt.r}); err == nil {
 			t.Errorf("%s: accepted", name)

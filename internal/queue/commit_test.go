@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 func openTest(t testing.TB) *Queue {
@@ -42,7 +44,7 @@ func TestPushesThatWaitShareATransaction(t *testing.T) {
 		var stored atomic.Int32
 		for i := range pushes {
 			wg.Go(func() {
-				if err := q.Push(t.Context(), Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: fmt.Sprint("deal:", i)}}); err != nil {
+				if err := q.Push(t.Context(), journal.Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: fmt.Sprint("deal:", i)}}); err != nil {
 					t.Error(err)
 				}
 				stored.Add(1)
@@ -147,7 +149,7 @@ func TestSuccessClearsDoneMarks(t *testing.T) {
 		wg.Go(func() {
 			_ = q.Work(ctx, func(ctx context.Context, r *Run) error { return r.MarkDone(ctx, "post") })
 		})
-		if err := q.Push(ctx, Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
+		if err := q.Push(ctx, journal.Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
 			t.Fatal(err)
 		}
 		if err := q.WaitIdle(ctx); err != nil {
@@ -187,7 +189,7 @@ func TestAFullDisk(t *testing.T) {
 				return nil
 			})
 		})
-		if err := q.Push(ctx, Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
+		if err := q.Push(ctx, journal.Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
 			t.Fatal(err)
 		}
 		<-begun
@@ -196,7 +198,7 @@ func TestAFullDisk(t *testing.T) {
 		var failed atomic.Int32
 		for range 10 { // several in one transaction
 			wg.Go(func() {
-				if err := q.Push(t.Context(), Event{Portal: "acme", Code: "X", Data: big}, nil); err != nil {
+				if err := q.Push(t.Context(), journal.Event{Portal: "acme", Code: "X", Data: big}, nil); err != nil {
 					failed.Add(1)
 				}
 			})
@@ -207,14 +209,14 @@ func TestAFullDisk(t *testing.T) {
 		}
 		close(goOn)
 		time.Sleep(time.Minute) // the run is over and its result does not fit
-		if s, err := q.Stats(ctx); err != nil || s.Events != 1 || s.Runs[Running] != 1 {
+		if s, err := journal.Count(ctx, q.Database()); err != nil || s.Events != 1 || s.Runs[journal.Running] != 1 {
 			t.Errorf("stats are %+v, %v, want 1 event and its run still to be ended", s, err)
 		}
 		limit(1 << 20)
 		if err := q.WaitIdle(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if s, err := q.Stats(ctx); err != nil || s.Runs[Succeeded] != 1 || ran != 1 {
+		if s, err := journal.Count(ctx, q.Database()); err != nil || s.Runs[journal.Succeeded] != 1 || ran != 1 {
 			t.Errorf("stats are %+v, %v after %d executions, want one that succeeded", s, err, ran)
 		}
 		stop()
@@ -234,7 +236,7 @@ func BenchmarkPush(b *testing.B) {
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
 				entity := fmt.Sprint("deal:", n.Add(1)%500)
-				if err := q.Push(b.Context(), Event{Portal: "acme", Code: "ONCRMDEALUPDATE"}, []Route{{Rule: "r", Entity: entity, Debounce: 1e12}}); err != nil {
+				if err := q.Push(b.Context(), journal.Event{Portal: "acme", Code: "ONCRMDEALUPDATE"}, []Route{{Rule: "r", Entity: entity, Debounce: 1e12}}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -275,7 +277,7 @@ func BenchmarkWork(b *testing.B) {
 	b.SetParallelism(64)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if err := q.Push(ctx, Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: fmt.Sprint("deal:", n.Add(1))}}); err != nil {
+			if err := q.Push(ctx, journal.Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: fmt.Sprint("deal:", n.Add(1))}}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -88,7 +89,7 @@ func beBusy(dsn string) error {
 			for i := 0; ; i++ {
 				code := fmt.Sprintf("%d-%d-%d", os.Getpid(), n, i)
 				route := queue.Route{Rule: "r", Entity: fmt.Sprint("deal:", rand.N(20)), Debounce: rand.N(3 * time.Millisecond)}
-				if err := q.Push(ctx, queue.Event{Portal: "acme", Code: code}, []queue.Route{route}); err != nil {
+				if err := q.Push(ctx, journal.Event{Portal: "acme", Code: code}, []queue.Route{route}); err != nil {
 					fmt.Fprintln(os.Stderr, err)
 					os.Exit(1)
 				}
@@ -133,10 +134,10 @@ func TestKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := stats(t, q)
-		if n := s.Runs[queue.Running] + s.Runs[queue.Queued] + s.Runs[queue.Blocked]; n > 0 {
+		if n := s.Runs[journal.Running] + s.Runs[journal.Queued] + s.Runs[journal.Blocked]; n > 0 {
 			t.Errorf("after a kill %d runs are under way: %v", n, s.Runs)
 		}
-		caught += s.Runs[queue.Waiting]
+		caught += s.Runs[journal.Waiting]
 		if s.NoRule > 0 || s.Events < len(acknowledged) {
 			t.Errorf("%d events stored, %d of them without a run; %d were acknowledged", s.Events, s.NoRule, len(acknowledged))
 		}
@@ -164,7 +165,7 @@ func TestKilledOnPostgreSQL(t *testing.T) {
 		collect(t, child(t, "busy on", dsn), 200+rand.N(200), true, acknowledged)
 		q := openDSN(t, dsn, queue.Options{})
 		s := stats(t, q)
-		caught += s.Runs[queue.Running] + s.Runs[queue.Queued]
+		caught += s.Runs[journal.Running] + s.Runs[journal.Queued]
 		if s.NoRule > 0 || s.Events < len(acknowledged) {
 			t.Errorf("%d events stored, %d of them without a run; %d were acknowledged", s.Events, s.NoRule, len(acknowledged))
 		}
@@ -181,12 +182,12 @@ func wantAll(t *testing.T, q *queue.Queue, acknowledged map[string]bool) {
 	t.Helper()
 	work(t, q, func(context.Context, *queue.Run) error { return nil })
 	waitIdle(t, q)
-	all := runs(t, q, queue.Filter{Limit: 1e6})
+	all := runs(t, q, journal.Filter{Limit: 1e6})
 	for _, run := range all {
-		if run.State != queue.Succeeded {
+		if run.State != journal.Succeeded {
 			t.Errorf("run %d is %s at the end", run.ID, run.State)
 		}
-		events, err := q.Events(t.Context(), run.ID)
+		events, err := journal.EventsOf(t.Context(), q.Database(), run.ID)
 		if err != nil {
 			t.Fatal(err)
 		}

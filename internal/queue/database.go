@@ -35,9 +35,6 @@ type backend interface {
 	lock(ctx context.Context) (taken bool, err error)
 	unlock() error
 
-	// byIndex makes a SELECT of a table use an index whose columns it needs in order.
-	byIndex(index string) string
-
 	// served reports whether a process works the database.
 	served(ctx context.Context, read store.Reader) (bool, error)
 	processes(ctx context.Context, read store.Reader) ([]Process, error)

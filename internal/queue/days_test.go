@@ -11,6 +11,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -33,11 +34,11 @@ func testDays(t *testing.T) {
 			return nil
 		})
 		midnight := time.Now().Truncate(24 * time.Hour)
-		if has, err := q.HasNotRecorded(t.Context()); err != nil || has {
+		if has, err := journal.HasNotRecorded(t.Context(), q.Database()); err != nil || has {
 			t.Errorf("an empty database has runs without an outcome: %v", err)
 		}
 		for day := range 3 { // days 1 and 2 are counted; no day passes here, because the workers look for work every second
-			e := queue.Event{Portal: "acme", Code: "ONCRMDEALUPDATE", Received: midnight.Add(time.Duration(day-3) * 24 * time.Hour)}
+			e := journal.Event{Portal: "acme", Code: "ONCRMDEALUPDATE", Received: midnight.Add(time.Duration(day-3) * 24 * time.Hour)}
 			for i, rule := range []string{"old", "wrote", "wrote", "nothing", "skipped", "parked"} {
 				if rule == "old" && day != 1 {
 					continue
@@ -49,31 +50,31 @@ func testDays(t *testing.T) {
 			waitIdle(t, q)
 		}
 		days := []time.Time{midnight.Add(-24 * time.Hour), midnight.Add(-48 * time.Hour)}
-		got, since, err := q.CountDays(t.Context(), queue.Filter{Portal: "acme"}, days, 0)
+		got, since, err := journal.CountDays(t.Context(), q.Database(), journal.Filter{Portal: "acme"}, days, 0)
 		if err != nil || !since.IsZero() {
 			t.Fatalf("since %s: %v", since, err)
 		}
-		slices.SortFunc(got, func(a, b queue.DayCount) int { return cmp.Or(a.Day-b.Day, cmp.Compare(a.Rule, b.Rule)) })
-		want := []queue.DayCount{
-			{Day: 0, Rule: "nothing", RunCounts: queue.RunCounts{Runs: 1, Nothing: 1}},
-			{Day: 0, Rule: "parked", RunCounts: queue.RunCounts{Runs: 1, Parked: 1}},
-			{Day: 0, Rule: "skipped", RunCounts: queue.RunCounts{Runs: 1}},
-			{Day: 0, Rule: "wrote", RunCounts: queue.RunCounts{Runs: 2, Wrote: 2}},
-			{Day: 1, Rule: "nothing", RunCounts: queue.RunCounts{Runs: 1, Nothing: 1}},
-			{Day: 1, Rule: "old", RunCounts: queue.RunCounts{Runs: 1, NotRecorded: 1}},
-			{Day: 1, Rule: "parked", RunCounts: queue.RunCounts{Runs: 1, Parked: 1}},
-			{Day: 1, Rule: "skipped", RunCounts: queue.RunCounts{Runs: 1}},
-			{Day: 1, Rule: "wrote", RunCounts: queue.RunCounts{Runs: 2, Wrote: 2}},
+		slices.SortFunc(got, func(a, b journal.DayCount) int { return cmp.Or(a.Day-b.Day, cmp.Compare(a.Rule, b.Rule)) })
+		want := []journal.DayCount{
+			{Day: 0, Rule: "nothing", RunCounts: journal.RunCounts{Runs: 1, Nothing: 1}},
+			{Day: 0, Rule: "parked", RunCounts: journal.RunCounts{Runs: 1, Parked: 1}},
+			{Day: 0, Rule: "skipped", RunCounts: journal.RunCounts{Runs: 1}},
+			{Day: 0, Rule: "wrote", RunCounts: journal.RunCounts{Runs: 2, Wrote: 2}},
+			{Day: 1, Rule: "nothing", RunCounts: journal.RunCounts{Runs: 1, Nothing: 1}},
+			{Day: 1, Rule: "old", RunCounts: journal.RunCounts{Runs: 1, NotRecorded: 1}},
+			{Day: 1, Rule: "parked", RunCounts: journal.RunCounts{Runs: 1, Parked: 1}},
+			{Day: 1, Rule: "skipped", RunCounts: journal.RunCounts{Runs: 1}},
+			{Day: 1, Rule: "wrote", RunCounts: journal.RunCounts{Runs: 2, Wrote: 2}},
 		}
 		if diff := gocmp.Diff(want, got); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
 		}
-		for _, f := range []queue.Filter{{Portal: "other"}, {Rule: "other"}, {Portals: []string{}}} {
-			if got, _, err := q.CountDays(t.Context(), f, days, 0); err != nil || len(got) > 0 {
+		for _, f := range []journal.Filter{{Portal: "other"}, {Rule: "other"}, {Portals: []string{}}} {
+			if got, _, err := journal.CountDays(t.Context(), q.Database(), f, days, 0); err != nil || len(got) > 0 {
 				t.Errorf("%+v: %v, %v", f, got, err)
 			}
 		}
-		if got, _, err := q.CountDays(t.Context(), queue.Filter{Rule: "wrote"}, days[:1], 0); err != nil || len(got) != 1 || got[0].Wrote != 2 {
+		if got, _, err := journal.CountDays(t.Context(), q.Database(), journal.Filter{Rule: "wrote"}, days[:1], 0); err != nil || len(got) != 1 || got[0].Wrote != 2 {
 			t.Errorf("the runs of a rule: %v, %v", got, err)
 		}
 	})
@@ -85,7 +86,7 @@ func testRunsWithoutAnOutcome(t *testing.T) {
 		work(t, q, func(context.Context, *queue.Run) error { return nil })
 		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1"})
 		waitIdle(t, q)
-		if has, err := q.HasNotRecorded(t.Context()); err != nil || !has {
+		if has, err := journal.HasNotRecorded(t.Context(), q.Database()); err != nil || !has {
 			t.Errorf("%t, %v", has, err)
 		}
 	})

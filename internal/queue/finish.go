@@ -10,19 +10,9 @@ import (
 	"math/rand/v2"
 	"strings"
 	"time"
-)
 
-// Outcome is how an attempt ended.
-type Outcome string
-
-// The outcomes of an attempt.
-const (
-	OutcomeSucceeded   Outcome = "succeeded"
-	OutcomeFailed      Outcome = "failed"      // to be tried again
-	OutcomePostponed   Outcome = "postponed"   // by the portal: no attempt
-	OutcomeInterrupted Outcome = "interrupted" // by our shutdown: no attempt
-	OutcomeParked      Outcome = "parked"      // failed for the last time
-	OutcomeDiscarded   Outcome = "discarded"   // there is nothing left to do
+	"github.com/b24rules/b24rules/internal/journal"
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // maxErrorText bounds the stored error of an attempt.
@@ -33,7 +23,7 @@ const leastPostponed = time.Second
 
 // A verdict is how an attempt ended and what follows for its run.
 type verdict struct {
-	outcome Outcome
+	outcome journal.Outcome
 	text    string
 	turn    turn // when the run starts again
 }
@@ -42,7 +32,7 @@ type verdict struct {
 // the loss of a lease has cancelled it.
 func (q finisher) judge(r *Run, err error, stopped bool) verdict {
 	if err == nil {
-		return verdict{outcome: OutcomeSucceeded}
+		return verdict{outcome: journal.OutcomeSucceeded}
 	}
 	var (
 		v = verdict{text: errorText(err)}
@@ -52,11 +42,11 @@ func (q finisher) judge(r *Run, err error, stopped bool) verdict {
 	)
 	switch {
 	case errors.As(err, &k):
-		v.outcome = OutcomeParked
+		v.outcome = journal.OutcomeParked
 	case errors.As(err, &g):
-		v.outcome = OutcomeDiscarded
+		v.outcome = journal.OutcomeDiscarded
 	case errors.As(err, &p):
-		v.outcome = OutcomePostponed
+		v.outcome = journal.OutcomePostponed
 		until := p.until
 		if soon := clock().Add(leastPostponed); until.Before(soon) {
 			until = soon // this counts as no attempt, so nothing else would end the loop
@@ -66,13 +56,13 @@ func (q finisher) judge(r *Run, err error, stopped bool) verdict {
 			v.turn.notBefore = time.Time{}
 		}
 	case stopped:
-		v.outcome = OutcomeInterrupted
+		v.outcome = journal.OutcomeInterrupted
 		due, notBefore := q.safeAfter()
 		v.turn = turn{due: due, notBefore: notBefore, attempt: r.Attempt - 1, text: v.text, atOnce: true}
 	case r.Attempt >= r.MaxAttempts:
-		v.outcome = OutcomeParked
+		v.outcome = journal.OutcomeParked
 	default:
-		v.outcome = OutcomeFailed
+		v.outcome = journal.OutcomeFailed
 		v.turn = turn{due: clock().Add(q.backoff(r.Attempt)), attempt: r.Attempt, text: v.text}
 		if u := (*retryFrom)(nil); errors.As(err, &u) {
 			v.turn.notBefore = u.until
@@ -164,13 +154,13 @@ func (q finisher) end(ctx context.Context, t *tx, r *Run, v verdict, next follow
 func (q finisher) log(ctx context.Context, r *Run, v verdict) {
 	level, outcome := slog.LevelInfo, string(v.outcome)
 	switch v.outcome {
-	case OutcomeFailed:
+	case journal.OutcomeFailed:
 		level = slog.LevelWarn
-	case OutcomeParked:
+	case journal.OutcomeParked:
 		level = slog.LevelError
-	case OutcomeSucceeded:
+	case journal.OutcomeSucceeded:
 		outcome = cmp.Or(r.outcome, outcome)
-	case OutcomePostponed, OutcomeInterrupted, OutcomeDiscarded:
+	case journal.OutcomePostponed, journal.OutcomeInterrupted, journal.OutcomeDiscarded:
 	}
 	attrs := []slog.Attr{
 		slog.String("portal", r.Portal), slog.String("rule", r.Rule), slog.String("entity", r.Entity), slog.String("outcome", outcome),
@@ -201,21 +191,21 @@ WHERE id = $1 AND claim = $2 AND state = 'running'`
 
 // leave ends our claim of a run. It returns errNotOurs if we have none.
 func (q finisher) leave(ctx context.Context, t *tx, r *Run, v verdict) error {
-	state, finished := Running, micros(clock()) // requeue sets the rest
+	state, finished := journal.Running, store.Micros(clock()) // requeue sets the rest
 	switch v.outcome {
-	case OutcomeSucceeded:
-		state = Succeeded
-	case OutcomeParked:
-		state = Parked
-	case OutcomeDiscarded:
-		state = Discarded
-	case OutcomeFailed, OutcomePostponed, OutcomeInterrupted:
+	case journal.OutcomeSucceeded:
+		state = journal.Succeeded
+	case journal.OutcomeParked:
+		state = journal.Parked
+	case journal.OutcomeDiscarded:
+		state = journal.Discarded
+	case journal.OutcomeFailed, journal.OutcomePostponed, journal.OutcomeInterrupted:
 		finished = 0
 	}
 	r.mu.Lock()
 	cause, outcome, writes := r.cause, r.outcome, r.writes
 	r.mu.Unlock()
-	if v.outcome == OutcomeSucceeded {
+	if v.outcome == journal.OutcomeSucceeded {
 		cause = ""
 	} else {
 		outcome, writes = "", 0
@@ -236,16 +226,16 @@ func (q finisher) store(ctx context.Context, t *tx, r *Run, v verdict, next foll
 			return err
 		}
 	}
-	if v.outcome == OutcomePostponed {
+	if v.outcome == journal.OutcomePostponed {
 		if _, err := t.Exec(ctx, forgetPostponed, r.ID); err != nil {
 			return err
 		}
 	}
-	if _, err := t.Exec(ctx, insertAttempt, r.ID, r.Number(), string(v.outcome), v.text, record, micros(r.Started), micros(clock())); err != nil {
+	if _, err := t.Exec(ctx, insertAttempt, r.ID, r.Number(), string(v.outcome), v.text, record, store.Micros(r.Started), store.Micros(clock())); err != nil {
 		return err
 	}
 	switch v.outcome {
-	case OutcomeSucceeded:
+	case journal.OutcomeSucceeded:
 		if _, err := t.Exec(ctx, clearDone, r.ID); err != nil {
 			return err
 		}
@@ -257,14 +247,14 @@ func (q finisher) store(ctx context.Context, t *tx, r *Run, v verdict, next foll
 				return err
 			}
 		}
-	case OutcomeFailed, OutcomePostponed, OutcomeInterrupted:
-		v.turn.idle = v.outcome == OutcomePostponed && !r.Repeated && record == ""
+	case journal.OutcomeFailed, journal.OutcomePostponed, journal.OutcomeInterrupted:
+		v.turn.idle = v.outcome == journal.OutcomePostponed && !r.Repeated && record == ""
 		due, err := requeue(ctx, t, r.ID, v.turn)
 		if err != nil {
 			return err
 		}
 		t.touch(q.base, r.Portal, due)
-	case OutcomeParked:
+	case journal.OutcomeParked:
 	}
 	t.touch(q.base, r.Portal, time.Time{}) // the entity is free
 	return nil
@@ -368,12 +358,12 @@ func requeueOnce(ctx context.Context, t *tx, id int64, w turn) (time.Time, error
 		if _, err := t.Exec(ctx, `DELETE FROM b24_run WHERE id = $1`, sibling); err != nil {
 			return time.Time{}, err
 		}
-		if err := noteAct(ctx, t, id, JoinedByRun, "", sibling); err != nil {
+		if err := noteAct(ctx, t, id, journal.JoinedByRun, "", sibling); err != nil {
 			return time.Time{}, err
 		}
 		w.restart = true
 		if !w.atOnce {
-			w.due = fromMicros(due)
+			w.due = store.Time(due)
 			if w.due.Before(w.notBefore) {
 				w.due = w.notBefore
 			}
@@ -387,7 +377,7 @@ func requeueOnce(ctx context.Context, t *tx, id int64, w turn) (time.Time, error
 	if w.idle {
 		started = 0
 	}
-	_, err = t.Exec(ctx, waitAgain, id, micros(w.due), micros(w.notBefore), w.attempt, w.text, earlier, started)
+	_, err = t.Exec(ctx, waitAgain, id, store.Micros(w.due), store.Micros(w.notBefore), w.attempt, w.text, earlier, started)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("make run %d wait again: %w", id, err)
 	}

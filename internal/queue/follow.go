@@ -11,25 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/store"
 )
-
-// CodeStart is the code of the event by which history shows that a run has started
-// another one. Its data is a Starter.
-const CodeStart = "B24RULES.START"
-
-// Starter is the run that has started another one.
-type Starter struct {
-	Run    int64  `json:"run"`
-	Rule   string `json:"rule"`
-	Entity string `json:"entity"`
-}
-
-// Starter returns the run that has started this one last. ok is false if the latest
-// event of the run is another one.
-func (i Info) Starter() (s Starter, ok bool) {
-	return s, i.Event.Code == CodeStart && json.Unmarshal(i.Event.Data, &s) == nil
-}
 
 // A following is what a run leaves behind if it succeeds.
 type following struct {
@@ -48,7 +32,7 @@ func (r *Run) Start(routes ...Route) {
 
 // Sleep plans the next run of the same rule and entity if this one succeeds. If an event
 // has started it already, nothing is planned. deleted says that the entity does not exist
-// any more, like Info.Deleted. The latest call counts.
+// any more, like journal.Run.Deleted. The latest call counts.
 func (r *Run) Sleep(until time.Time, deleted bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -69,7 +53,7 @@ func (r *Run) SleepUntil(latest time.Time) {
 func (r *Run) following(v verdict) following {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if v.outcome != OutcomeSucceeded {
+	if v.outcome != journal.OutcomeSucceeded {
 		return following{}
 	}
 	out := r.next
@@ -86,11 +70,11 @@ func (r *Run) following(v verdict) following {
 // its place in that order: no other transaction waits for this one while this one waits
 // for it.
 func (q finisher) finishWith(ctx context.Context, t *tx, r *Run, v verdict, next following) error {
-	data, err := json.Marshal(Starter{Run: r.ID, Rule: r.Rule, Entity: r.Entity})
+	data, err := json.Marshal(journal.Starter{Run: r.ID, Rule: r.Rule, Entity: r.Entity})
 	if err != nil {
 		return err
 	}
-	e := Event{Portal: r.Portal, Code: CodeStart, Data: data, Received: clock()}
+	e := journal.Event{Portal: r.Portal, Code: journal.CodeStart, Data: data, Received: clock()}
 	if err := storeEvent(ctx, t, &e, len(next.starts)); err != nil {
 		return err
 	}
@@ -116,12 +100,12 @@ func (q finisher) finishWith(ctx context.Context, t *tx, r *Run, v verdict, next
 }
 
 // start starts one run. A waiting run of a backfill stays one if a backfill starts it.
-func (q finisher) start(ctx context.Context, t *tx, p Priority, e Event, s Route) error {
+func (q finisher) start(ctx context.Context, t *tx, p journal.Priority, e journal.Event, s Route) error {
 	var id int64
 	var due time.Time
 	var err error
-	if p == Backfill {
-		err = t.QueryRow(ctx, insertBackfill, e.Portal, s.Rule, s.Entity, Input(q).attempts(s), e.ID, micros(e.Received)).Scan(&id)
+	if p == journal.Backfill {
+		err = t.QueryRow(ctx, insertBackfill, e.Portal, s.Rule, s.Entity, Input(q).attempts(s), e.ID, store.Micros(e.Received)).Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) { // it waits already, and does the work
 			return nil
 		}
@@ -148,7 +132,7 @@ RETURNING id`
 // a run, however long it sleeps.
 func (q finisher) sleep(ctx context.Context, t *tx, r *Run, until time.Time, deleted bool) error {
 	var id int64
-	err := t.QueryRow(ctx, insertSleeper, r.Portal, r.Rule, r.Entity, r.MaxAttempts, r.Event.ID, micros(until), deleted).Scan(&id)
+	err := t.QueryRow(ctx, insertSleeper, r.Portal, r.Rule, r.Entity, r.MaxAttempts, r.Event.ID, store.Micros(until), deleted).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) { // an event came in the meantime, and its run plans again
 		return nil
 	}
@@ -162,20 +146,16 @@ func (q finisher) sleep(ctx context.Context, t *tx, r *Run, until time.Time, del
 	return nil
 }
 
-// asleep is a condition on a run r: it waits for a time that its rule has planned. The
-// run of an event that a process with a fast clock has stored is none.
-const asleep = `(r.state = 'waiting' AND r.priority = 1 AND r.opened_at > $1 AND r.due_at > $1)`
-
 const selectSleepers = `
 SELECT r.id, r.entity FROM b24_run r
-WHERE r.portal = $2 AND r.rule = $3 AND r.state IN ('waiting', 'blocked', 'queued') AND r.entity > $4 AND ` + asleep + `
+WHERE r.portal = $2 AND r.rule = $3 AND r.state IN ('waiting', 'blocked', 'queued') AND r.entity > $4 AND ` + journal.WhereAsleep + `
 ORDER BY r.entity LIMIT $5`
 
 // WakeSleepers makes runs of a rule due that sleep, at most a page of them: those of
 // entities after a name. It returns the last entity, "" when there are no more.
 func (q Input) WakeSleepers(ctx context.Context, portal, rule, after string) (last string, err error) {
 	err = q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
-		now := micros(clock())
+		now := store.Micros(clock())
 		type sleeper struct {
 			id     int64
 			entity string

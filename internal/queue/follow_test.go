@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -71,7 +72,7 @@ func testAFailedRunStartsNothing(t *testing.T) {
 		})
 		push(t, q, "0", queue.Route{Rule: "child", Entity: "deal:1"})
 		waitIdle(t, q)
-		if diff := cmp.Diff(map[queue.State]int{queue.Parked: 1}, stats(t, q).Runs); diff != "" {
+		if diff := cmp.Diff(map[journal.State]int{journal.Parked: 1}, stats(t, q).Runs); diff != "" {
 			t.Errorf("runs (-want +got):\n%s", diff)
 		}
 	})
@@ -87,7 +88,7 @@ func testStartsOfABackfill(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var got []queue.Priority
+	var got []journal.Priority
 	var mu sync.Mutex
 	work(t, q, func(_ context.Context, r *queue.Run) error {
 		mu.Lock()
@@ -101,7 +102,7 @@ func testStartsOfABackfill(t *testing.T) {
 	})
 	waitIdle(t, q)
 	for _, p := range got {
-		if p != queue.Backfill {
+		if p != journal.Backfill {
 			t.Errorf("the parents ran with %v", got)
 		}
 	}
@@ -165,10 +166,10 @@ func testSleepers(t *testing.T) {
 	t.Run("wake up at their time", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			q, times, woken := sleeping(t)
-			if b, err := q.Backlogs(t.Context()); err != nil || len(b) != 1 || b[0].State != queue.Asleep || b[0].Runs != 1 {
+			if b, err := journal.Backlogs(t.Context(), q.Database()); err != nil || len(b) != 1 || b[0].State != journal.Asleep || b[0].Runs != 1 {
 				t.Errorf("backlogs %+v, %v", b, err)
 			}
-			if n, err := q.Pending(t.Context(), "acme", ""); err != nil || n != 0 {
+			if n, err := journal.Pending(t.Context(), q.Database(), "acme", ""); err != nil || n != 0 {
 				t.Errorf("%d runs of backfills are pending, %v", n, err)
 			}
 			time.Sleep(2 * nap)
@@ -239,7 +240,7 @@ func testSleepers(t *testing.T) {
 	t.Run("one that a person repeats has not waited for its time", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			q, times, woken := sleeping(t)
-			asleep := runs(t, q, queue.Filter{States: []queue.State{queue.Asleep}})
+			asleep := runs(t, q, journal.Filter{States: []journal.State{journal.Asleep}})
 			if len(asleep) != 1 {
 				t.Fatalf("asleep: %+v", asleep)
 			}
@@ -280,11 +281,11 @@ func testSleepers(t *testing.T) {
 			}
 			push(t, q, "1", queue.Route{Rule: "r", Entity: "deal:1", Debounce: 10 * time.Minute})
 			time.Sleep(time.Second)
-			before := runs(t, q, queue.Filter{})
+			before := runs(t, q, journal.Filter{})
 			if last, err := q.WakeSleepers(t.Context(), "acme", "r", ""); err != nil || last != "" {
 				t.Errorf("woke up to %q, %v", last, err)
 			}
-			for i, r := range runs(t, q, queue.Filter{}) {
+			for i, r := range runs(t, q, journal.Filter{}) {
 				if !r.Due.Equal(before[i].Due) || time.Until(r.Due) < 9*time.Minute {
 					t.Errorf("%s was due at %v, and is due at %v", r.Entity, before[i].Due, r.Due)
 				}
@@ -320,7 +321,7 @@ func testSleepers(t *testing.T) {
 			work(t, q, func(context.Context, *queue.Run) error { return queue.GiveUp(errors.New("no such rule")) })
 			push(t, q, "0", route)
 			waitIdle(t, q)
-			if diff := cmp.Diff(map[queue.State]int{queue.Discarded: 1}, stats(t, q).Runs); diff != "" {
+			if diff := cmp.Diff(map[journal.State]int{journal.Discarded: 1}, stats(t, q).Runs); diff != "" {
 				t.Errorf("runs (-want +got):\n%s", diff)
 			}
 		})

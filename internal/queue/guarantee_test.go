@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/store"
 
 	"github.com/jackc/pgx/v5"
@@ -121,7 +122,7 @@ func pushTo(t *testing.T, q *Queue, rules ...string) {
 	for _, rule := range rules {
 		routes = append(routes, Route{Rule: rule, Entity: "deal:1"})
 	}
-	if err := q.Push(t.Context(), Event{Portal: "acme", Code: "X"}, routes); err != nil {
+	if err := q.Push(t.Context(), journal.Event{Portal: "acme", Code: "X"}, routes); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -424,7 +425,7 @@ func noClaimUnderALostLease(t *testing.T, dsn string, m *mutant, _ string) bool 
 	working(t, first, func(ctx context.Context, _ *Run) error { <-ctx.Done(); return ctx.Err() })
 	hold(t, first)
 	go func() {
-		_ = first.Push(t.Context(), Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: "deal:1"}})
+		_ = first.Push(t.Context(), journal.Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: "deal:1"}})
 	}()
 	<-claimed
 	second.options.Lease = 2 * time.Second // so that a busy machine does not lose it afterwards, and find the run
@@ -458,7 +459,7 @@ func noEndOfAnothersRun(t *testing.T, dsn string, m *mutant, _ string) bool {
 	close(thaw)
 	close(end)
 	return !m.violated(2*time.Second, func() bool {
-		all, err := second.Runs(t.Context(), Filter{States: []State{Succeeded}})
+		all, err := journal.FindRuns(t.Context(), second.Database(), journal.Filter{States: []journal.State{journal.Succeeded}})
 		return err == nil && len(all) > 0
 	})
 }

@@ -24,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/pgtemp"
 	"github.com/b24rules/b24rules/internal/queue"
 
@@ -180,7 +181,7 @@ func beRecorded(dsn string) error {
 		for n := os.Getpid() * 100_000; ; n++ {
 			portal, entity := recordedPortals[rand.N(len(recordedPortals))], fmt.Sprint("deal:", rand.N(recordedEntities))
 			r.write(line{What: "push", Key: portal + " " + entity, N: n})
-			e := queue.Event{Portal: portal, Code: "X", Data: json.RawMessage(strconv.Itoa(n))}
+			e := journal.Event{Portal: portal, Code: "X", Data: json.RawMessage(strconv.Itoa(n))}
 			if err := q.Push(ctx, e, []queue.Route{{Rule: "r", Entity: entity}}); err == nil {
 				r.write(line{What: "pushed", N: n})
 			}

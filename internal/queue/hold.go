@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/store"
 )
 
@@ -47,18 +48,13 @@ ON CONFLICT (portal, rule) DO UPDATE SET
 	bringForward = `
 UPDATE b24_run SET due_at = $3
 WHERE portal = $1 AND ($2 = '' OR rule = $2) AND state = 'waiting' AND attempt > 0 AND due_at > $3 AND not_before <= $3`
-
-	// notHeld is a condition on a run r. Mostly nothing is held: SQLite looks once.
-	notHeld = `(NOT EXISTS (SELECT 1 FROM b24_hold) OR NOT EXISTS (
-    SELECT 1 FROM b24_hold h
-    WHERE h.portal = r.portal AND h.rule IN (r.rule, '') AND h.pass <> r.id))`
 )
 
 // SetHold replaces the hold of the same portal and rule. Runs that
 // have started end as usual.
 func (q HoldTable) SetHold(ctx context.Context, h Hold) error {
 	err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
-		if _, err := t.Exec(ctx, setHold, h.Portal, h.Rule, h.Cause, h.Reason, micros(h.Since), micros(h.Probe), h.Pass); err != nil {
+		if _, err := t.Exec(ctx, setHold, h.Portal, h.Rule, h.Cause, h.Reason, store.Micros(h.Since), store.Micros(h.Probe), h.Pass); err != nil {
 			return err
 		}
 		t.afterCommit(q.changes.send)
@@ -76,7 +72,7 @@ func (q HoldTable) EndHold(ctx context.Context, portal, rule string) error {
 	err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
 		n, err := t.Exec(ctx, `DELETE FROM b24_hold WHERE portal = $1 AND rule = $2`, portal, rule)
 		if err == nil && n > 0 {
-			_, err = t.Exec(ctx, bringForward, portal, rule, micros(clock()))
+			_, err = t.Exec(ctx, bringForward, portal, rule, store.Micros(clock()))
 		}
 		t.touchAll(q.base) // runs that are due later need a timer, too
 		return err
@@ -110,27 +106,16 @@ func (q HoldTable) HoldList(ctx context.Context) ([]Hold, error) {
 			since, probe int64
 		)
 		err := row.Scan(&h.Portal, &h.Rule, &h.Cause, &h.Reason, &since, &probe, &h.Pass)
-		h.Since, h.Probe = fromMicros(since), fromMicros(probe)
+		h.Since, h.Probe = store.Time(since), store.Time(probe)
 		return h, err
 	}, `SELECT portal, rule, cause, reason, since, probe_at, pass FROM b24_hold ORDER BY portal, rule`)
-}
-
-const countStarted = `SELECT COUNT(*) FROM b24_run r WHERE r.portal = $1 AND r.rule = $2 AND r.state IN ('waiting', 'blocked', 'queued') AND r.started_at > 0`
-
-// Started counts the waiting runs of a rule in a portal that have started and not ended: they were killed,
-// interrupted or have failed. What a killed one has written is not known before it has run.
-func (q History) Started(ctx context.Context, portal, rule string) (n int, err error) {
-	if err = q.db.read.QueryRow(ctx, countStarted, portal, rule).Scan(&n); err != nil {
-		err = fmt.Errorf("count runs that have started: %w", err)
-	}
-	return n, err
 }
 
 const (
 	// selectPass prefers a run that has not failed yet: its entity may not meet the fault.
 	selectPass = `
 SELECT r.id FROM b24_run r
-WHERE r.state = 'waiting' AND r.portal = $1 AND r.rule = $2 AND ` + notPaused + `
+WHERE r.state = 'waiting' AND r.portal = $1 AND r.rule = $2 AND ` + journal.WhereNotPaused + `
   AND (r.due_at <= $3 OR r.attempt > 0 AND r.not_before <= $3)
 ORDER BY r.error <> '', r.priority, r.due_at, r.id LIMIT 1`
 
@@ -145,17 +130,17 @@ func (q HoldTable) LetThrough(ctx context.Context, portal, rule string, probe ti
 	err = q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
 		now := clock()
 		run = 0
-		err := t.QueryRow(ctx, selectPass+t.forUpdate("r"), portal, rule, micros(now)).Scan(&run)
+		err := t.QueryRow(ctx, selectPass+t.forUpdate("r"), portal, rule, store.Micros(now)).Scan(&run)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if _, err := t.Exec(ctx, makeDue, run, micros(now)); err != nil {
+		if _, err := t.Exec(ctx, makeDue, run, store.Micros(now)); err != nil {
 			return err
 		}
-		if _, err := t.Exec(ctx, setPass, portal, rule, run, micros(probe)); err != nil {
+		if _, err := t.Exec(ctx, setPass, portal, rule, run, store.Micros(probe)); err != nil {
 			return err
 		}
 		t.touch(q.base, portal, time.Time{})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -45,7 +46,7 @@ func testWhatIsHeldDoesNotStart(t *testing.T) {
 					return nil
 				})
 				for _, portal := range []string{"acme", "zeta"} {
-					e := queue.Event{Portal: portal, Code: "X"}
+					e := journal.Event{Portal: portal, Code: "X"}
 					if err := q.Push(t.Context(), e, []queue.Route{{Rule: "a", Entity: "deal:1"}, {Rule: "b", Entity: "deal:1"}}); err != nil {
 						t.Fatal(err)
 					}
@@ -129,7 +130,7 @@ func testOneRunPasses(t *testing.T) {
 		}
 		fails = nil
 		mu.Unlock()
-		if b, err := q.Backlogs(t.Context()); err != nil || len(b) != 1 || b[0].Runs != 3 || !b[0].Due.After(begun) {
+		if b, err := journal.Backlogs(t.Context(), q.Database()); err != nil || len(b) != 1 || b[0].Runs != 3 || !b[0].Due.After(begun) {
 			t.Errorf("backlogs are %+v, %v; want three waiting runs, and only the one that may pass is due", b, err)
 		}
 		if err := q.EndHold(t.Context(), "acme", "a"); err != nil {

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 
 	"github.com/jackc/pgx/v5"
@@ -69,7 +70,7 @@ func TestALostLease(t *testing.T) {
 		if err := q.Holds("acme"); !errors.Is(err, queue.ErrNotHeld) {
 			t.Errorf("holds what another has: %v", err)
 		}
-		if r := runs(t, q, queue.Filter{})[0]; r.State != queue.Running || !r.Finished.IsZero() {
+		if r := runs(t, q, journal.Filter{})[0]; r.State != journal.Running || !r.Finished.IsZero() {
 			t.Errorf("the run is %s, want it under way at the other", r.State)
 		}
 		push(t, q, "1", queue.Route{Rule: "r", Entity: "deal:2"})
@@ -115,7 +116,7 @@ func TestALeaseThatCannotBeRenewed(t *testing.T) {
 			t.Errorf("%d runs begun after the renewals work again, want the same one", len(begun))
 		}
 		stop()
-		if r := runs(t, q, queue.Filter{})[0]; r.State != queue.Waiting || r.Attempt != 0 {
+		if r := runs(t, q, journal.Filter{})[0]; r.State != journal.Waiting || r.Attempt != 0 {
 			t.Errorf("the run is %s after attempt %d, want it waiting: being stopped is no attempt", r.State, r.Attempt)
 		}
 	})
@@ -133,7 +134,7 @@ func TestALeaseThatNobodyKnowsOf(t *testing.T) {
 		begun := make(chan bool, 1)
 		other := openDSN(t, dsn, queue.Options{Portals: []string{"zeta"}})
 		work(t, other, func(context.Context, *queue.Run) error { begun <- true; return nil })
-		if err := other.Push(t.Context(), queue.Event{Portal: "zeta", Code: "X"}, []queue.Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
+		if err := other.Push(t.Context(), journal.Event{Portal: "zeta", Code: "X"}, []queue.Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
 			t.Fatal(err)
 		}
 		select {
@@ -273,7 +274,7 @@ func TestWorkersComeAndGo(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for ctx.Err() == nil {
-				e := queue.Event{Portal: names[rand.N(portals)], Code: "X"}
+				e := journal.Event{Portal: names[rand.N(portals)], Code: "X"}
 				routes := []queue.Route{{Rule: "a", Entity: fmt.Sprint("deal:", rand.N(entities))}, {Rule: "b", Entity: fmt.Sprint("deal:", rand.N(entities))}}
 				if err := first.Push(t.Context(), e, routes); err != nil {
 					t.Error(err)
@@ -292,10 +293,10 @@ func TestWorkersComeAndGo(t *testing.T) {
 	patience, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	if err := first.WaitIdle(patience); err != nil {
-		t.Fatalf("%v; left are %+v", err, runs(t, first, queue.Filter{States: []queue.State{queue.Waiting, queue.Blocked, queue.Queued, queue.Running}}))
+		t.Fatalf("%v; left are %+v", err, runs(t, first, journal.Filter{States: []journal.State{journal.Waiting, journal.Blocked, journal.Queued, journal.Running}}))
 	}
 	s := stats(t, first)
-	if len(s.Runs) != 1 || s.Runs[queue.Succeeded] == 0 {
+	if len(s.Runs) != 1 || s.Runs[journal.Succeeded] == 0 {
 		t.Errorf("runs are %v, want all succeeded", s.Runs)
 	}
 }
@@ -319,7 +320,7 @@ func TestTheLeaderTakesNoRuns(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if all := runs(t, first, queue.Filter{}); len(all) != 1 || all[0].State != queue.Running {
+	if all := runs(t, first, journal.Filter{}); len(all) != 1 || all[0].State != journal.Running {
 		t.Errorf("after the leader's start: %+v", all)
 	}
 	if first.Holds("") == nil || leader.Holds("acme") == nil {
@@ -327,7 +328,7 @@ func TestTheLeaderTakesNoRuns(t *testing.T) {
 	}
 	close(end)
 	waitIdle(t, first)
-	if all := runs(t, first, queue.Filter{}); all[0].Attempt != 1 || len(begun) > 0 {
+	if all := runs(t, first, journal.Filter{}); all[0].Attempt != 1 || len(begun) > 0 {
 		t.Errorf("the run was executed again: %+v", all)
 	}
 }

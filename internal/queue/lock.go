@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/lease"
 	"github.com/b24rules/b24rules/internal/store"
 )
@@ -29,7 +30,7 @@ func (q *Queue) Holds(portal string) error {
 // newHolder holds the leases of the portals that Work executes.
 func (q *Queue) newHolder(p *pool) *lease.Holder {
 	return lease.NewHolder(q.leases, lease.Options{
-		Term: q.options.Lease, Grace: q.options.Grace, Portals: func() []string { return *q.portals.Load() }, Waiting: q.waitingPortals,
+		Term: q.options.Lease, Grace: q.options.Grace, Portals: func() []string { return *q.portals.Load() }, Waiting: func(ctx context.Context) (map[string]bool, error) { return journal.WaitingPortals(ctx, q.db.read) },
 		Transact: func(ctx context.Context, do func(t store.Tx) error) error {
 			return transact(ctx, q.db, func(t txConn) error { return do(t) })
 		},
@@ -112,7 +113,7 @@ func (q *Queue) noteTakeovers(last Note) {
 		for _, portal := range portals {
 			until := last.Set
 			if at, ok := used[portal]; ok {
-				until = fromMicros(at)
+				until = store.Time(at)
 			}
 			q.noteTakeover(portal, earlier(until, now))
 		}
@@ -144,7 +145,7 @@ func (q *Queue) spareTimes() string {
 	}
 	used := map[string]int64{}
 	for _, portal := range q.limited() {
-		used[portal] = micros(clock().Add(-q.options.Spare(portal)))
+		used[portal] = store.Micros(clock().Add(-q.options.Spare(portal)))
 	}
 	text, err := json.Marshal(used)
 	if err != nil {

@@ -26,7 +26,7 @@ type Memory struct {
 
 // Memory returns the memory of a rule for an entity, to read it. Changes of it are
 // not stored.
-func (q History) Memory(portal, rule, entity string) *Memory {
+func (q *base) Memory(portal, rule, entity string) *Memory {
 	return &Memory{db: q.db.read, writes: q.writes, portal: portal, rule: rule, entity: entity}
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 
 	"github.com/google/go-cmp/cmp"
@@ -46,7 +47,7 @@ func testADeletedEntityWinsOverLateUpdates(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q := openNew(t, queue.Options{})
-				j := newJournal()
+				j := newNotes()
 				work(t, q, func(_ context.Context, r *queue.Run) error { j.note(r); return nil })
 				for _, p := range tt.pushes {
 					time.Sleep(p.at - time.Since(j.begun))
@@ -315,7 +316,7 @@ func testReplayAndDiscardMindTheState(t *testing.T) {
 				t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
 			}
 		}
-		if s := stats(t, q); s.Runs[queue.Discarded] != 1 || s.Runs[queue.Succeeded] != 1 || len(s.Runs) != 2 {
+		if s := stats(t, q); s.Runs[journal.Discarded] != 1 || s.Runs[journal.Succeeded] != 1 || len(s.Runs) != 2 {
 			t.Errorf("runs are %v", s.Runs)
 		}
 	})
@@ -336,18 +337,18 @@ func testRepairsByFilter(t *testing.T) {
 			push(t, q, "0", queue.Route{Rule: []string{"a", "b"}[i%2], Entity: fmt.Sprint("deal:", i)})
 		}
 		waitIdle(t, q)
-		if n, err := q.DiscardAll(t.Context(), queue.Filter{Rule: "b", Limit: 5}, "anna@web1"); err != nil || n != 5 {
+		if n, err := q.DiscardAll(t.Context(), journal.Filter{Rule: "b", Limit: 5}, "anna@web1"); err != nil || n != 5 {
 			t.Errorf("discarded %d, %v, want 5", n, err)
 		}
 		broken.Store(false)
-		if n, err := q.ReplayAll(t.Context(), queue.Filter{Rule: "a"}, "anna@web1"); err != nil || n != 125 {
+		if n, err := q.ReplayAll(t.Context(), journal.Filter{Rule: "a"}, "anna@web1"); err != nil || n != 125 {
 			t.Errorf("replayed %d, %v, want 125", n, err)
 		}
 		waitIdle(t, q)
-		if diff := cmp.Diff(map[queue.State]int{queue.Succeeded: 125, queue.Discarded: 5, queue.Parked: 120}, stats(t, q).Runs); diff != "" {
+		if diff := cmp.Diff(map[journal.State]int{journal.Succeeded: 125, journal.Discarded: 5, journal.Parked: 120}, stats(t, q).Runs); diff != "" {
 			t.Errorf("runs (-want +got):\n%s", diff)
 		}
-		if n, err := q.DiscardAll(t.Context(), queue.Filter{States: []queue.State{queue.Succeeded, queue.Parked}}, "anna@web1"); err != nil || n != 120 {
+		if n, err := q.DiscardAll(t.Context(), journal.Filter{States: []journal.State{journal.Succeeded, journal.Parked}}, "anna@web1"); err != nil || n != 120 {
 			t.Errorf("discarded %d, %v, want the 120 parked ones", n, err)
 		}
 	})

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // The n-th file of a kind of database creates version n of our tables. The previous
@@ -71,7 +73,7 @@ func apply(ctx context.Context, db backend, version int, file string) error {
 		if _, err := t.Exec(ctx, string(text)); err != nil {
 			return err
 		}
-		_, err := t.Exec(ctx, `INSERT INTO b24_migration (version, applied_at) VALUES ($1, $2)`, version, micros(time.Now()))
+		_, err := t.Exec(ctx, `INSERT INTO b24_migration (version, applied_at) VALUES ($1, $2)`, version, store.Micros(time.Now()))
 		return err
 	})
 }

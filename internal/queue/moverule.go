@@ -84,7 +84,7 @@ func (q Repairs) MoveRule(ctx context.Context, portal, from, to string) (moved b
 					return err
 				}
 			}
-			if _, err := t.Exec(ctx, dropMoved, portal, from, to, micros(clock())); err != nil {
+			if _, err := t.Exec(ctx, dropMoved, portal, from, to, store.Micros(clock())); err != nil {
 				return err
 			}
 			for _, text := range moveRest {
@@ -100,12 +100,4 @@ func (q Repairs) MoveRule(ctx context.Context, portal, from, to string) (moved b
 		return false, fmt.Errorf("move what rule %s has to rule %s: %w", from, to, err)
 	}
 	return moved, nil
-}
-
-// WaitingRules returns the rules of a portal that have waiting runs, also those that sleep.
-func (q Repairs) WaitingRules(ctx context.Context, portal string) ([]string, error) {
-	return store.All(ctx, q.db.read, "read which rules have waiting runs", func(row store.Row) (rule string, err error) {
-		err = row.Scan(&rule)
-		return rule, err
-	}, `SELECT DISTINCT rule FROM b24_run WHERE portal = $1 AND state IN ('waiting', 'blocked', 'queued') ORDER BY rule`, portal)
 }

@@ -43,7 +43,7 @@ func (q NoteTable) SetNotes(ctx context.Context, names []string, value string) e
 	if len(names) == 0 {
 		return nil
 	}
-	args, rows := []any{value, micros(clock())}, make([]string, len(names))
+	args, rows := []any{value, store.Micros(clock())}, make([]string, len(names))
 	for i, name := range names {
 		args, rows[i] = append(args, name), fmt.Sprintf("($%d, $1, $2)", i+3)
 	}
@@ -59,7 +59,7 @@ func (q NoteTable) SetNotes(ctx context.Context, names []string, value string) e
 }
 
 func writeNote(ctx context.Context, t *tx, name, value string) error {
-	_, err := t.Exec(ctx, setNote, name, value, micros(clock()))
+	_, err := t.Exec(ctx, setNote, name, value, store.Micros(clock()))
 	return err
 }
 
@@ -74,7 +74,7 @@ func (q NoteTable) Note(ctx context.Context, name string) (n Note, ok bool, err 
 	if err != nil {
 		return Note{}, false, fmt.Errorf("note %s: %w", name, err)
 	}
-	n.Set = fromMicros(at)
+	n.Set = store.Time(at)
 	return n, true, nil
 }
 
@@ -83,7 +83,7 @@ func (q NoteTable) Notes(ctx context.Context, prefix string) ([]Note, error) {
 	return store.All(ctx, q.db.read, "read notes", func(row store.Row) (n Note, err error) {
 		var at int64
 		err = row.Scan(&n.Name, &n.Value, &at)
-		n.Set = fromMicros(at)
+		n.Set = store.Time(at)
 		return n, err
 	},
 		`SELECT name, value, set_at FROM b24_note WHERE substr(name, 1, length($1)) = $1 ORDER BY name`, prefix)

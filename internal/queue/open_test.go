@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -137,12 +138,12 @@ func TestReopeningKeepsEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	push(t, q, `{"FIELDS":{"ID":"7"}}`, queue.Route{Rule: "r", Entity: "deal:7"})
-	before := runs(t, q, queue.Filter{})
+	before := runs(t, q, journal.Filter{})
 	if err := q.Close(); err != nil {
 		t.Fatal(err)
 	}
 	q = open(t, path, queue.Options{})
-	after := runs(t, q, queue.Filter{})
+	after := runs(t, q, journal.Filter{})
 	if len(after) != 1 || len(before) != 1 || string(after[0].Event.Data) != `{"FIELDS":{"ID":"7"}}` || after[0].Entity != before[0].Entity {
 		t.Errorf("run before is %+v and after %+v", before, after)
 	}

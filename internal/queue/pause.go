@@ -30,14 +30,6 @@ UPDATE b24_run SET state = 'waiting'
 WHERE state = 'queued' AND ($1 = '' OR portal = $1) AND ($2 = '' OR rule = $2)`
 
 	unblockPortal = `UPDATE b24_run SET state = 'waiting' WHERE state = 'blocked' AND ($1 = '' OR portal = $1)`
-
-	// notPaused is a condition on a run r. Mostly nothing is paused: SQLite looks once.
-	notPaused = `(NOT EXISTS (SELECT 1 FROM b24_pause) OR NOT EXISTS (
-    SELECT 1 FROM b24_pause p
-    WHERE p.portal IN (r.portal, '') AND p.rule IN (r.rule, '')))`
-
-	// startable is a condition on a run r that no person and no fault holds back.
-	startable = notPaused + ` AND ` + notHeld
 )
 
 // Pause stops runs of a rule in a portal from starting. An empty rule means all
@@ -48,7 +40,7 @@ func (q HoldTable) Pause(ctx context.Context, portal, rule, reason string, also 
 		return errors.New("pause: neither a portal nor a rule")
 	}
 	err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
-		if _, err := t.Exec(ctx, setPause, portal, rule, reason, micros(clock())); err != nil {
+		if _, err := t.Exec(ctx, setPause, portal, rule, reason, store.Micros(clock())); err != nil {
 			return err
 		}
 		if _, err := t.Exec(ctx, dequeuePaused, portal, rule); err != nil {
@@ -92,7 +84,7 @@ func (q HoldTable) Pauses(ctx context.Context) ([]Pause, error) {
 			at int64
 		)
 		err := row.Scan(&p.Portal, &p.Rule, &p.Reason, &at)
-		p.Since = fromMicros(at)
+		p.Since = store.Time(at)
 		return p, err
 	}, `SELECT portal, rule, reason, paused_at FROM b24_pause ORDER BY portal, rule`)
 }

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 
 	"github.com/google/go-cmp/cmp"
@@ -38,7 +39,7 @@ func testWhatIsPausedDoesNotStart(t *testing.T) {
 					return nil
 				})
 				for _, portal := range []string{"acme", "zeta"} {
-					e := queue.Event{Portal: portal, Code: "X"}
+					e := journal.Event{Portal: portal, Code: "X"}
 					if err := q.Push(t.Context(), e, []queue.Route{{Rule: "a", Entity: "deal:1"}, {Rule: "b", Entity: "deal:1"}}); err != nil {
 						t.Fatal(err)
 					}
@@ -48,8 +49,8 @@ func testWhatIsPausedDoesNotStart(t *testing.T) {
 				for _, name := range tt.want {
 					want[name] = 0
 				}
-				if p := stats(t, q).Paused; len(p) != 1 || p[0].Reason != "stocktaking" || p[0].Since.After(begun) {
-					t.Errorf("stats show %+v as paused", p)
+				if p, err := q.Pauses(t.Context()); err != nil || len(p) != 1 || p[0].Reason != "stocktaking" || p[0].Since.After(begun) {
+					t.Errorf("pauses are %+v, %v", p, err)
 				}
 				if was, err := q.Resume(t.Context(), tt.portal, tt.rule); err != nil || !was {
 					t.Errorf("resume: %v, %v", was, err)
@@ -72,7 +73,7 @@ func testWhatIsPausedDoesNotStart(t *testing.T) {
 func testAPauseReachesWhatWaitsForAWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Workers: 1})
-		j := newJournal()
+		j := newNotes()
 		work(t, q, func(_ context.Context, r *queue.Run) error {
 			j.note(r)
 			time.Sleep(10 * time.Second)

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/lease"
-	"github.com/b24rules/b24rules/internal/store"
 )
 
 const (
@@ -93,7 +93,7 @@ func (p *pool) look(ctx context.Context) error {
 	portals, all := p.q.touched.take()
 	if all {
 		p.lookedAt = clock()
-		waiting, err := p.q.waitingPortals(ctx)
+		waiting, err := journal.WaitingPortals(ctx, p.q.db.read)
 		if err != nil {
 			return err
 		}
@@ -121,22 +121,6 @@ func (p *pool) look(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// selectPortals selects the portals that have waiting runs.
-func selectPortals(b backend) string {
-	return portalsOf(b, "b24_run_due", `r.state = 'waiting'`) + ` SELECT portal FROM p WHERE portal > ''`
-}
-
-// waitingPortals returns the portals that have waiting runs.
-func (q *Queue) waitingPortals(ctx context.Context) (map[string]bool, error) {
-	all := map[string]bool{}
-	_, err := store.All(ctx, q.db.read, "portals with runs", func(row store.Row) (portal string, err error) {
-		err = row.Scan(&portal)
-		all[portal] = true
-		return portal, err
-	}, selectPortals(q.db.backend))
-	return all, err
 }
 
 // start executes a claimed run.
@@ -167,7 +151,7 @@ func (p *pool) call(ctx context.Context, r *Run) (err error) {
 }
 
 // priorities is how many there are.
-const priorities = int(Backfill) + 1
+const priorities = int(journal.Backfill) + 1
 
 // A shard is the part of the pool for one portal.
 type shard struct {
@@ -190,23 +174,23 @@ type shard struct {
 // room returns how many more runs of a priority may start. Runs of a backfill do
 // not take the room of live ones, and start none while live ones fill theirs. A live run of
 // an entity cannot overtake one of a backfill, so it waits for that one's requests.
-func (s *shard) room(p Priority) int {
+func (s *shard) room(p journal.Priority) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	room := s.workers - s.running[Live]
-	if p == Backfill {
-		room -= s.running[Backfill]
+	room := s.workers - s.running[journal.Live]
+	if p == journal.Backfill {
+		room -= s.running[journal.Backfill]
 	}
 	return max(room, 0)
 }
 
-func (s *shard) begin(p Priority) {
+func (s *shard) begin(p journal.Priority) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running[p]++
 }
 
-func (s *shard) end(p Priority) {
+func (s *shard) end(p journal.Priority) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.running[p]--

@@ -264,8 +264,9 @@ func (t *pgTx) announce(_ context.Context, news []string) error {
 	return err
 }
 
-// byIndex implements backend: the statistics of the server choose the index.
-func (*postgresDB) byIndex(string) string { return "" }
+// ByIndex implements store.Reader: the statistics of the server choose the index.
+func (pgReader) ByIndex(string) string { return "" }
+func (*pgTx) ByIndex(string) string    { return "" }
 
 func (t *pgTx) forUpdate(alias string) string { return " FOR UPDATE OF " + alias }
 

@@ -8,27 +8,10 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/journal"
+	"github.com/b24rules/b24rules/internal/store"
 )
-
-// Event is an event of a portal.
-type Event struct {
-	ID       int64           // given by Push
-	Portal   string          // the portal's name in our configuration
-	Code     string          // such as ONCRMDEALUPDATE
-	Data     json.RawMessage // of the event; a nil Data is stored as null
-	Routes   int             // how many routes Push received; Push sets it
-	Sent     time.Time       // by the portal's clock; zero when unknown
-	Received time.Time       // by ours; zero means now
-
-	// Missing are the rule sets that should see the event and do not run now, without
-	// spaces in their names; "*" means all. The event is kept until RouteAgain has
-	// routed it for them.
-	Missing []string
-
-	// Why says why the event met no rule, for people; "" if it met one. The caller chooses
-	// the form.
-	Why string
-}
 
 // Route asks for a run of a rule because of an event.
 type Route struct {
@@ -64,7 +47,7 @@ const tombstoneRetention = 30 * 24 * time.Hour
 // Push stores an event and the runs that its routes ask for, and returns nil only
 // after they are on disk. Pushes that wait at the same time share one transaction.
 // An event without routes is stored too, so that history shows it.
-func (q Input) Push(ctx context.Context, e Event, routes []Route, also ...Also) error {
+func (q Input) Push(ctx context.Context, e journal.Event, routes []Route, also ...Also) error {
 	if err := checkPush(e, routes); err != nil {
 		return err
 	}
@@ -90,7 +73,7 @@ func (q Input) Push(ctx context.Context, e Event, routes []Route, also ...Also) 
 	return nil
 }
 
-func checkPush(e Event, routes []Route) error {
+func checkPush(e journal.Event, routes []Route) error {
 	switch {
 	case e.Portal == "":
 		return errors.New("push: an event without a portal")
@@ -119,7 +102,7 @@ const insertRunEvent = `
 INSERT INTO b24_run_event (run_id, event_id) VALUES ($1, $2)
 ON CONFLICT (run_id, event_id) DO NOTHING`
 
-func (q Input) push(ctx context.Context, t *tx, e Event, routes []Route) error {
+func (q Input) push(ctx context.Context, t *tx, e journal.Event, routes []Route) error {
 	if err := storeEvent(ctx, t, &e, len(routes)); err != nil {
 		return err
 	}
@@ -127,8 +110,8 @@ func (q Input) push(ctx context.Context, t *tx, e Event, routes []Route) error {
 }
 
 // storeEvent stores an event and sets its ID.
-func storeEvent(ctx context.Context, t *tx, e *Event, routes int) error {
-	err := t.QueryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), routes, micros(e.Sent), micros(e.Received), strings.Join(e.Missing, " "), e.Why).Scan(&e.ID)
+func storeEvent(ctx context.Context, t *tx, e *journal.Event, routes int) error {
+	err := t.QueryRow(ctx, insertEvent, e.Portal, e.Code, string(e.Data), routes, store.Micros(e.Sent), store.Micros(e.Received), strings.Join(e.Missing, " "), e.Why).Scan(&e.ID)
 	if err != nil {
 		return fmt.Errorf("store the event: %w", err)
 	}
@@ -136,7 +119,7 @@ func storeEvent(ctx context.Context, t *tx, e *Event, routes int) error {
 }
 
 // joinAll stores the runs of a stored event, or lets it join those that wait.
-func (q Input) joinAll(ctx context.Context, t *tx, e Event, routes []Route) error {
+func (q Input) joinAll(ctx context.Context, t *tx, e journal.Event, routes []Route) error {
 	for _, r := range routes {
 		if err := noteLifecycle(ctx, t, e, r); err != nil {
 			return fmt.Errorf("note that %s was added or deleted: %w", r.Entity, err)
@@ -168,9 +151,9 @@ WHERE portal = $1 AND entity = $2 AND deleted AND state NOT IN ('succeeded', 'di
 // noteLifecycle inserts and deletes tombstones: a deleted entity wins over updates
 // that arrive late (the order of events is not guaranteed), not over its
 // restoration.
-func noteLifecycle(ctx context.Context, t *tx, e Event, r Route) error {
+func noteLifecycle(ctx context.Context, t *tx, e journal.Event, r Route) error {
 	if r.Deleted {
-		_, err := t.Exec(ctx, bury, e.Portal, r.Entity, micros(e.Received))
+		_, err := t.Exec(ctx, bury, e.Portal, r.Entity, store.Micros(e.Received))
 		return err
 	}
 	if r.Added {
@@ -233,7 +216,7 @@ SELECT EXISTS (
     SELECT 1 FROM b24_run r WHERE r.portal = $1 AND r.entity = $2 AND r.rule = $3
     AND (r.state IN ('waiting', 'blocked', 'queued', 'running') OR r.finished_at > $4))`
 
-func (q Input) join(ctx context.Context, t *tx, e Event, r Route) (id int64, due time.Time, err error) {
+func (q Input) join(ctx context.Context, t *tx, e journal.Event, r Route) (id int64, due time.Time, err error) {
 	ceiling := r.Ceiling
 	if ceiling == 0 {
 		ceiling = 10 * r.Debounce
@@ -241,7 +224,7 @@ func (q Input) join(ctx context.Context, t *tx, e Event, r Route) (id int64, due
 	debounce := r.Debounce
 	if r.AtOnce && debounce > 0 {
 		var recent bool
-		if err := t.QueryRow(ctx, selectRecent, e.Portal, r.Entity, r.Rule, micros(e.Received.Add(-debounce))).Scan(&recent); err != nil {
+		if err := t.QueryRow(ctx, selectRecent, e.Portal, r.Entity, r.Rule, store.Micros(e.Received.Add(-debounce))).Scan(&recent); err != nil {
 			return 0, time.Time{}, err
 		}
 		if !recent {
@@ -250,8 +233,8 @@ func (q Input) join(ctx context.Context, t *tx, e Event, r Route) (id int64, due
 	}
 	var at int64
 	err = t.QueryRow(ctx, upsertRun, e.Portal, r.Rule, r.Entity, r.Added, r.Deleted, q.attempts(r), e.ID,
-		micros(e.Received), micros(e.Received.Add(min(debounce, ceiling))), ceiling.Microseconds()).Scan(&id, &at)
-	return id, fromMicros(at), err
+		store.Micros(e.Received), store.Micros(e.Received.Add(min(debounce, ceiling))), ceiling.Microseconds()).Scan(&id, &at)
+	return id, store.Time(at), err
 }
 
 func (q Input) attempts(r Route) int { return cmp.Or(r.Attempts, q.options.Attempts) }

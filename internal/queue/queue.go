@@ -126,7 +126,6 @@ func (o Options) check() error {
 type Queue struct {
 	*base
 	Input
-	History
 	Repairs
 	HoldTable
 	NoteTable
@@ -151,7 +150,6 @@ type base struct {
 // The parts of a queue.
 type (
 	Input     struct{ *base } // stores events and the runs that they ask for
-	History   struct{ *base } // reads events and runs
 	Repairs   struct{ *base } // replays and discards runs
 	HoldTable struct{ *base } // keeps runs from starting, because of a fault or a person
 	NoteTable struct{ *base } // small values that belong to no run
@@ -177,7 +175,7 @@ func Open(ctx context.Context, dsn string, options Options) (*Queue, error) {
 	b := &base{options: options, db: db, writes: newCommitter(db.backend), touched: newTouched(), leases: lease.NewSet(!db.leases())}
 	b.portals.Store(&options.Portals)
 	return &Queue{
-		base: b, Input: Input{b}, History: History{b}, Repairs: Repairs{b}, HoldTable: HoldTable{b}, NoteTable: NoteTable{b}, Retention: Retention{b}, finisher: finisher{b},
+		base: b, Input: Input{b}, Repairs: Repairs{b}, HoldTable: HoldTable{b}, NoteTable: NoteTable{b}, Retention: Retention{b}, finisher: finisher{b},
 	}, nil
 }
 
@@ -316,18 +314,3 @@ func (b *broadcast) send() {
 
 // clock is the clock of this package; tests replace it.
 var clock = time.Now
-
-// micros is the stored form of a time: see the schema.
-func micros(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMicro()
-}
-
-func fromMicros(n int64) time.Time {
-	if n == 0 {
-		return time.Time{}
-	}
-	return time.UnixMicro(n)
-}

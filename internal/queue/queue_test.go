@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -111,7 +112,7 @@ func work(t testing.TB, q *queue.Queue, do func(ctx context.Context, r *queue.Ru
 // push pushes an event with a number as its data.
 func push(t testing.TB, q *queue.Queue, data string, routes ...queue.Route) {
 	t.Helper()
-	e := queue.Event{Portal: "acme", Code: "ONCRMDEALUPDATE", Data: json.RawMessage(data)}
+	e := journal.Event{Portal: "acme", Code: "ONCRMDEALUPDATE", Data: json.RawMessage(data)}
 	if err := q.Push(t.Context(), e, routes); err != nil {
 		t.Fatal(err)
 	}
@@ -124,33 +125,33 @@ func waitIdle(t testing.TB, q *queue.Queue) {
 	}
 }
 
-func runs(t testing.TB, q *queue.Queue, f queue.Filter) []queue.Info {
+func runs(t testing.TB, q *queue.Queue, f journal.Filter) []journal.Run {
 	t.Helper()
-	all, err := q.Runs(t.Context(), f)
+	all, err := journal.FindRuns(t.Context(), q.Database(), f)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return all
 }
 
-func stats(t testing.TB, q *queue.Queue) queue.Stats {
+func stats(t testing.TB, q *queue.Queue) journal.Counts {
 	t.Helper()
-	s, err := q.Stats(t.Context())
+	s, err := journal.Count(t.Context(), q.Database())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-// A journal notes the runs that a work function received.
-type journal struct {
+// Notes are the runs that a work function received.
+type notes struct {
 	mu    sync.Mutex
 	begun time.Time
 	lines []entry
 }
 
 type entry struct {
-	At      time.Duration // since the journal was created
+	At      time.Duration // since the notes were created
 	Rule    string
 	Entity  string
 	Count   int
@@ -160,9 +161,9 @@ type entry struct {
 	Deleted bool
 }
 
-func newJournal() *journal { return &journal{begun: time.Now()} }
+func newNotes() *notes { return &notes{begun: time.Now()} }
 
-func (j *journal) note(r *queue.Run) {
+func (j *notes) note(r *queue.Run) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.lines = append(j.lines, entry{
@@ -173,7 +174,7 @@ func (j *journal) note(r *queue.Run) {
 	})
 }
 
-func (j *journal) all() []entry {
+func (j *notes) all() []entry {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return append([]entry(nil), j.lines...)

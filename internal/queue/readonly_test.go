@@ -8,13 +8,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // A read-only database, such as on a file system that was remounted after an error,
 // refuses events with the reason, and stores them again afterwards.
 func TestAReadOnlyDatabase(t *testing.T) {
 	q := openTest(t)
-	push := func() error { return q.Push(t.Context(), Event{Portal: "acme", Code: "X"}, nil) }
+	push := func() error { return q.Push(t.Context(), journal.Event{Portal: "acme", Code: "X"}, nil) }
 	if err := push(); err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +40,7 @@ func TestAReadOnlyDatabase(t *testing.T) {
 	if err := q.Ping(t.Context()); err != nil {
 		t.Errorf("ping afterwards: %v", err)
 	}
-	if s, err := q.Stats(t.Context()); err != nil || s.Events != 2 {
+	if s, err := journal.Count(t.Context(), q.Database()); err != nil || s.Events != 2 {
 		t.Errorf("%d events, %v, want 2", s.Events, err)
 	}
 }
@@ -56,7 +58,7 @@ func TestADatabaseThatStartsNoRun(t *testing.T) {
 			}
 		}), nil))
 		route := Route{Rule: "r", Entity: "deal:1", Debounce: 5 * time.Second}
-		if err := q.Push(t.Context(), Event{Portal: "acme", Code: "X"}, []Route{route}); err != nil {
+		if err := q.Push(t.Context(), journal.Event{Portal: "acme", Code: "X"}, []Route{route}); err != nil {
 			t.Fatal(err)
 		}
 		ended, ran := make(chan error, 1), make(chan struct{})

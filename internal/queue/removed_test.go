@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -47,7 +48,7 @@ func TestRemovedFile(t *testing.T) {
 			// Readers need more connections. They must not make a new file.
 			var readers sync.WaitGroup
 			for range 16 {
-				readers.Go(func() { _, _ = q.FindEvents(t.Context(), queue.EventFilter{}) })
+				readers.Go(func() { _, _ = journal.FindEvents(t.Context(), q.Database(), journal.EventFilter{}) })
 			}
 			readers.Wait()
 			push(t, q, "2", queue.Route{Rule: "r", Entity: "deal:2", Debounce: time.Hour})
@@ -64,7 +65,7 @@ func TestRemovedFile(t *testing.T) {
 			if data, err := os.ReadFile(path); tt.name == "replaced" && string(data) != "another file" {
 				t.Errorf("the new file has %d bytes, %v", len(data), err)
 			}
-			if got := runs(t, open(t, found[0], queue.Options{}), queue.Filter{}); len(got) != 2 {
+			if got := runs(t, open(t, found[0], queue.Options{}), journal.Filter{}); len(got) != 2 {
 				t.Errorf("%d runs, want 2: %+v", len(got), got)
 			}
 		})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/store"
 )
 
@@ -41,14 +42,14 @@ func (q Repairs) Discard(ctx context.Context, run int64, who string, also ...Als
 }
 
 func (q Repairs) discard(ctx context.Context, run int64, who string, n int, also []Also) error {
-	err := q.repair(ctx, run, func(ctx context.Context, t *tx, _ Info) error {
-		if err := affects(t.Exec(ctx, discardRun, run, micros(clock()))); err != nil {
+	err := q.repair(ctx, run, func(ctx context.Context, t *tx, _ journal.Run) error {
+		if err := affects(t.Exec(ctx, discardRun, run, store.Micros(clock()))); err != nil {
 			return err
 		}
 		if _, err := t.Exec(ctx, clearDone, run); err != nil {
 			return err
 		}
-		if err := noteAct(ctx, t, run, GivenUp, who, 0); err != nil {
+		if err := noteAct(ctx, t, run, journal.GivenUp, who, 0); err != nil {
 			return err
 		}
 		return doAlso(ctx, t, n, also)
@@ -67,11 +68,11 @@ func (q Repairs) Replay(ctx context.Context, run int64, who string, also ...Also
 }
 
 func (q Repairs) replay(ctx context.Context, run int64, who string, n int, also []Also) error {
-	err := q.repair(ctx, run, func(ctx context.Context, t *tx, i Info) error {
-		if i.State != Parked && i.State != Discarded {
+	err := q.repair(ctx, run, func(ctx context.Context, t *tx, i journal.Run) error {
+		if i.State != journal.Parked && i.State != journal.Discarded {
 			return fmt.Errorf("%w: it is %s, must be parked or discarded", ErrState, i.State)
 		}
-		if err := noteAct(ctx, t, run, Replayed, who, 0); err != nil {
+		if err := noteAct(ctx, t, run, journal.Replayed, who, 0); err != nil {
 			return err
 		}
 		if _, err := requeue(ctx, t, run, turn{due: clock(), attempt: i.Attempt, restart: true, atOnce: true, text: i.Error}); err != nil {
@@ -91,9 +92,9 @@ const repairPage = 100
 // ReplayAll replays the runs that the filter selects, and returns how many. Without
 // States it selects parked and discarded ones. Limit bounds the number; 0 means
 // all. Runs that are in another state by then are skipped. Each run has its own transaction.
-func (q Repairs) ReplayAll(ctx context.Context, f Filter, who string, also ...Also) (int, error) {
+func (q Repairs) ReplayAll(ctx context.Context, f journal.Filter, who string, also ...Also) (int, error) {
 	if len(f.States) == 0 {
-		f.States = []State{Parked, Discarded}
+		f.States = []journal.State{journal.Parked, journal.Discarded}
 	}
 	return q.repairAll(ctx, f, func(ctx context.Context, run int64, n int) error { return q.replay(ctx, run, who, n, also) })
 }
@@ -101,18 +102,18 @@ func (q Repairs) ReplayAll(ctx context.Context, f Filter, who string, also ...Al
 // DiscardAll discards the runs that the filter selects, and returns how many.
 // Without States it selects parked ones. Limit bounds the number; 0 means all.
 // Runs that are running or over are skipped. Each run has its own transaction.
-func (q Repairs) DiscardAll(ctx context.Context, f Filter, who string, also ...Also) (int, error) {
+func (q Repairs) DiscardAll(ctx context.Context, f journal.Filter, who string, also ...Also) (int, error) {
 	if len(f.States) == 0 {
-		f.States = []State{Parked}
+		f.States = []journal.State{journal.Parked}
 	}
 	return q.repairAll(ctx, f, func(ctx context.Context, run int64, n int) error { return q.discard(ctx, run, who, n, also) })
 }
 
-func (q Repairs) repairAll(ctx context.Context, f Filter, repair func(ctx context.Context, run int64, n int) error) (n int, err error) {
+func (q Repairs) repairAll(ctx context.Context, f journal.Filter, repair func(ctx context.Context, run int64, n int) error) (n int, err error) {
 	limit := f.Limit
 	f.Limit = repairPage
 	for {
-		page, err := History(q).Runs(ctx, f)
+		page, err := journal.FindRuns(ctx, q.db.read, f)
 		if err != nil || len(page) == 0 {
 			return n, err
 		}
@@ -132,9 +133,9 @@ func (q Repairs) repairAll(ctx context.Context, f Filter, repair func(ctx contex
 }
 
 // repair changes a run, and unblocks the runs of its entity.
-func (q Repairs) repair(ctx context.Context, run int64, change func(ctx context.Context, t *tx, i Info) error) error {
+func (q Repairs) repair(ctx context.Context, run int64, change func(ctx context.Context, t *tx, i journal.Run) error) error {
 	return q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-		i, err := scanInfo(t.QueryRow(ctx, selectInfo+` WHERE r.id = $1`+t.forUpdate("r"), run))
+		i, err := journal.ScanRun(clock())(t.QueryRow(ctx, journal.SelectRuns+` WHERE r.id = $1`+t.forUpdate("r"), run))
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrNoRun
 		}

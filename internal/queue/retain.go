@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/store"
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
@@ -45,16 +46,16 @@ AND NOT EXISTS (SELECT 1 FROM b24_run_event WHERE event_id = $1)`
 func (q Retention) Retain(ctx context.Context) error {
 	now := clock()
 	err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.Exec(ctx, sweepTombstones, micros(now.Add(-tombstoneRetention)))
+		_, err := t.Exec(ctx, sweepTombstones, store.Micros(now.Add(-tombstoneRetention)))
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("delete old tombstones: %w", err)
 	}
 	for _, over := range []struct {
-		state State
+		state journal.State
 		keep  time.Duration
-	}{{Succeeded, q.options.RetainSucceeded}, {Discarded, q.options.RetainDiscarded}, {Parked, q.options.RetainParked}} {
+	}{{journal.Succeeded, q.options.RetainSucceeded}, {journal.Discarded, q.options.RetainDiscarded}, {journal.Parked, q.options.RetainParked}} {
 		if over.keep < 0 {
 			continue
 		}
@@ -71,11 +72,11 @@ func (q Retention) Retain(ctx context.Context) error {
 	return nil
 }
 
-func (q Retention) sweepRuns(ctx context.Context, state State, before time.Time) error {
+func (q Retention) sweepRuns(ctx context.Context, state journal.State, before time.Time) error {
 	for {
 		var n int64
 		err := q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) (err error) {
-			n, err = t.Exec(ctx, sweepRuns, string(state), micros(before), sweepBatch)
+			n, err = t.Exec(ctx, sweepRuns, string(state), store.Micros(before), sweepBatch)
 			return err
 		})
 		if err != nil || n < sweepBatch {
@@ -120,5 +121,5 @@ func (q Retention) oldEvents(ctx context.Context, before time.Time, last oldEven
 		var e oldEvent
 		err := row.Scan(&e.id, &e.received)
 		return e, err
-	}, selectOldEvents, micros(before), last.received, last.id, sweepBatch)
+	}, selectOldEvents, store.Micros(before), last.received, last.id, sweepBatch)
 }

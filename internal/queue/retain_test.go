@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 
 	"github.com/google/go-cmp/cmp"
@@ -56,7 +57,7 @@ func testHistoryIsKeptForItsTime(t *testing.T) {
 						t.Fatal(err)
 					}
 					s := stats(t, q)
-					got := left{s.Runs[queue.Succeeded] + s.Runs[queue.Parked] + s.Runs[queue.Discarded], s.Events}
+					got := left{s.Runs[journal.Succeeded] + s.Runs[journal.Parked] + s.Runs[journal.Discarded], s.Events}
 					if diff := cmp.Diff(want, got); diff != "" {
 						t.Errorf("left after %v (-want +got):\n%s", after, diff)
 					}
@@ -84,7 +85,7 @@ func testSweepingMuch(t *testing.T) {
 		if err := q.Retain(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if s := stats(t, q); s.Events != 1 || s.Runs[queue.Succeeded] != 0 || s.Runs[queue.Waiting] != 1 {
+		if s := stats(t, q); s.Events != 1 || s.Runs[journal.Succeeded] != 0 || s.Runs[journal.Waiting] != 1 {
 			t.Errorf("left are %+v, want the waiting run and its event", s)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 
 	"github.com/google/go-cmp/cmp"
@@ -37,7 +38,7 @@ func TestAFailingRunIsRetriedForADay(t *testing.T) {
 		if took < 14*time.Hour || took > 34*time.Hour || longest < 50*time.Minute || longest > time.Hour+time.Second || len(starts) > 70 {
 			t.Errorf("%d attempts in %v, the longest wait was %v", len(starts), took, longest)
 		}
-		if run := runs(t, q, queue.Filter{States: []queue.State{queue.Parked}}); len(run) != 1 || run[0].MaxAttempts != len(starts) {
+		if run := runs(t, q, journal.Filter{States: []journal.State{journal.Parked}}); len(run) != 1 || run[0].MaxAttempts != len(starts) {
 			t.Errorf("parked runs are %+v", run)
 		}
 	})
@@ -69,19 +70,19 @@ func testAFailingRunIsRetriedAndThenParked(t *testing.T) {
 			}
 			limit *= 2
 		}
-		run := runs(t, q, queue.Filter{States: []queue.State{queue.Parked}})
+		run := runs(t, q, journal.Filter{States: []journal.State{journal.Parked}})
 		if len(run) != 1 || run[0].Error != errPortal.Error() || run[0].Attempt != 8 || run[0].Finished.IsZero() {
 			t.Fatalf("parked runs are %+v", run)
 		}
-		attempts, err := q.Attempts(t.Context(), run[0].ID)
+		attempts, err := journal.Attempts(t.Context(), q.Database(), run[0].ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var want []queue.Attempt
+		var want []journal.Attempt
 		for n := 1; n <= 8; n++ {
-			want = append(want, queue.Attempt{Number: n, Outcome: queue.OutcomeFailed, Error: errPortal.Error(), Record: []byte(`{"step":1}`)})
+			want = append(want, journal.Attempt{Number: n, Outcome: journal.OutcomeFailed, Error: errPortal.Error(), Record: []byte(`{"step":1}`)})
 		}
-		want[7].Outcome = queue.OutcomeParked
+		want[7].Outcome = journal.OutcomeParked
 		if diff := cmp.Diff(want, attempts, cmpopts.IgnoreTypes(time.Time{})); diff != "" {
 			t.Errorf("attempts (-want +got):\n%s", diff)
 		}
@@ -121,39 +122,39 @@ func testResultsOfAnAttempt(t *testing.T) {
 		route    queue.Route
 		result   func(r *queue.Run) error
 		starts   []time.Duration
-		state    queue.State
+		state    journal.State
 		error    string
-		outcomes []queue.Outcome
+		outcomes []journal.Outcome
 	}{
 		{
 			"success",
 			queue.Route{},
 			func(*queue.Run) error { return nil },
 			[]time.Duration{0},
-			queue.Succeeded, "",
-			[]queue.Outcome{queue.OutcomeSucceeded},
+			journal.Succeeded, "",
+			[]journal.Outcome{journal.OutcomeSucceeded},
 		},
 		{"success after a failure forgets the error", queue.Route{}, func(r *queue.Run) error {
 			if r.Attempt == 1 {
 				return errPortal
 			}
 			return nil
-		}, []time.Duration{0, 0}, queue.Succeeded, "", []queue.Outcome{queue.OutcomeFailed, queue.OutcomeSucceeded}},
+		}, []time.Duration{0, 0}, journal.Succeeded, "", []journal.Outcome{journal.OutcomeFailed, journal.OutcomeSucceeded}},
 		{
 			"parked at once",
 			queue.Route{},
 			func(*queue.Run) error { return queue.Park(errors.New("delete limit")) },
 			[]time.Duration{0},
-			queue.Parked, "delete limit",
-			[]queue.Outcome{queue.OutcomeParked},
+			journal.Parked, "delete limit",
+			[]journal.Outcome{journal.OutcomeParked},
 		},
 		{
 			"a route's own attempts",
 			queue.Route{Attempts: 2},
 			func(*queue.Run) error { return errPortal },
 			[]time.Duration{0, 0},
-			queue.Parked, errPortal.Error(),
-			[]queue.Outcome{queue.OutcomeFailed, queue.OutcomeParked},
+			journal.Parked, errPortal.Error(),
+			[]journal.Outcome{journal.OutcomeFailed, journal.OutcomeParked},
 		},
 		{
 			"postponed is no attempt, and of many the last is kept",
@@ -165,22 +166,22 @@ func testResultsOfAnAttempt(t *testing.T) {
 				return nil
 			},
 			[]time.Duration{0, time.Minute, 2 * time.Minute, 3 * time.Minute},
-			queue.Succeeded, "",
-			[]queue.Outcome{queue.OutcomePostponed, queue.OutcomeSucceeded},
+			journal.Succeeded, "",
+			[]journal.Outcome{journal.OutcomePostponed, journal.OutcomeSucceeded},
 		},
 		{
 			"a panic is a failure",
 			queue.Route{Attempts: 1},
 			func(*queue.Run) error { panic("ouch") },
 			[]time.Duration{0},
-			queue.Parked, "panic: ouch",
-			[]queue.Outcome{queue.OutcomeParked},
+			journal.Parked, "panic: ouch",
+			[]journal.Outcome{journal.OutcomeParked},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q := openNew(t, queue.Options{RetryFirst: time.Microsecond, RetryMax: time.Microsecond})
-				j := newJournal()
+				j := newNotes()
 				work(t, q, func(_ context.Context, r *queue.Run) error { j.note(r); return tt.result(r) })
 				tt.route.Rule, tt.route.Entity = "r", "deal:1"
 				push(t, q, "0", tt.route)
@@ -192,15 +193,15 @@ func testResultsOfAnAttempt(t *testing.T) {
 				if diff := cmp.Diff(tt.starts, starts); diff != "" {
 					t.Errorf("starts (-want +got):\n%s", diff)
 				}
-				run := runs(t, q, queue.Filter{})[0]
+				run := runs(t, q, journal.Filter{})[0]
 				if run.State != tt.state || !strings.HasPrefix(run.Error, tt.error) || (tt.error == "") != (run.Error == "") {
 					t.Errorf("run is %s with error %q, want %s with %q", run.State, run.Error, tt.state, tt.error)
 				}
-				attempts, err := q.Attempts(t.Context(), run.ID)
+				attempts, err := journal.Attempts(t.Context(), q.Database(), run.ID)
 				if err != nil {
 					t.Fatal(err)
 				}
-				var outcomes []queue.Outcome
+				var outcomes []journal.Outcome
 				for _, a := range attempts {
 					outcomes = append(outcomes, a.Outcome)
 				}
@@ -228,7 +229,7 @@ func testANewEventBringsARetryForward(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q := openNew(t, queue.Options{RetryFirst: noRetry, RetryMax: noRetry})
-				j := newJournal()
+				j := newNotes()
 				work(t, q, func(_ context.Context, r *queue.Run) error {
 					j.note(r)
 					if string(r.Event.Data) == "0" {

@@ -8,71 +8,19 @@ import (
 	"sync"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/store"
 )
 
-// State is the state of a run.
-type State string
-
-// The states of a run. The package comment shows the changes between them.
-const (
-	Waiting   State = "waiting" // for its due time, for another run of its entity or for room
-	Running   State = "running"
-	Succeeded State = "succeeded" // ended without an error
-	Parked    State = "parked"    // failed for the last time: a dead letter
-	Discarded State = "discarded" // given up: by a person, or because nothing is left to do
-
-	// Asleep is not stored: a waiting run whose rule waits for a time.
-	Asleep State = "asleep"
-
-	// The previous version of the program also stored these. Blocked is a reason of
-	// Waiting now: see Info.Blocked.
-	Blocked State = "blocked"
-	Queued  State = "queued"
-)
-
-// Info is the stored data of a run.
-type Info struct {
-	ID                   int64
-	Portal, Rule, Entity string
-	State                State
-	Priority             Priority
-	Blocked              bool // waiting and due, but another run of its entity is running
-
-	// Added: an event of this run has added the entity. Deleted: the entity does
-	// not exist any more.
-	Added, Deleted bool
-
-	Count       int   // events of this run
-	Earlier     int   // attempts before it last started over: see Number
-	Attempt     int   // the running or last attempt since then, from 1; 0 before the first
-	MaxAttempts int   // after which it is parked
-	Event       Event // the latest
-
-	First     time.Time // when the first event was received, or when a sleeping run wakes up
-	Woken     time.Time // the time that the run waited for and that has come; zero if an event has started it
-	Due       time.Time // when it may start
-	NotBefore time.Time // of Postpone and RetryFrom; zero without them
-	Started   time.Time // the last attempt; zero before the first
-	Finished  time.Time // zero until it succeeded, was parked or discarded
-
-	Error string // of the last attempt; "" after a success
-	Cause string // of the error, the same for all runs that fail because of it; "" without one
-}
-
-// Number is the number of the running or last attempt among all attempts of the run,
-// also those before a replay; 0 before the first.
-func (i Info) Number() int { return i.Earlier + i.Attempt }
-
 // newRun returns a run of a claim with this number.
-func (q *base) newRun(i Info, claim int64) *Run {
-	return &Run{Info: i, q: q, claim: claim, memory: History{q}.Memory(i.Portal, i.Rule, i.Entity)}
+func (q *base) newRun(i journal.Run, claim int64) *Run {
+	return &Run{Run: i, q: q, claim: claim, memory: q.Memory(i.Portal, i.Rule, i.Entity)}
 }
 
 // Run is a running run. Its methods may be called until the function passed to Work
 // has returned.
 type Run struct {
-	Info
+	journal.Run
 
 	// Repeated says that the run may have been started before, and killed or interrupted after its
 	// writes. Such a start does not count as an attempt.
@@ -99,7 +47,7 @@ func (r *Run) Get(ctx context.Context, key string) (value string, ok bool, err e
 
 // MemoryOf returns the memory of another rule or entity of the portal.
 func (r *Run) MemoryOf(rule, entity string) *Memory {
-	return History{r.q}.Memory(r.Portal, rule, entity)
+	return r.q.Memory(r.Portal, rule, entity)
 }
 
 // Set changes a value of the memory, if the run succeeds.
@@ -130,7 +78,7 @@ ON CONFLICT (run_id, key) DO NOTHING`
 // are deleted when the run has succeeded or has been discarded.
 func (r *Run) MarkDone(ctx context.Context, key string) error {
 	err := r.q.writes.doFor(context.WithoutCancel(ctx), entityKey(r.Portal, r.Entity), func(ctx context.Context, t *tx) error {
-		_, err := t.Exec(ctx, insertDone, r.ID, key, micros(clock()))
+		_, err := t.Exec(ctx, insertDone, r.ID, key, store.Micros(clock()))
 		return err
 	})
 	if err != nil {

@@ -39,7 +39,7 @@ type Process struct {
 
 // Processes returns the processes that work the database. On PostgreSQL, one that was killed is
 // among them for some minutes; its heartbeat does not grow any more.
-func (q History) Processes(ctx context.Context) ([]Process, error) {
+func (q *base) Processes(ctx context.Context) ([]Process, error) {
 	all, err := q.db.processes(ctx, q.db.read)
 	if err != nil {
 		return nil, fmt.Errorf("read the processes that work the database: %w", err)

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,7 +25,7 @@ func TestACutOffRunWaits(t *testing.T) {
 		time.Sleep(time.Second)
 		stop() // the run is cancelled after a second
 
-		j := newJournal()
+		j := newNotes()
 		work(t, q, func(_ context.Context, r *queue.Run) error {
 			j.note(r)
 			return nil
@@ -47,7 +48,7 @@ func TestACutOffRunWaits(t *testing.T) {
 func TestRetryFrom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Attempts: 2})
-		j := newJournal()
+		j := newNotes()
 		work(t, q, func(_ context.Context, r *queue.Run) error {
 			j.note(r)
 			return queue.RetryFrom(time.Now().Add(time.Minute), errPortal)
@@ -64,7 +65,7 @@ func TestRetryFrom(t *testing.T) {
 		if diff := cmp.Diff(want, j.all()); diff != "" {
 			t.Errorf("runs (-want +got):\n%s", diff)
 		}
-		if s := stats(t, q); s.Runs[queue.Parked] != 1 {
+		if s := stats(t, q); s.Runs[journal.Parked] != 1 {
 			t.Errorf("runs are %v, want one parked with the text of the portal", s.Runs)
 		}
 	})

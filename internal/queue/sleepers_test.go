@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/journal"
+	"github.com/b24rules/b24rules/internal/store"
 )
 
 // fillSleepers stores runs that sleep for a day, as Run.Sleep does.
@@ -17,11 +20,11 @@ SELECT 'acme', 'remind', 'deal:' || i, 'waiting', FALSE, FALSE, 1, 8, 1, $2, $2,
 func BenchmarkSleepers(b *testing.B) {
 	for _, n := range []int{100, 100_000} {
 		q := openTest(b)
-		event := Event{Portal: "acme", Code: "X"}
+		event := journal.Event{Portal: "acme", Code: "X"}
 		if err := q.Push(b.Context(), event, nil); err != nil {
 			b.Fatal(err)
 		}
-		if _, err := sqliteOf(q).write.ExecContext(b.Context(), fillSleepers, n, micros(clock().Add(24*time.Hour))); err != nil {
+		if _, err := sqliteOf(q).write.ExecContext(b.Context(), fillSleepers, n, store.Micros(clock().Add(24*time.Hour))); err != nil {
 			b.Fatal(err)
 		}
 		for _, does := range []struct {
@@ -35,7 +38,7 @@ func BenchmarkSleepers(b *testing.B) {
 				return q.Push(b.Context(), event, []Route{{Rule: "remind", Entity: fmt.Sprint("deal:", 1+i%n)}})
 			}},
 			{"backlogs", func(int) error {
-				_, err := q.Backlogs(b.Context())
+				_, err := journal.Backlogs(b.Context(), q.Database())
 				return err
 			}},
 		} {

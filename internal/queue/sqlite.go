@@ -341,9 +341,10 @@ func (t *sqliteTx) commit(ctx context.Context) error {
 	return nil
 }
 
-// byIndex implements backend. Without statistics SQLite prefers any index with the state
-// to one with the order of portals, and reads all runs in that state.
-func (*sqliteDB) byIndex(index string) string { return " INDEXED BY " + index }
+// ByIndex implements store.Reader. Without statistics SQLite prefers any index with the
+// state to one with the order of portals, and reads all runs in that state.
+func (sqliteReader) ByIndex(index string) string { return " INDEXED BY " + index }
+func (*sqliteTx) ByIndex(index string) string    { return " INDEXED BY " + index }
 
 // forUpdate and skipLocked implement txConn: only one transaction writes at a time.
 func (t *sqliteTx) forUpdate(string) string  { return "" }

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/store"
 )
 
@@ -122,7 +123,7 @@ func TestStatementsOfARun(t *testing.T) {
 				synctest.Wait()
 				count.take()
 				commits := q.writes.commits.Load()
-				if err := q.Push(ctx, Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
+				if err := q.Push(ctx, journal.Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
 					t.Fatal(err)
 				}
 				synctest.Wait()
@@ -172,7 +173,7 @@ func TestOrderOfStarts(t *testing.T) {
 				return nil
 			})
 		}()
-		if err := q.Push(ctx, Event{Portal: "acme", Code: "X"}, []Route{{Rule: "child", Entity: "deal:5"}}); err != nil {
+		if err := q.Push(ctx, journal.Event{Portal: "acme", Code: "X"}, []Route{{Rule: "child", Entity: "deal:5"}}); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -71,7 +72,7 @@ func BenchmarkIdle(b *testing.B) {
 			q := openDSN(b, dsn, queue.Options{Portals: portals})
 			stop := work(b, q, func(context.Context, *queue.Run) error { return nil })
 			for _, portal := range portals {
-				if err := q.Push(b.Context(), queue.Event{Portal: portal, Code: "X"}, []queue.Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
+				if err := q.Push(b.Context(), journal.Event{Portal: portal, Code: "X"}, []queue.Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
 					b.Fatal(err)
 				}
 			}

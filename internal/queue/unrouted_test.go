@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -24,12 +25,12 @@ func testUnroutedEvents(t *testing.T) {
 		q := openNew(t, queue.Options{RetainEvents: time.Hour, RetainSucceeded: time.Hour})
 		const events = 250 // three transactions
 		for n := range events {
-			e := queue.Event{Portal: "acme", Code: "X", Data: json.RawMessage(fmt.Sprint(n)), Missing: []string{"broken", "late"}}
+			e := journal.Event{Portal: "acme", Code: "X", Data: json.RawMessage(fmt.Sprint(n)), Missing: []string{"broken", "late"}}
 			if err := q.Push(t.Context(), e, []queue.Route{{Rule: "fine", Entity: "deal:1"}}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if err := q.Push(t.Context(), queue.Event{Portal: "zeta", Code: "X", Missing: []string{"broken"}}, nil); err != nil {
+		if err := q.Push(t.Context(), journal.Event{Portal: "zeta", Code: "X", Missing: []string{"broken"}}, nil); err != nil {
 			t.Fatal(err)
 		}
 		var mu sync.Mutex
@@ -44,15 +45,15 @@ func testUnroutedEvents(t *testing.T) {
 		stop := work(t, q, do)
 		time.Sleep(time.Minute) // old events are deleted
 		var order []string
-		route := func(still ...string) func(queue.Event) ([]queue.Route, []string, error) {
-			return func(e queue.Event) ([]queue.Route, []string, error) {
+		route := func(still ...string) func(journal.Event) ([]queue.Route, []string, error) {
+			return func(e journal.Event) ([]queue.Route, []string, error) {
 				order = append(order, string(e.Data))
 				return []queue.Route{{Rule: "late", Entity: "deal:2"}}, still, nil
 			}
 		}
 		// The process ends in the second transaction.
 		crash := errors.New("crash")
-		n, err := q.RouteAgain(t.Context(), "acme", func(e queue.Event) ([]queue.Route, []string, error) {
+		n, err := q.RouteAgain(t.Context(), "acme", func(e journal.Event) ([]queue.Route, []string, error) {
 			if string(e.Data) == "120" {
 				return nil, nil, crash
 			}
@@ -62,7 +63,7 @@ func testUnroutedEvents(t *testing.T) {
 			t.Errorf("%d events, %v; want the first transaction", n, err)
 		}
 		order = order[:100]
-		if n, err := q.RouteAgain(t.Context(), "acme", func(e queue.Event) ([]queue.Route, []string, error) {
+		if n, err := q.RouteAgain(t.Context(), "acme", func(e journal.Event) ([]queue.Route, []string, error) {
 			if slices.Equal(e.Missing, []string{"broken"}) {
 				return nil, e.Missing, nil
 			}
@@ -73,17 +74,17 @@ func testUnroutedEvents(t *testing.T) {
 		if !slices.IsSortedFunc(order, func(a, b string) int { return len(a) - len(b) }) || len(order) != events {
 			t.Errorf("%d events were routed, in the order %v", len(order), order)
 		}
-		all, err := q.Unrouted(t.Context())
+		all, err := journal.Unrouted(t.Context(), q.Database())
 		for i := range all {
 			all[i].First = time.Time{}
 		}
-		want := []queue.UnroutedEvents{{Portal: "acme", Missing: []string{"broken"}, Events: events}, {Portal: "zeta", Missing: []string{"broken"}, Events: 1}}
+		want := []journal.UnroutedEvents{{Portal: "acme", Missing: []string{"broken"}, Events: events}, {Portal: "zeta", Missing: []string{"broken"}, Events: 1}}
 		if diff := cmp.Diff(want, all); diff != "" || err != nil {
 			t.Errorf("%v (-want +got):\n%s", err, diff)
 		}
 		waitIdle(t, q)
 		for _, portal := range []string{"acme", "zeta"} {
-			if _, err := q.RouteAgain(t.Context(), portal, func(queue.Event) ([]queue.Route, []string, error) { return nil, nil, nil }); err != nil {
+			if _, err := q.RouteAgain(t.Context(), portal, func(journal.Event) ([]queue.Route, []string, error) { return nil, nil, nil }); err != nil {
 				t.Error(err)
 			}
 		}

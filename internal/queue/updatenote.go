@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/store"
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
@@ -69,7 +70,7 @@ WHERE b24_note.set_at < $4 OR b24_note.value = excluded.value` // ours: it is re
 func (q NoteTable) claimNote(ctx context.Context, name, id string) (mine bool, err error) {
 	err = q.writes.do(ctx, func(ctx context.Context, t *tx) error {
 		now := clock()
-		n, err := t.Exec(ctx, takeClaim, claimOf(name), id, micros(now), micros(now.Add(-noteClaimTimeout)))
+		n, err := t.Exec(ctx, takeClaim, claimOf(name), id, store.Micros(now), store.Micros(now.Add(-noteClaimTimeout)))
 		mine = n > 0
 		return err
 	})
@@ -84,13 +85,13 @@ INSERT INTO b24_note (name, value, set_at) VALUES ($1, $2, $3)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at
 WHERE b24_note.value = $4 OR b24_note.value = excluded.value`
 
-// endClaim stores a changed note, if store is true, and releases the claim. If the
+// endClaim stores a changed note, if save is true, and releases the claim. If the
 // claim was too old, another process may have taken it: then the value of that
 // process stays.
-func (q NoteTable) endClaim(ctx context.Context, name, id, old, value string, store bool) error {
+func (q NoteTable) endClaim(ctx context.Context, name, id, old, value string, save bool) error {
 	err := q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-		if store {
-			n, err := t.Exec(ctx, changeNote, name, value, micros(clock()), old)
+		if save {
+			n, err := t.Exec(ctx, changeNote, name, value, store.Micros(clock()), old)
 			if err == nil && n == 0 {
 				err = errors.New("another process has changed it in the meantime")
 			}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -83,11 +84,11 @@ func testTallyCountsABackfill(t *testing.T) {
 		since int64
 		want  int
 	}{{"", first.Event, 4}, {"r", first.Event, 3}, {"r", before.Event, 3}, {"x", before.Event, 0}} {
-		got, err := q.Tally(t.Context(), "acme", "SYNC", tt.rule, tt.since)
-		if err != nil || got[queue.Waiting] != tt.want {
+		got, err := journal.Tally(t.Context(), q.Database(), "acme", "SYNC", tt.rule, tt.since)
+		if err != nil || got[journal.Waiting] != tt.want {
 			t.Errorf("rule %q since %d: %v, %v; want %d waiting", tt.rule, tt.since, got, err, tt.want)
 		}
-		if n, err := q.Pending(t.Context(), "acme", tt.rule); err != nil || n != tt.want {
+		if n, err := journal.Pending(t.Context(), q.Database(), "acme", tt.rule); err != nil || n != tt.want {
 			t.Errorf("rule %q: %d pending, %v; want %d", tt.rule, n, err, tt.want)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/pgtemp"
 	"github.com/b24rules/b24rules/internal/queue"
 
@@ -181,7 +182,7 @@ func checkUpgrade(t *testing.T, q *queue.Queue) {
 		"other deal:7": {"deal:7", "null", 1, 1, false},
 	}
 	limit := time.Now().Add(time.Minute)
-	for time.Now().Before(limit) && stats(t, q).Runs[queue.Succeeded] < 5 {
+	for time.Now().Before(limit) && stats(t, q).Runs[journal.Succeeded] < 5 {
 		time.Sleep(20 * time.Millisecond)
 	}
 	mu.Lock()
@@ -190,7 +191,7 @@ func checkUpgrade(t *testing.T, q *queue.Queue) {
 		t.Errorf("executed (-want +got):\n%s", diff)
 	}
 	s := stats(t, q)
-	counts := map[queue.State]int{queue.Succeeded: 5, queue.Parked: 1, queue.Discarded: 1, queue.Waiting: 1}
+	counts := map[journal.State]int{journal.Succeeded: 5, journal.Parked: 1, journal.Discarded: 1, journal.Waiting: 1}
 	if diff := cmp.Diff(counts, s.Runs); diff != "" || s.Events != 9 {
 		t.Errorf("%d events, runs (-want +got):\n%s", s.Events, diff)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/store"
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
@@ -103,7 +104,7 @@ func (q *Queue) recover(ctx context.Context, t *tx, portal string) error {
 	if _, err := t.Exec(ctx, dequeueAll, portal); err != nil {
 		return err
 	}
-	running, err := store.All(ctx, t, "", func(row store.Row) (i Info, err error) { // not those that end just now
+	running, err := store.All(ctx, t, "", func(row store.Row) (i journal.Run, err error) { // not those that end just now
 		err = row.Scan(&i.ID, &i.Attempt)
 		return i, err
 	}, selectRunning+t.forUpdate("r"), portal)

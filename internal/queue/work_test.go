@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -24,7 +25,7 @@ func testStopLetsRunsFinish(t *testing.T) {
 		push(t, q, "1", queue.Route{Rule: "s", Entity: "deal:1"})
 		time.Sleep(time.Second)
 		stop()
-		if s := stats(t, q); s.Runs[queue.Succeeded] != 1 || s.Runs[queue.Succeeded]+s.Runs[queue.Waiting]+s.Runs[queue.Queued] != 2 {
+		if s := stats(t, q); s.Runs[journal.Succeeded] != 1 || s.Runs[journal.Succeeded]+s.Runs[journal.Waiting]+s.Runs[journal.Queued] != 2 {
 			t.Errorf("runs are %v, want the one under way succeeded and the other kept", s.Runs)
 		}
 	})
@@ -44,8 +45,8 @@ func testStopCancelsRunsAfterTheGrace(t *testing.T) {
 		if took := time.Since(begun).Round(100 * time.Millisecond); took != 5*time.Second {
 			t.Errorf("the stop took %v, want the grace of 5s", took)
 		}
-		run := runs(t, q, queue.Filter{})[0]
-		if run.State != queue.Waiting || run.Attempt != 0 {
+		run := runs(t, q, journal.Filter{})[0]
+		if run.State != journal.Waiting || run.Attempt != 0 {
 			t.Fatalf("the run is %s after attempt %d, want it waiting and the attempt not counted", run.State, run.Attempt)
 		}
 		work(t, q, func(context.Context, *queue.Run) error { return nil })
@@ -76,7 +77,7 @@ func TestAClosedQueueSaysSo(t *testing.T) {
 	if err := q.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := q.Push(t.Context(), queue.Event{Portal: "acme", Code: "X"}, nil); err == nil {
+	if err := q.Push(t.Context(), journal.Event{Portal: "acme", Code: "X"}, nil); err == nil {
 		t.Error("a closed queue took an event")
 	}
 }
@@ -101,7 +102,7 @@ func testAPortalUsesUpItsOwnWorkersOnly(t *testing.T) {
 			return nil
 		})
 		for i := range 6 {
-			e := queue.Event{Portal: "slow", Code: "X"}
+			e := journal.Event{Portal: "slow", Code: "X"}
 			if err := q.Push(t.Context(), e, []queue.Route{{Rule: "r", Entity: fmt.Sprint("deal:", i)}}); err != nil {
 				t.Fatal(err)
 			}
@@ -110,7 +111,7 @@ func testAPortalUsesUpItsOwnWorkersOnly(t *testing.T) {
 		// A portal may have any name.
 		names := []string{"quick", "Портал №1", "acme.bitrix24.com", "ACME", "acme"}
 		for _, portal := range names {
-			if err := q.Push(t.Context(), queue.Event{Portal: portal, Code: "X"}, []queue.Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
+			if err := q.Push(t.Context(), journal.Event{Portal: portal, Code: "X"}, []queue.Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -162,7 +163,7 @@ func testOneRunPerEntityUnderLoad(t *testing.T) {
 				for _, rule := range rules {
 					routes = append(routes, queue.Route{Rule: rule, Entity: entity})
 				}
-				if err := q.Push(t.Context(), queue.Event{Portal: "acme", Code: "X"}, routes); err != nil {
+				if err := q.Push(t.Context(), journal.Event{Portal: "acme", Code: "X"}, routes); err != nil {
 					t.Error(err)
 				}
 			}
@@ -172,11 +173,11 @@ func testOneRunPerEntityUnderLoad(t *testing.T) {
 	waitIdle(t, q)
 
 	count := 0
-	for _, run := range runs(t, q, queue.Filter{Limit: 1e6}) {
-		if run.State != queue.Succeeded {
+	for _, run := range runs(t, q, journal.Filter{Limit: 1e6}) {
+		if run.State != journal.Succeeded {
 			t.Errorf("run %d is %s", run.ID, run.State)
 		}
-		events, err := q.Events(t.Context(), run.ID)
+		events, err := journal.EventsOf(t.Context(), q.Database(), run.ID)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -28,6 +28,10 @@ type DB interface {
 type Reader interface {
 	Query(ctx context.Context, text string, args ...any) (Rows, error)
 	QueryRow(ctx context.Context, text string, args ...any) Row
+
+	// ByIndex, after the name of a table in a SELECT, makes it use an index whose columns
+	// it needs in order.
+	ByIndex(index string) string
 }
 
 // Tx is a write transaction.

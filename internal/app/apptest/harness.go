@@ -23,7 +23,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/diag"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/rules"
 )
 
@@ -171,8 +171,8 @@ func (h *Harness) Wait() {
 }
 
 // States returns the number of runs by state.
-func (h *Harness) States() map[queue.State]int {
-	stats, err := h.Service.Queue().Stats(context.WithoutCancel(h.T.Context()))
+func (h *Harness) States() map[journal.State]int {
+	stats, err := journal.Count(context.WithoutCancel(h.T.Context()), h.Service.Queue().Database())
 	if err != nil {
 		h.T.Errorf("stats: %v", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/testkit"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -31,7 +32,7 @@ func (k *changeKill) open() string {
 	k.t.Helper()
 	q := k.queue()
 	defer func() { _ = q.Close() }()
-	runs, err := q.Runs(k.t.Context(), queue.Filter{States: []queue.State{queue.Waiting, queue.Running}, Limit: 10_000})
+	runs, err := journal.FindRuns(k.t.Context(), q.Database(), journal.Filter{States: []journal.State{journal.Waiting, journal.Running}, Limit: 10_000})
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func (k *changeKill) open() string {
 			return fmt.Sprintf("run %d of %s in %s for %s", r.ID, r.Rule, r.Portal, r.Entity)
 		}
 	}
-	unrouted, err := q.Unrouted(k.t.Context())
+	unrouted, err := journal.Unrouted(k.t.Context(), q.Database())
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -72,7 +73,7 @@ func (p *killedPortal) judgeParked() {
 	p.t.Helper()
 	q := p.queue()
 	defer func() { _ = q.Close() }()
-	runs, err := q.Runs(p.t.Context(), queue.Filter{Portal: p.name, States: []queue.State{queue.Parked}, Limit: 1000})
+	runs, err := journal.FindRuns(p.t.Context(), q.Database(), journal.Filter{Portal: p.name, States: []journal.State{journal.Parked}, Limit: 1000})
 	if err != nil {
 		p.t.Fatal(err)
 	}

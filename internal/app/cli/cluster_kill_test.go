@@ -16,6 +16,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/testkit"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 
 	"github.com/google/go-cmp/cmp"
@@ -249,11 +250,11 @@ func (c *cluster) finish() {
 	ctx, cancel := context.WithTimeout(c.t.Context(), testkit.Patience)
 	defer cancel()
 	if err := q.WaitIdle(ctx); err != nil {
-		backlogs, _ := q.Backlogs(context.WithoutCancel(ctx))
+		backlogs, _ := journal.Backlogs(context.WithoutCancel(ctx), q.Database())
 		c.t.Fatalf("%v; left are %v, portals by process %v", err, backlogs, c.owners())
 	}
-	stats, err := q.Stats(ctx)
-	if err != nil || stats.Runs[queue.Parked] > 0 {
+	stats, err := journal.Count(ctx, q.Database())
+	if err != nil || stats.Runs[journal.Parked] > 0 {
 		c.t.Errorf("runs are %v, %v, want none parked", stats.Runs, err)
 	}
 	for _, m := range c.members {

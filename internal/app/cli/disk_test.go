@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/b24rules/b24rules/internal/app/testkit"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -129,7 +130,7 @@ func storedIDs(t *testing.T, path string) []string {
 		t.Fatal(err)
 	}
 	defer func() { _ = q.Close() }()
-	events, err := q.FindEvents(t.Context(), queue.EventFilter{Limit: 10_000})
+	events, err := journal.FindEvents(t.Context(), q.Database(), journal.EventFilter{Limit: 10_000})
 	if err != nil {
 		t.Fatal(err)
 	}

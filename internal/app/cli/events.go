@@ -10,6 +10,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -61,7 +62,7 @@ with "events" and "next", the number for --before that returns the next page.`,
 
 type eventsList struct {
 	historyFilter
-	filter queue.EventFilter
+	filter journal.EventFilter
 	format string
 }
 
@@ -98,7 +99,7 @@ func (l *eventsList) run(ctx context.Context, env environment, path string) erro
 			return err
 		}
 		f.Limit++ // to see whether there is a next page
-		events, err := q.FindEvents(ctx, f)
+		events, err := journal.FindEvents(ctx, q.Database(), f)
 		if err != nil {
 			return err
 		}
@@ -129,7 +130,7 @@ func knownCode(ctx context.Context, q *queue.Queue, code string) error {
 	if _, _, ok := schemas.LookupEvent(code); ok || code == "" {
 		return nil
 	}
-	found, err := q.FindEvents(ctx, queue.EventFilter{Code: code, Limit: 1})
+	found, err := journal.FindEvents(ctx, q.Database(), journal.EventFilter{Code: code, Limit: 1})
 	if err != nil || len(found) > 0 {
 		return err
 	}
@@ -192,13 +193,13 @@ rules match the event, and why the others do not.`,
 
 // readEvent reads an event and its runs.
 func readEvent(ctx context.Context, q *queue.Queue, id int64) (report.Event, error) {
-	events, err := q.FindEvents(ctx, queue.EventFilter{ID: id})
+	events, err := journal.FindEvents(ctx, q.Database(), journal.EventFilter{ID: id})
 	if err != nil {
 		return report.Event{}, err
 	}
 	if len(events) == 0 {
 		return report.Event{}, fmt.Errorf("event %d does not exist; the history may have been deleted", id)
 	}
-	runs, err := q.Runs(ctx, queue.Filter{Event: id})
+	runs, err := journal.FindRuns(ctx, q.Database(), journal.Filter{Event: id})
 	return report.Event{Event: events[0], Runs: runs}, err
 }

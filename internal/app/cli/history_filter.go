@@ -7,6 +7,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -81,7 +82,7 @@ func (f *historyFilter) known(ctx context.Context, env environment, c *config.Co
 		return err
 	}
 	if err := checkPortal(c, f.portal); err != nil {
-		if past, readErr := f.inHistory(ctx, q, queue.Filter{Portal: f.portal}); past || readErr != nil {
+		if past, readErr := f.inHistory(ctx, q, journal.Filter{Portal: f.portal}); past || readErr != nil {
 			return readErr
 		}
 		return usagef("%v, and the history has nothing of it", err)
@@ -89,7 +90,7 @@ func (f *historyFilter) known(ctx context.Context, env environment, c *config.Co
 	if f.rule == "" {
 		return nil
 	}
-	past, err := f.inHistory(ctx, q, queue.Filter{Rule: f.rule})
+	past, err := f.inHistory(ctx, q, journal.Filter{Rule: f.rule})
 	if past || err != nil {
 		return err
 	}
@@ -111,13 +112,13 @@ func (f *historyFilter) known(ctx context.Context, env environment, c *config.Co
 }
 
 // inHistory reports whether the history has a run, or an event of a portal.
-func (f *historyFilter) inHistory(ctx context.Context, q *queue.Queue, filter queue.Filter) (bool, error) {
+func (f *historyFilter) inHistory(ctx context.Context, q *queue.Queue, filter journal.Filter) (bool, error) {
 	filter.Limit = 1
-	runs, err := q.Runs(ctx, filter)
+	runs, err := journal.FindRuns(ctx, q.Database(), filter)
 	if err != nil || len(runs) > 0 || filter.Portal == "" {
 		return len(runs) > 0, err
 	}
-	events, err := q.FindEvents(ctx, queue.EventFilter{Portal: filter.Portal, Limit: 1})
+	events, err := journal.FindEvents(ctx, q.Database(), journal.EventFilter{Portal: filter.Portal, Limit: 1})
 	return len(events) > 0, err
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/testkit"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // The commands work on PostgreSQL as on SQLite, with and without a running serve. A
@@ -47,7 +47,7 @@ func TestCommandsOnPostgreSQL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Until("it waits", func() bool { return h.States()[queue.Waiting] == 1 })
+	h.Until("it waits", func() bool { return h.States()[journal.Waiting] == 1 })
 	c.run(exitFine, "runs", "resume", "--rule", "deal-shipments", "--portal", demo.PortalName)
 	h.Wait()
 	apptest.WantNames(t, h.Elements(deal), "Parquet × 20")

@@ -7,7 +7,7 @@ import (
 	"testing/fstest"
 
 	"github.com/b24rules/b24rules/internal/app/apptest"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // TestQuestionsInOneCommand: the four questions of the person on call, each with one command.
@@ -29,7 +29,7 @@ rules:
 	h := newHarness(t, apptest.Options{Dir: dir, Rules: fstest.MapFS{"a.yaml": {Data: []byte(text)}}, Inputs: map[string]map[string]string{}})
 	c := newCLI(h, dir)
 	deal := h.AddDeal("Roof") // without a sum
-	h.Until("the run is parked", func() bool { return h.States()[queue.Parked] > 0 })
+	h.Until("the run is parked", func() bool { return h.States()[journal.Parked] > 0 })
 	var elements []struct{ ID string }
 	h.Rest("lists.element.get", map[string]any{"IBLOCK_TYPE_ID": "lists", "IBLOCK_ID": h.IDs.ShipmentList}, &elements)
 	if len(elements) != 1 {

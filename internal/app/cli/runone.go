@@ -12,6 +12,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/audit"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -88,7 +89,7 @@ func (o *oneRun) run(ctx context.Context, env environment, args []string) error 
 		if err != nil {
 			return err
 		}
-		failed = failed || st.Listed.State != queue.Succeeded
+		failed = failed || st.Listed.State != journal.Succeeded
 		if err := o.show.print(env.Out, st); err != nil {
 			return err
 		}
@@ -110,12 +111,12 @@ func (o *oneRun) push(ctx context.Context, a *service.Service, targets []service
 		return nil, err
 	}
 	ran := noted(audit.Entry{Action: audit.Ran, Portal: o.portal, Target: routes[0].Entity})
-	if err := a.Queue().Push(ctx, queue.Event{Portal: o.portal, Code: manualEvent, Data: data, Sent: time.Now()}, routes, ran); err != nil {
+	if err := a.Queue().Push(ctx, journal.Event{Portal: o.portal, Code: manualEvent, Data: data, Sent: time.Now()}, routes, ran); err != nil {
 		return nil, err
 	}
 	ids := make([]int64, len(routes))
 	for i, r := range routes {
-		runs, err := a.Queue().Runs(ctx, queue.Filter{Portal: o.portal, Rule: r.Rule, Entity: r.Entity, Limit: 1})
+		runs, err := journal.FindRuns(ctx, a.Queue().Database(), journal.Filter{Portal: o.portal, Rule: r.Rule, Entity: r.Entity, Limit: 1})
 		if err != nil {
 			return nil, err
 		}
@@ -154,16 +155,16 @@ func tried(ctx context.Context, q *queue.Queue, id int64, zone *time.Location) (
 			return nil, err
 		}
 		switch st.Listed.State {
-		case queue.Succeeded, queue.Parked, queue.Discarded:
+		case journal.Succeeded, journal.Parked, journal.Discarded:
 			return st, nil
-		case queue.Waiting:
+		case journal.Waiting:
 			if len(st.Attempts) > len(before.Attempts) {
 				return st, nil
 			}
 			if len(st.Pauses) > 0 {
 				return nil, fmt.Errorf("%s: the run waits", report.PauseText(st.Pauses[0], zone))
 			}
-		case queue.Running:
+		case journal.Running:
 		}
 		select {
 		case <-ticks.C:

@@ -16,6 +16,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -108,8 +109,8 @@ func (f *runFilter) empty() bool { return *f == runFilter{} }
 
 // filter converts the flags. It refuses names that neither the configuration nor the
 // history has.
-func (f *runFilter) filter(ctx context.Context, env environment, c *config.Config, q *queue.Queue) (queue.Filter, error) {
-	out := queue.Filter{Rule: f.rule, Text: f.text}
+func (f *runFilter) filter(ctx context.Context, env environment, c *config.Config, q *queue.Queue) (journal.Filter, error) {
+	out := journal.Filter{Rule: f.rule, Text: f.text}
 	var err error
 	if out.Portals, err = historyPortals(c, f.portal); err != nil {
 		return out, err

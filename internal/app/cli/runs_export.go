@@ -18,6 +18,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/ruletest/export"
 	"github.com/b24rules/b24rules/internal/yamlfile"
@@ -144,7 +145,7 @@ func (e *exporting) recorded(env environment, c *config.Config, st *report.Run, 
 	if out.Rules, err = e.fromTest(out.RuleFile); err != nil {
 		return out, err
 	}
-	if a.Outcome == queue.OutcomeParked || a.Outcome == queue.OutcomeFailed {
+	if a.Outcome == journal.OutcomeParked || a.Outcome == journal.OutcomeFailed {
 		out.Parked = a.Error
 	}
 	out.Code, out.Data, out.Time, err = eventFor(st, out.Entity)
@@ -196,7 +197,7 @@ func eventFor(st *report.Run, entity engine.Entity) (code string, data map[strin
 	case st.Listed.Added:
 		op = "add"
 	}
-	rank := func(e queue.Event) int {
+	rank := func(e journal.Event) int {
 		known, _, ok := schemas.LookupEvent(e.Code)
 		switch {
 		case !ok:
@@ -206,7 +207,7 @@ func eventFor(st *report.Run, entity engine.Entity) (code string, data map[strin
 		}
 		return 1
 	}
-	slices.SortStableFunc(events, func(a, b queue.Event) int { return rank(a) - rank(b) })
+	slices.SortStableFunc(events, func(a, b journal.Event) int { return rank(a) - rank(b) })
 	e := st.Listed.Event
 	if len(events) > 0 {
 		e = events[0]

@@ -6,6 +6,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -92,7 +93,7 @@ func (l *runsList) counts(ctx context.Context, env environment, path string) err
 			return report.WriteDays(env.Out, l.format, days)
 		}
 		if len(f.States) == 0 {
-			f.States = []queue.State{queue.Parked}
+			f.States = []journal.State{journal.Parked}
 		}
 		all, err := report.ReadCauses(ctx, q, f, known(c))
 		if err != nil {
@@ -119,7 +120,7 @@ func (l *runsList) run(ctx context.Context, env environment, path string) error 
 			return err
 		}
 		f.Before, f.Limit = l.before, l.limit
-		found, err := q.FindRuns(ctx, f, 0)
+		found, err := journal.SearchRuns(ctx, q.Database(), f, 0)
 		if err != nil {
 			return err
 		}

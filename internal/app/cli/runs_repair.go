@@ -9,6 +9,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/audit"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -59,7 +60,7 @@ type repair struct {
 
 type (
 	repairOne func(*queue.Queue, context.Context, int64, string, ...queue.Also) error
-	repairAll func(*queue.Queue, context.Context, queue.Filter, string, ...queue.Also) (int, error)
+	repairAll func(*queue.Queue, context.Context, journal.Filter, string, ...queue.Also) (int, error)
 )
 
 func newRepair(fs *flag.FlagSet, words repairWords, one repairOne, all repairAll) runFunc {
@@ -143,7 +144,7 @@ func (r *repair) chosen(ctx context.Context, env environment, c *config.Config, 
 		return err
 	}
 	if len(f.States) == 0 {
-		f.States = []queue.State{queue.Parked}
+		f.States = []journal.State{journal.Parked}
 	}
 	for _, s := range f.States {
 		if !r.takes(s) {
@@ -188,25 +189,25 @@ func probePortals(ctx context.Context, env environment, q *queue.Queue, names []
 	return nil
 }
 
-func (r *repair) takes(s queue.State) bool {
+func (r *repair) takes(s journal.State) bool {
 	switch s {
-	case queue.Parked:
+	case journal.Parked:
 		return true
-	case queue.Discarded:
+	case journal.Discarded:
 		return r.verb == "replay"
-	case queue.Waiting, queue.Asleep, queue.Blocked, queue.Queued:
+	case journal.Waiting, journal.Asleep, journal.Blocked, journal.Queued:
 		return r.verb == "discard"
-	case queue.Running, queue.Succeeded:
+	case journal.Running, journal.Succeeded:
 	}
 	return false
 }
 
 // countRuns counts the runs that a filter selects.
-func countRuns(ctx context.Context, q *queue.Queue, f queue.Filter) (int, error) {
+func countRuns(ctx context.Context, q *queue.Queue, f journal.Filter) (int, error) {
 	f.Limit = 1000
 	n := 0
 	for {
-		page, err := q.Runs(ctx, f)
+		page, err := journal.FindRuns(ctx, q.Database(), f)
 		if err != nil {
 			return n, err
 		}

@@ -23,6 +23,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/rules"
 )
@@ -152,7 +153,7 @@ func TestStatusOfAStoppedRule(t *testing.T) {
 	}
 	h.Until("the runs wait", func() bool {
 		holds, err := h.Service.Queue().HoldList(h.Context())
-		return err == nil && len(holds) == 1 && h.States()[queue.Waiting] == 5 && h.States()[queue.Parked] == 0
+		return err == nil && len(holds) == 1 && h.States()[journal.Waiting] == 5 && h.States()[journal.Parked] == 0
 	})
 	status, _ := c.run(exitFindings, "status")
 	golden(t, "status_stopped.txt", steadyDates(steady(status)))
@@ -193,7 +194,7 @@ func TestStatusOfAFault(t *testing.T) {
 	})
 	h.Until("the run waits", func() bool {
 		holds, err := h.Service.Queue().HoldList(h.Context())
-		return err == nil && len(holds) == 1 && h.States()[queue.Waiting] == 1
+		return err == nil && len(holds) == 1 && h.States()[journal.Waiting] == 1
 	})
 	status, _ := c.run(exitFindings, "status")
 	golden(t, "status.txt", steadyDates(steady(status)))
@@ -522,7 +523,7 @@ func TestRunsPause(t *testing.T) {
 	if !strings.Contains(talk, "rule deal-shipments in all portals is paused since ") || !strings.Contains(talk, ": stocktaking") {
 		t.Errorf("list does not tell of the pause: %q", talk)
 	}
-	show, _ := c.run(exitFine, "runs", "show", firstRun(c, "--state", string(queue.Waiting)))
+	show, _ := c.run(exitFine, "runs", "show", firstRun(c, "--state", string(journal.Waiting)))
 	if !strings.Contains(show, "stocktaking") || !strings.Contains(show, "b24rules runs resume --rule deal-shipments") {
 		t.Errorf("show does not tell of the pause:\n%s", show)
 	}

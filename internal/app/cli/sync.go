@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -215,7 +216,7 @@ func (s *syncing) inProgress(ctx context.Context, a *service.Service, j catchup.
 	if !ok || j.Failed != "" || !j.Over() {
 		return ok && j.Failed == "", nil
 	}
-	counts, err := a.Queue().Tally(ctx, j.Portal, j.Code(), j.Rule, j.Event)
+	counts, err := journal.Tally(ctx, a.Queue().Database(), j.Portal, j.Code(), j.Rule, j.Event)
 	return catchup.Open(counts) > 0, err
 }
 

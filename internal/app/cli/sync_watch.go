@@ -12,6 +12,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -32,7 +33,7 @@ type jobWatch struct {
 	format  string
 	command string
 
-	counts map[queue.State]int
+	counts map[journal.State]int
 	marks  []progressMark
 	lineAt time.Time
 	drawn  bool
@@ -54,7 +55,7 @@ func (w *jobWatch) look(ctx context.Context) (over bool, err error) {
 		return false, fmt.Errorf("the sync was deleted from the database")
 	}
 	w.job = job
-	if w.counts, err = w.queue.Tally(ctx, job.Portal, job.Code(), job.Rule, job.Event); err != nil {
+	if w.counts, err = journal.Tally(ctx, w.queue.Database(), job.Portal, job.Code(), job.Rule, job.Event); err != nil {
 		return false, err
 	}
 	if job.Failed != "" && job.Finished.IsZero() {
@@ -114,7 +115,7 @@ func (w *jobWatch) text() string {
 			parts = append(parts, report.Span(time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second))+" left")
 		}
 	}
-	if n := w.counts[queue.Parked]; n > 0 {
+	if n := w.counts[journal.Parked]; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d failed", n))
 	}
 	if w.job.Waits != "" && !w.job.Over() {
@@ -150,7 +151,7 @@ func (w *jobWatch) clear() {
 // finish prints the result.
 func (w *jobWatch) finish() error {
 	w.clear()
-	j, failed := w.job, w.counts[queue.Parked]
+	j, failed := w.job, w.counts[journal.Parked]
 	took := time.Since(j.Started)
 	r := report.Sync{
 		Portal: j.Portal, Rule: j.Rule, Entities: j.Seen, Gone: j.Orphans, Runs: j.Runs, Pending: j.Joined, Failed: failed,

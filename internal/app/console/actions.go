@@ -13,6 +13,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/audit"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -61,7 +62,7 @@ type confirmPage struct {
 }
 
 // chosenRuns reads which runs a confirmation is about: those of a cause, or of a portal or rule.
-func (c *Console) chosenRuns(q *request) (v confirmPage, f queue.Filter, err error) {
+func (c *Console) chosenRuns(q *request) (v confirmPage, f journal.Filter, err error) {
 	v.Filters = q.filters()
 	if v.Filters.Cause == "" && v.Filters.Portal == "" && v.Filters.Rule == "" {
 		return v, f, &problem{status: http.StatusBadRequest, key: "problem.chosen"}
@@ -72,7 +73,7 @@ func (c *Console) chosenRuns(q *request) (v confirmPage, f queue.Filter, err err
 	for _, text := range v.Filters.Wrong {
 		return v, f, &problem{status: http.StatusNotFound, key: "problem.filter", args: []any{text}}
 	}
-	f.States = []queue.State{queue.Parked}
+	f.States = []journal.State{journal.Parked}
 	f.Limit = 0
 	rows, err := c.causeRows(q, f)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/pgtemp"
-	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // TestBrowserDatabaseAway takes the database away: an open page says so and keeps what it shows,
@@ -75,7 +75,7 @@ func TestBrowserDatabaseAway(t *testing.T) {
 	b.open(page)
 	b.do("it is live", until("document.getElementById('away').hidden && document.getElementById('live').textContent.startsWith('Live')"))
 	c.want(c.get("/runs"), http.StatusOK, "division by zero")
-	runs, err := w.h.Service.Queue().Runs(t.Context(), queue.Filter{Portal: demo.PortalName, States: []queue.State{queue.Parked}})
+	runs, err := journal.FindRuns(t.Context(), w.h.Service.Queue().Database(), journal.Filter{Portal: demo.PortalName, States: []journal.State{journal.Parked}})
 	if err != nil || len(runs) != 1 {
 		t.Errorf("the replay without a database did something: %v, %v", runs, err)
 	}

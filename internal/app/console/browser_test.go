@@ -22,7 +22,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/b24rules/b24rules/internal/app/demo"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/store"
 )
 
@@ -283,7 +283,7 @@ func TestBrowserAccessibility(t *testing.T) {
 	}
 	w := newWorld(t)
 	parked := w.fail("Roof " + script + "\u202e" + strings.Repeat("W", 4000))
-	e := queue.Event{Portal: demo.PortalName, Code: "ONCRMCONTACTADD", Data: json.RawMessage(`{"FIELDS":{"ID":"7"}}`), Why: `[{"rule":"share","file":"share.yaml:4","why":"` + strings.Repeat("W", 400) + `"}]`}
+	e := journal.Event{Portal: demo.PortalName, Code: "ONCRMCONTACTADD", Data: json.RawMessage(`{"FIELDS":{"ID":"7"}}`), Why: `[{"rule":"share","file":"share.yaml:4","why":"` + strings.Repeat("W", 400) + `"}]`}
 	if err := w.h.Service.Queue().Push(t.Context(), e, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -358,7 +358,7 @@ func TestBrowserAccess(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.do("the form of another site", run("document.querySelector('button').click()"), shows("This form was sent from another site and was refused"))
-	if got := w.run(parked).State; got != queue.Parked {
+	if got := w.run(parked).State; got != journal.Parked {
 		t.Errorf("another site has replayed the run: %s", got)
 	}
 

@@ -31,6 +31,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/audit"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -239,7 +240,7 @@ type request struct {
 	// mark names the state that the page shows, "" for a form. It was read before the page.
 	mark string
 	// open is what backlogs has read.
-	open []queue.Backlog
+	open []journal.Backlog
 }
 
 // asJSON reports whether the answer is JSON: only if the client names it.

@@ -24,7 +24,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/diag"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // The rules of the tests: one that fails for deals without a sum, one with a condition.
@@ -122,7 +122,7 @@ func (w *world) fail(title string) int64 {
 	entity := fmt.Sprintf("deal:%d", w.deal(title, 0))
 	var run int64
 	w.h.Until("parked "+entity, func() bool {
-		runs, err := w.h.Service.Queue().Runs(w.t.Context(), queue.Filter{Entity: entity, States: []queue.State{queue.Parked}})
+		runs, err := journal.FindRuns(w.t.Context(), w.h.Service.Queue().Database(), journal.Filter{Entity: entity, States: []journal.State{journal.Parked}})
 		if err != nil || len(runs) == 0 {
 			return false
 		}
@@ -250,7 +250,7 @@ func TestOnCall(t *testing.T) {
 	// The people of the portal repair the deal that failed.
 	w.setSum(strings.TrimPrefix(w.run(run).Entity, "deal:"), 50)
 	c.want(c.post("/runs/replay", "cause", id, "count", "2", "newest", newest), http.StatusSeeOther)
-	w.h.Until("the run succeeds", func() bool { return w.run(run).State == queue.Succeeded || w.run(run).ID != run })
+	w.h.Until("the run succeeds", func() bool { return w.run(run).State == journal.Succeeded || w.run(run).ID != run })
 	after := c.get(fmt.Sprintf("/runs/%d", run))
 	c.want(after, http.StatusOK, "oncall (console)")
 	c.want(c.get("/audit"), http.StatusOK, "oncall", "replayed", "cause "+id, "signed in")
@@ -267,7 +267,7 @@ func between(t *testing.T, text, before, after string) string {
 	return found
 }
 
-func (w *world) run(id int64) queue.Info {
+func (w *world) run(id int64) journal.Run {
 	w.t.Helper()
 	info, err := report.FindRun(w.t.Context(), w.h.Service.Queue(), id)
 	if err != nil {
@@ -290,7 +290,7 @@ func TestSecondReplay(t *testing.T) {
 	second.want(a, http.StatusSeeOther)
 	second.want(second.get(a.header.Get("Location")), http.StatusOK, "Nothing was done: somebody was faster", "replayed at", "local (console)")
 	second.want(second.post(fmt.Sprintf("/runs/%d/discard", run)), http.StatusSeeOther)
-	if got := w.run(run).State; got != queue.Discarded {
+	if got := w.run(run).State; got != journal.Discarded {
 		t.Errorf("after discard the run is %s", got)
 	}
 }
@@ -367,7 +367,7 @@ func TestOtherSites(t *testing.T) {
 	c.want(c.do("POST", replay, url.Values{}, "Sec-Fetch-Site", "cross-site"), http.StatusForbidden, "another site")
 	c.want(c.do("POST", replay, url.Values{}, "Origin", "https://evil.example"), http.StatusForbidden)
 	c.want(c.get("/runs", "Host", "evil.example"), http.StatusMisdirectedRequest)
-	if got := w.run(run).State; got != queue.Parked {
+	if got := w.run(run).State; got != journal.Parked {
 		t.Errorf("the run is %s", got)
 	}
 	a := c.get("/runs")
@@ -507,7 +507,7 @@ func TestPlanAndRun(t *testing.T) {
 	w := newWorld(t)
 	id := fmt.Sprint(w.deal("Roof", 0))
 	w.h.Until("parked", func() bool {
-		runs, err := w.h.Service.Queue().Runs(t.Context(), queue.Filter{Entity: "deal:" + id, States: []queue.State{queue.Parked}})
+		runs, err := journal.FindRuns(t.Context(), w.h.Service.Queue().Database(), journal.Filter{Entity: "deal:" + id, States: []journal.State{journal.Parked}})
 		return err == nil && len(runs) > 0
 	})
 	if err := w.h.Service.Queue().Pause(t.Context(), demo.PortalName, "", "test"); err != nil {
@@ -531,7 +531,7 @@ func TestPlanAndRun(t *testing.T) {
 		return deal.Comments == "Part 2"
 	})
 	w.h.Until("the end of the run is stored", func() bool {
-		runs, err := w.h.Service.Queue().Runs(t.Context(), queue.Filter{Entity: "deal:" + id, States: []queue.State{queue.Succeeded}})
+		runs, err := journal.FindRuns(t.Context(), w.h.Service.Queue().Database(), journal.Filter{Entity: "deal:" + id, States: []journal.State{journal.Succeeded}})
 		return err == nil && len(runs) > 0
 	})
 	c.want(c.get("/audit"), http.StatusOK, "ran", "planned", "deal:"+id)
@@ -544,7 +544,7 @@ func TestEventsSayWhy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	c := w.client()
-	e := queue.Event{Portal: demo.PortalName, Code: "ONCRMCONTACTADD", Data: json.RawMessage(`{"FIELDS":{"ID":"7"}}`)}
+	e := journal.Event{Portal: demo.PortalName, Code: "ONCRMCONTACTADD", Data: json.RawMessage(`{"FIELDS":{"ID":"7"}}`)}
 	e.Why = w.h.Service.Generation().WhyNot(demo.PortalName, engine.Event{Code: e.Code, Data: map[string]any{"FIELDS": map[string]any{"ID": "7"}}})
 	if err := w.h.Service.Queue().Push(t.Context(), e, nil); err != nil {
 		t.Fatal(err)

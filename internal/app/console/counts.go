@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -17,19 +18,19 @@ type counts struct {
 	mu   sync.Mutex
 	mark string
 	at   time.Time
-	all  []queue.Backlog
+	all  []journal.Backlog
 }
 
 // read returns the counts after the change with the mark. Without a mark it counts. The list must not be
 // changed.
-func (c *counts) read(ctx context.Context, q *queue.Queue, mark string) ([]queue.Backlog, error) {
+func (c *counts) read(ctx context.Context, q *queue.Queue, mark string) ([]journal.Backlog, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if mark != "" && c.mark == mark && time.Since(c.at) < countsFor {
 		return c.all, nil
 	}
 	at := time.Now()
-	all, err := q.Backlogs(ctx)
+	all, err := journal.Backlogs(ctx, q.Database())
 	if err != nil {
 		return nil, err
 	}

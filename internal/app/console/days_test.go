@@ -17,7 +17,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/jobs"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/store"
 )
 
@@ -30,7 +30,7 @@ func TestDays(t *testing.T) {
 	w.deal("Gutter", 50)
 	c := w.client()
 	w.h.Until("one wrote, one had nothing to do", func() bool {
-		runs, err := w.h.Service.Queue().Runs(t.Context(), queue.Filter{States: []queue.State{queue.Succeeded}})
+		runs, err := journal.FindRuns(t.Context(), w.h.Service.Queue().Database(), journal.Filter{States: []journal.State{journal.Succeeded}})
 		return err == nil && len(runs) == 2
 	})
 	c.want(c.get("/portals/"+demo.PortalName), http.StatusOK, "3 runs</a>, 1 wrote")
@@ -38,14 +38,14 @@ func TestDays(t *testing.T) {
 	c.want(c.get("/rules/share"), http.StatusOK, "Last seven days")
 	c.want(c.get("/runs?group=day&state=praked"), http.StatusBadRequest, "did you mean parked?")
 	var want bytes.Buffer
-	days, err := report.ReadDays(t.Context(), w.h.Service.Queue(), queue.Filter{}, time.UTC, 0)
+	days, err := report.ReadDays(t.Context(), w.h.Service.Queue(), journal.Filter{}, time.UTC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := report.WriteDays(&want, "json", days); err != nil {
 		t.Fatal(err)
 	}
-	if got := days.Days[0].RunCounts; got != (queue.RunCounts{Runs: 3, Wrote: 1, Nothing: 1, Parked: 1}) {
+	if got := days.Days[0].RunCounts; got != (journal.RunCounts{Runs: 3, Wrote: 1, Nothing: 1, Parked: 1}) {
 		t.Errorf("today: %+v", got)
 	}
 	if got := c.get("/runs?group=day", "Accept", "application/json").body; got != want.String() {
@@ -65,7 +65,7 @@ func TestDays(t *testing.T) {
 	c.want(c.get("/runs?group=day"), http.StatusOK, "What 2 runs did is not known: an older version has finished them")
 	list := c.get("/runs?outcome=wrote")
 	c.want(list, http.StatusOK, "No run matches", "Runs that an older version has finished have no outcome")
-	runs, err := w.h.Service.Queue().Runs(t.Context(), queue.Filter{States: []queue.State{queue.Succeeded}})
+	runs, err := journal.FindRuns(t.Context(), w.h.Service.Queue().Database(), journal.Filter{States: []journal.State{journal.Succeeded}})
 	if err != nil || len(runs) != 2 {
 		t.Fatal(runs, err)
 	}
@@ -83,7 +83,7 @@ func TestNewerRuns(t *testing.T) {
 		w.setSum(strings.TrimPrefix(entity, "deal:"), sum)
 		w.h.Wait()
 	}
-	runs, err := w.h.Service.Queue().Runs(t.Context(), queue.Filter{Entity: entity})
+	runs, err := journal.FindRuns(t.Context(), w.h.Service.Queue().Database(), journal.Filter{Entity: entity})
 	if err != nil || len(runs) < 3 {
 		t.Fatalf("%d runs: %v", len(runs), err)
 	}

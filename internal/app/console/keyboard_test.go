@@ -9,7 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/b24rules/b24rules/internal/app/demo"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // enter types a text.
@@ -136,7 +136,7 @@ func TestBrowserSecondReplay(t *testing.T) {
 	b.do("the run", shows("stopped at step 3"), until(isLoaded), run("getSelection().selectAllChildren(document.querySelector('h1'))"))
 	first.post(page + "/replay")
 	b.do("the second one is told", run("document.querySelector('form[action$=\"/replay\"] button').click()"), shows("Nothing was done: somebody was faster"), shows("replayed at"), shows("oncall (console)"))
-	if got := w.run(run1); got.State != queue.Waiting || got.Earlier != 1 {
+	if got := w.run(run1); got.State != journal.Waiting || got.Earlier != 1 {
 		t.Errorf("the run is %s after %d attempts", got.State, got.Earlier)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
@@ -33,7 +34,7 @@ const (
 
 // mark names the state of what pages show: it differs after each change.
 func (c *Console) mark(ctx context.Context) (string, error) {
-	pulse, err := c.Queue.Pulse(ctx)
+	pulse, err := journal.Pulse(ctx, c.Queue.Database())
 	if err != nil {
 		return "", err
 	}

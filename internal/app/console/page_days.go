@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/app/report"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // countFor is how long a page counts runs.
@@ -35,7 +35,7 @@ type dayRow struct {
 }
 
 // countDays counts the runs of a filter by day. query selects the same runs in an address.
-func (c *Console) countDays(q *request, f queue.Filter, zone *time.Location, query url.Values) (dayCounts, report.Days, error) {
+func (c *Console) countDays(q *request, f journal.Filter, zone *time.Location, query url.Values) (dayCounts, report.Days, error) {
 	days, err := report.ReadDays(q.Context(), c.Queue, f, zone, countFor)
 	if err != nil {
 		return dayCounts{}, days, err

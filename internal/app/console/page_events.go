@@ -13,7 +13,7 @@ import (
 	"github.com/b24rules/b24rules/engine/formula"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/schemas"
 )
 
@@ -43,7 +43,7 @@ type eventsPage struct {
 func (c *Console) events(q *request) (*page, error) {
 	f := q.filters()
 	f.Rule = ""
-	filter := queue.EventFilter{Portal: f.Portal, Portals: q.user.Portals, Code: f.Code, Limit: pageRows, Before: f.before(q)}
+	filter := journal.EventFilter{Portal: f.Portal, Portals: q.user.Portals, Code: f.Code, Limit: pageRows, Before: f.before(q)}
 	if err := c.portalFilter(q, f); err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func (c *Console) events(q *request) (*page, error) {
 		p.title, p.data, p.status, p.json = v.Heading, v, http.StatusBadRequest, q.wrongJSON(f)
 		return p, nil
 	}
-	found, err := c.Queue.SearchEvents(q.Context(), filter, searchFor)
+	found, err := journal.SearchEvents(q.Context(), c.Queue.Database(), filter, searchFor)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func shortWhy(all []fleet.Unmatched) string {
 }
 
 // entityOf is what an event is about, "" if it does not say it.
-func entityOf(e queue.Event) string {
+func entityOf(e journal.Event) string {
 	v, err := formula.FromJSON(e.Data)
 	if err != nil {
 		return ""
@@ -171,7 +171,7 @@ func (c *Console) event(q *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := c.Queue.FindEvents(q.Context(), queue.EventFilter{ID: id})
+	found, err := journal.FindEvents(q.Context(), c.Queue.Database(), journal.EventFilter{ID: id})
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +179,7 @@ func (c *Console) event(q *request) (*page, error) {
 		return nil, &problem{status: http.StatusNotFound, key: "problem.event", args: []any{strconv.FormatInt(id, 10)}}
 	}
 	e := report.Event{Event: found[0]}
-	if e.Runs, err = c.Queue.Runs(q.Context(), queue.Filter{Event: id}); err != nil {
+	if e.Runs, err = journal.FindRuns(q.Context(), c.Queue.Database(), journal.Filter{Event: id}); err != nil {
 		return nil, err
 	}
 	known := c.knownPortals()
@@ -209,7 +209,7 @@ func (c *Console) event(q *request) (*page, error) {
 	default:
 		v.Heading = q.t("event.norule", about)
 	}
-	near, err := c.Queue.SearchEvents(q.Context(), queue.EventFilter{Portal: e.Portal, Code: e.Code, Before: e.ID, Limit: 5}, searchFor)
+	near, err := journal.SearchEvents(q.Context(), c.Queue.Database(), journal.EventFilter{Portal: e.Portal, Code: e.Code, Before: e.ID, Limit: 5}, searchFor)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/audit"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -292,15 +293,15 @@ func (c *Console) runPlan(q *request) (*page, error) {
 
 // startEvent is an event that starts a rule for an entity. For a hook it is the latest request,
 // because a request without data would replace what the other system has sent.
-func (c *Console) startEvent(ctx context.Context, portal, rule string, entity engine.Entity) (queue.Event, error) {
+func (c *Console) startEvent(ctx context.Context, portal, rule string, entity engine.Entity) (journal.Event, error) {
 	targets, err := service.TargetsOf(c.Rules(), portal, rule, entity, false)
 	if err != nil {
-		return queue.Event{}, err
+		return journal.Event{}, err
 	}
 	t := targets[0]
 	if err := t.FindRequest(ctx, c.Queue, portal); err != nil {
-		return queue.Event{}, err
+		return journal.Event{}, err
 	}
 	data, err := json.Marshal(t.Event.Data)
-	return queue.Event{Portal: portal, Code: t.Event.Code, Data: data}, err
+	return journal.Event{Portal: portal, Code: t.Event.Code, Data: data}, err
 }

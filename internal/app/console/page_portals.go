@@ -11,7 +11,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 func (c *Console) home(*request) (*page, error) { return &page{redirect: "/portals"}, nil }
@@ -242,7 +242,7 @@ type portalPage struct {
 	Held       bool
 	WorkedBy   string
 	Did        string
-	Today      queue.RunCounts
+	Today      journal.RunCounts
 	Drift      []driftRow
 	DriftAt    time.Time // of the last comparison; zero without one
 }
@@ -261,7 +261,7 @@ type ruleRow struct {
 	Class, Word, Text  string
 	Paused             bool
 	Parked             int
-	Today              queue.RunCounts
+	Today              journal.RunCounts
 }
 
 // namedPortal returns the portal of the address.
@@ -298,7 +298,7 @@ func (c *Console) portal(q *request) (*page, error) {
 	if c := v.Row.Condition; c == report.PortalRulesBroken || c == report.PortalRuleStopped {
 		v.Heading = name + ": " + v.Row.Word
 	}
-	if v.Causes, err = c.causeRows(q, queue.Filter{Portal: name, States: []queue.State{queue.Parked}}); err != nil {
+	if v.Causes, err = c.causeRows(q, journal.Filter{Portal: name, States: []journal.State{journal.Parked}}); err != nil {
 		return nil, err
 	}
 	const mostCauses = 5
@@ -307,7 +307,7 @@ func (c *Console) portal(q *request) (*page, error) {
 	} else {
 		v.MoreCauses = 0
 	}
-	today, err := report.ReadDays(q.Context(), c.Queue, queue.Filter{Portal: name, From: q.now}, zone, countFor)
+	today, err := report.ReadDays(q.Context(), c.Queue, journal.Filter{Portal: name, From: q.now}, zone, countFor)
 	if err != nil {
 		return nil, err
 	}
@@ -319,7 +319,7 @@ func (c *Console) portal(q *request) (*page, error) {
 		v.DriftAt = d.At.In(zone)
 		v.Drift = q.driftRows(d, v.DriftAt)
 	}
-	found, err := c.Queue.Runs(q.Context(), queue.Filter{Portal: name, Limit: 20})
+	found, err := journal.FindRuns(q.Context(), c.Queue.Database(), journal.Filter{Portal: name, Limit: 20})
 	if err != nil {
 		return nil, err
 	}
@@ -379,7 +379,7 @@ func (q *request) driftRows(d *report.DriftResult, at time.Time) []driftRow {
 
 // ruleRows are the rules of a portal.
 func (c *Console) ruleRows(q *request, p report.PortalStatus, today report.Day, zone *time.Location) ([]ruleRow, error) {
-	counts, err := c.Queue.Causes(q.Context(), queue.Filter{Portal: p.Portal, States: []queue.State{queue.Parked}})
+	counts, err := journal.Causes(q.Context(), c.Queue.Database(), journal.Filter{Portal: p.Portal, States: []journal.State{journal.Parked}})
 	if err != nil {
 		return nil, err
 	}

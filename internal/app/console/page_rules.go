@@ -15,7 +15,7 @@ import (
 	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/engine/lint"
 	"github.com/b24rules/b24rules/internal/app/report"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // setRow is a rule set.
@@ -137,7 +137,7 @@ func (c *Console) rule(q *request) (*page, error) {
 	}
 	v := rulePage{Part: q.FormValue("part")}
 	zone, _ := c.knownPortals().Zone()
-	if v.Days, _, err = c.countDays(q, queue.Filter{Rule: name, Portals: q.user.Portals}, zone, url.Values{"rule": {name}}); err != nil {
+	if v.Days, _, err = c.countDays(q, journal.Filter{Rule: name, Portals: q.user.Portals}, zone, url.Values{"rule": {name}}); err != nil {
 		return nil, err
 	}
 	if i := slices.IndexFunc(all, func(s setRow) bool { return s.Name == set.Name }); i >= 0 {

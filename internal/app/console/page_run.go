@@ -21,6 +21,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/cause"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -201,8 +202,8 @@ func (c *Console) run(q *request) (*page, error) {
 		v.Holds = append(v.Holds, report.HoldText(h, zone))
 	}
 	state := r.Listed.State
-	v.CanReplay = state == queue.Parked || state == queue.Discarded
-	v.CanDiscard = state == queue.Parked || state == queue.Waiting || state == queue.Asleep
+	v.CanReplay = state == journal.Parked || state == journal.Discarded
+	v.CanDiscard = state == journal.Parked || state == journal.Waiting || state == journal.Asleep
 	v.Tries = q.t("run.tries", r.Listed.Number(), r.Listed.Earlier+r.Listed.MaxAttempts)
 	if r.Listed.Number() == 0 {
 		v.Tries = q.t("run.tries.none")
@@ -224,8 +225,8 @@ func (c *Console) run(q *request) (*page, error) {
 	}, nil
 }
 
-func laterWord(s queue.State) string {
-	if s == queue.Succeeded {
+func laterWord(s journal.State) string {
+	if s == journal.Succeeded {
 		return "good"
 	}
 	return "other"
@@ -276,7 +277,7 @@ func failedStep(t *history.Record) int {
 func (q *request) runHeading(r *report.Run, failed int, zone *time.Location) string {
 	l := &r.Listed
 	switch l.State {
-	case queue.Parked:
+	case journal.Parked:
 		known := cause.Parse(l.Cause)
 		title := q.causeTitle(known)
 		switch {
@@ -289,7 +290,7 @@ func (q *request) runHeading(r *report.Run, failed int, zone *time.Location) str
 			return q.t("run.parked.step", l.ID, failed, title)
 		}
 		return q.t("run.parked", l.ID, title)
-	case queue.Succeeded:
+	case journal.Succeeded:
 		if l.Record == nil {
 			return q.t("run.unknown", l.ID)
 		}
@@ -300,7 +301,7 @@ func (q *request) runHeading(r *report.Run, failed int, zone *time.Location) str
 			return q.t("run.ended", l.ID, q.t("outcome."+string(l.Record.Outcome)))
 		}
 		return q.t("run.nothing", l.ID)
-	case queue.Waiting:
+	case journal.Waiting:
 		if l.Error != "" {
 			return q.t("run.retrying", l.ID, report.OneLine(l.Failure()))
 		}
@@ -311,7 +312,7 @@ func (q *request) runHeading(r *report.Run, failed int, zone *time.Location) str
 			return q.t("run.waits.held", l.ID)
 		}
 		return q.t("run.waits", l.ID, q.runWhat(l, zone))
-	case queue.Asleep:
+	case journal.Asleep:
 		return q.t("run.sleeps", l.ID, q.recent(l.Due.In(zone)))
 	}
 	_, word := q.runState(l)
@@ -331,19 +332,19 @@ func failureOf(l *report.Listed) string {
 func (q *request) runEnd(r *report.Run, zone *time.Location) string {
 	l := &r.Listed
 	switch l.State {
-	case queue.Parked:
+	case journal.Parked:
 		return q.t("end.parked", l.Entity)
-	case queue.Discarded:
+	case journal.Discarded:
 		return q.t("end.discarded")
-	case queue.Succeeded:
+	case journal.Succeeded:
 		return q.t("end.done", span(q.lang, l.Finished.Sub(l.First)))
 	}
 	return q.runWhat(l, zone)
 }
 
-func (q *request) act(a queue.Act, zone *time.Location) string {
+func (q *request) act(a journal.Act, zone *time.Location) string {
 	at := a.At.In(zone).Format("2006-01-02 15:04:05")
-	if a.Action == queue.JoinedByRun {
+	if a.Action == journal.JoinedByRun {
 		return q.t("act.joined", a.Joined, at)
 	}
 	return q.t("act."+string(a.Action), at, report.OneLine(a.Who))
@@ -352,10 +353,10 @@ func (q *request) act(a queue.Act, zone *time.Location) string {
 // addCause adds what helps, and how many others failed because of the same.
 func (c *Console) addCause(q *request, v *runPage, r *report.Run, known report.Known) error {
 	l := r.Listed
-	if l.Cause == "" || l.State != queue.Parked && l.Error == "" {
+	if l.Cause == "" || l.State != journal.Parked && l.Error == "" {
 		return nil
 	}
-	counts, err := c.Queue.Causes(q.Context(), queue.Filter{Cause: l.Cause, Portals: q.user.Portals, States: []queue.State{queue.Parked}})
+	counts, err := journal.Causes(q.Context(), c.Queue.Database(), journal.Filter{Cause: l.Cause, Portals: q.user.Portals, States: []journal.State{journal.Parked}})
 	if err != nil {
 		return err
 	}
@@ -363,7 +364,7 @@ func (c *Console) addCause(q *request, v *runPage, r *report.Run, known report.K
 	for _, n := range counts {
 		v.Others += n.Runs
 	}
-	if l.State == queue.Parked {
+	if l.State == journal.Parked {
 		v.Others--
 	}
 	v.Help = q.advice(cause.Parse(l.Cause), cause.Where{Portal: l.Portal, Config: known.Portals[l.Portal].Place, Rule: r.Listed.Place()})

@@ -12,7 +12,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/cause"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // searchFor is how long a page looks for rows that a filter without an index selects.
@@ -78,7 +78,7 @@ func (c *Console) portalFilter(q *request, f filters) error {
 		return nil
 	}
 	if q.user.Sees(f.Portal) { // a removed portal has events
-		last, err := c.Queue.LastEvents(q.Context(), []string{f.Portal})
+		last, err := journal.LastEvents(q.Context(), c.Queue.Database(), []string{f.Portal})
 		if err != nil || !last[f.Portal].IsZero() {
 			return err
 		}
@@ -99,8 +99,8 @@ func (f filters) before(q *request) int64 {
 }
 
 // runFilter converts the fields.
-func (c *Console) runFilter(q *request, f filters) (queue.Filter, error) {
-	out := queue.Filter{Portal: f.Portal, Portals: q.user.Portals, Rule: f.Rule, Text: f.Q, Limit: pageRows, Before: f.before(q)}
+func (c *Console) runFilter(q *request, f filters) (journal.Filter, error) {
+	out := journal.Filter{Portal: f.Portal, Portals: q.user.Portals, Rule: f.Rule, Text: f.Q, Limit: pageRows, Before: f.before(q)}
 	if err := c.portalFilter(q, f); err != nil {
 		return out, err
 	}
@@ -164,7 +164,7 @@ type runRow struct {
 }
 
 // runRows reads what a list shows of runs.
-func (c *Console) runRows(q *request, runs []queue.Info) ([]runRow, error) {
+func (c *Console) runRows(q *request, runs []journal.Run) ([]runRow, error) {
 	known := c.knownPortals()
 	listed, err := report.List(q.Context(), c.Queue, runs)
 	if err != nil {
@@ -199,13 +199,13 @@ func (q *request) days(rows []runRow) []runRow {
 // runState is the mark and the word of a run's state.
 func (q *request) runState(r *report.Listed) (class, word string) {
 	switch {
-	case r.State == queue.Parked:
+	case r.State == journal.Parked:
 		return "bad", q.t("state.parked")
-	case r.State == queue.Waiting && r.Error != "":
+	case r.State == journal.Waiting && r.Error != "":
 		return "warn", q.t("state.retrying")
-	case r.State == queue.Running:
+	case r.State == journal.Running:
 		return "run", q.t("state.running")
-	case r.State == queue.Succeeded:
+	case r.State == journal.Succeeded:
 		return "ok", q.t("state.done")
 	}
 	return "off", q.t("state." + string(r.State))
@@ -215,7 +215,7 @@ func (q *request) runState(r *report.Listed) (class, word string) {
 func (q *request) runWhat(r *report.Listed, zone *time.Location) string {
 	clock := func(at time.Time) string { return q.recent(at.In(zone)) }
 	switch r.State {
-	case queue.Waiting, queue.Blocked, queue.Queued:
+	case journal.Waiting, journal.Blocked, journal.Queued:
 		if r.Blocked {
 			return q.t("what.blocked")
 		}
@@ -226,11 +226,11 @@ func (q *request) runWhat(r *report.Listed, zone *time.Location) string {
 			return q.t("what.retry", r.Number(), r.Earlier+r.MaxAttempts, clock(r.Due), r.Failure())
 		}
 		return q.t("what.due", clock(r.Due))
-	case queue.Asleep:
+	case journal.Asleep:
 		return q.t("what.asleep", clock(r.Due))
-	case queue.Running:
+	case journal.Running:
 		return q.t("what.running", span(q.lang, q.now.Sub(r.Started)))
-	case queue.Succeeded:
+	case journal.Succeeded:
 		if r.Record == nil {
 			return q.t("what.unknown")
 		}
@@ -245,7 +245,7 @@ func (q *request) runWhat(r *report.Listed, zone *time.Location) string {
 			text = q.t("what.shadow") + ", " + text
 		}
 		return text + ", " + span(q.lang, r.Took)
-	case queue.Parked, queue.Discarded:
+	case journal.Parked, journal.Discarded:
 	}
 	return r.Failure()
 }
@@ -332,11 +332,11 @@ func (c *Console) runs(q *request) (*page, error) {
 		return p, nil
 	}
 	if f.Outcome != "" {
-		if v.NotRecorded, err = c.Queue.HasNotRecorded(q.Context()); err != nil {
+		if v.NotRecorded, err = journal.HasNotRecorded(q.Context(), c.Queue.Database()); err != nil {
 			return nil, err
 		}
 	}
-	found, err := c.Queue.FindRuns(q.Context(), filter, searchFor)
+	found, err := journal.SearchRuns(q.Context(), c.Queue.Database(), filter, searchFor)
 	if err != nil {
 		return nil, err
 	}
@@ -385,11 +385,11 @@ func (c *Console) runsHeading(q *request, f filters, v runsPage) (string, error)
 			continue
 		}
 		switch b.State {
-		case queue.Parked:
+		case journal.Parked:
 			parked += b.Runs
-		case queue.Running:
+		case journal.Running:
 			running += b.Runs
-		case queue.Asleep:
+		case journal.Asleep:
 			asleep += b.Runs
 		default:
 			waiting += b.Runs
@@ -431,7 +431,7 @@ type causeRow struct {
 }
 
 // causeRows groups the runs that a filter selects by cause.
-func (c *Console) causeRows(q *request, f queue.Filter) ([]causeRow, error) {
+func (c *Console) causeRows(q *request, f journal.Filter) ([]causeRow, error) {
 	known := c.knownPortals()
 	all, err := report.ReadCauses(q.Context(), c.Queue, f, known)
 	if err != nil {
@@ -484,7 +484,7 @@ type causesPage struct {
 func (c *Console) causes(q *request) (*page, error) {
 	f := q.filters()
 	if f.State == "" {
-		f.State = string(queue.Parked)
+		f.State = string(journal.Parked)
 	}
 	filter, err := c.runFilter(q, f)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/console"
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/ingest"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // markup is a text of a stranger that a page must show as text.
@@ -91,7 +91,7 @@ rules:
 	w.h.Rest("crm.deal.add", map[string]any{"fields": map[string]any{"TITLE": "Roof " + markup("title"), "OPPORTUNITY": 10, "COMMENTS": "at " + c.Portals[0].Webhook.Reveal()}}, &deal)
 	var run int64
 	w.h.Until("the run is parked", func() bool {
-		runs, err := w.h.Service.Queue().Runs(t.Context(), queue.Filter{Entity: fmt.Sprint("deal:", deal), States: []queue.State{queue.Parked}})
+		runs, err := journal.FindRuns(t.Context(), w.h.Service.Queue().Database(), journal.Filter{Entity: fmt.Sprint("deal:", deal), States: []journal.State{journal.Parked}})
 		if err != nil || len(runs) == 0 {
 			return false
 		}
@@ -102,11 +102,11 @@ rules:
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := queue.Event{Portal: demo.PortalName, Code: "ONCRMCONTACTADD", Data: data, Why: `[{"rule":"tell","file":"tell.yaml:7","why":` + quote(markup("why")) + `}]`}
+	e := journal.Event{Portal: demo.PortalName, Code: "ONCRMCONTACTADD", Data: data, Why: `[{"rule":"tell","file":"tell.yaml:7","why":` + quote(markup("why")) + `}]`}
 	if err := w.h.Service.Queue().Push(t.Context(), e, nil); err != nil {
 		t.Fatal(err)
 	}
-	found, err := w.h.Service.Queue().FindEvents(t.Context(), queue.EventFilter{Code: e.Code})
+	found, err := journal.FindEvents(t.Context(), w.h.Service.Queue().Database(), journal.EventFilter{Code: e.Code})
 	if err != nil || len(found) != 1 {
 		t.Fatalf("events %v, %v", found, err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/console"
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -84,8 +85,8 @@ func (p *openPage) changed() {
 }
 
 // contactEvent is an event that no rule matches.
-func contactEvent() queue.Event {
-	return queue.Event{Portal: demo.PortalName, Code: "ONCRMCONTACTADD", Data: json.RawMessage(`{"FIELDS":{"ID":"7"}}`)}
+func contactEvent() journal.Event {
+	return journal.Event{Portal: demo.PortalName, Code: "ONCRMCONTACTADD", Data: json.RawMessage(`{"FIELDS":{"ID":"7"}}`)}
 }
 
 // TestOpenPagesShareOneLook: however many pages of a user are open at one address, the database is read

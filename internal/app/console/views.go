@@ -19,7 +19,7 @@ import (
 
 	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/internal/app/report"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 //go:embed templates
@@ -262,7 +262,7 @@ func (q *request) send(body []byte, status int) {
 }
 
 // backlogs counts the unfinished runs that the user sees, once for each request.
-func (c *Console) backlogs(q *request) ([]queue.Backlog, error) {
+func (c *Console) backlogs(q *request) ([]journal.Backlog, error) {
 	if q.open != nil {
 		return q.open, nil
 	}
@@ -270,7 +270,7 @@ func (c *Console) backlogs(q *request) ([]queue.Backlog, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.open = slices.DeleteFunc(slices.Clone(all), func(b queue.Backlog) bool { return !q.user.Sees(b.Portal) })
+	q.open = slices.DeleteFunc(slices.Clone(all), func(b journal.Backlog) bool { return !q.user.Sees(b.Portal) })
 	return q.open, nil
 }
 
@@ -283,7 +283,7 @@ func (c *Console) parked(q *request) int {
 	}
 	n := 0
 	for _, b := range all {
-		if b.State == queue.Parked {
+		if b.State == journal.Parked {
 			n += b.Runs
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // page prints a demo for people. It stores its first write error.
@@ -120,7 +120,7 @@ func (p *page) runs(ran []ranRun) {
 }
 
 func outcome(r ranRun) string {
-	if r.State == queue.Succeeded && r.trace.Outcome != "" {
+	if r.State == journal.Succeeded && r.trace.Outcome != "" {
 		return string(r.trace.Outcome)
 	}
 	if r.Error != "" {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/num"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // report is the result of a demo. Its JSON form is part of the command line.
@@ -56,7 +56,7 @@ func (s dealState) agrees() bool { return s.Rows == s.Elements }
 
 // ranRun is a run with the record of its last attempt.
 type ranRun struct {
-	queue.Info
+	journal.Run
 	trace history.Record
 	took  time.Duration
 }
@@ -87,7 +87,7 @@ func (d *demonstration) report(ctx context.Context) (*report, error) {
 }
 
 func (d *demonstration) history(ctx context.Context, r *report) error {
-	stats, err := d.Service.Queue().Stats(ctx)
+	stats, err := journal.Count(ctx, d.Service.Queue().Database())
 	if err != nil {
 		return err
 	}
@@ -95,11 +95,11 @@ func (d *demonstration) history(ctx context.Context, r *report) error {
 	if r.ran, err = d.runsAfter(ctx, 0); err != nil {
 		return err
 	}
-	r.Runs, r.Failed = len(r.ran), stats.Runs[queue.Parked]
+	r.Runs, r.Failed = len(r.ran), stats.Runs[journal.Parked]
 	r.codes = map[string]int{}
 	seen := map[int64]bool{}
 	for _, run := range r.ran {
-		events, err := d.Service.Queue().Events(ctx, run.ID)
+		events, err := journal.EventsOf(ctx, d.Service.Queue().Database(), run.ID)
 		if err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func (d *demonstration) history(ctx context.Context, r *report) error {
 
 // lastRun returns the id of the newest run.
 func (d *demonstration) lastRun(ctx context.Context) (int64, error) {
-	newest, err := d.Service.Queue().Runs(ctx, queue.Filter{Limit: 1})
+	newest, err := journal.FindRuns(ctx, d.Service.Queue().Database(), journal.Filter{Limit: 1})
 	if err != nil || len(newest) == 0 {
 		return 0, err
 	}
@@ -127,7 +127,7 @@ const demoRuns = 10_000
 
 // runsAfter returns the runs after the one with the given id, in order.
 func (d *demonstration) runsAfter(ctx context.Context, id int64) ([]ranRun, error) {
-	infos, err := d.Service.Queue().Runs(ctx, queue.Filter{Limit: demoRuns})
+	infos, err := journal.FindRuns(ctx, d.Service.Queue().Database(), journal.Filter{Limit: demoRuns})
 	if err != nil {
 		return nil, err
 	}
@@ -136,8 +136,8 @@ func (d *demonstration) runsAfter(ctx context.Context, id int64) ([]ranRun, erro
 		if info.ID <= id {
 			continue
 		}
-		run := ranRun{Info: info}
-		attempts, err := d.Service.Queue().Attempts(ctx, info.ID)
+		run := ranRun{Run: info}
+		attempts, err := journal.Attempts(ctx, d.Service.Queue().Database(), info.ID)
 		if err != nil {
 			return nil, err
 		}

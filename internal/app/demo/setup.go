@@ -18,6 +18,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // FixtureOptions configure NewFixture.
@@ -213,7 +214,7 @@ func (s *Fixture) Wait(ctx context.Context) error {
 		if err := s.Portal.WaitIdle(ctx); err != nil {
 			return fmt.Errorf("wait for the events: %w", err)
 		}
-		before, err := s.Service.Queue().Stats(ctx)
+		before, err := journal.Count(ctx, s.Service.Queue().Database())
 		if err != nil {
 			return err
 		}
@@ -224,7 +225,7 @@ func (s *Fixture) Wait(ctx context.Context) error {
 		if err := s.Portal.WaitIdle(ctx); err != nil {
 			return fmt.Errorf("wait for the events: %w", err)
 		}
-		after, err := s.Service.Queue().Stats(ctx)
+		after, err := journal.Count(ctx, s.Service.Queue().Database())
 		if err != nil {
 			return err
 		}

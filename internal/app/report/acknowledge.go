@@ -6,6 +6,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/audit"
 	"github.com/b24rules/b24rules/internal/cause"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/store"
 )
@@ -17,7 +18,7 @@ func Acknowledge(ctx context.Context, q *queue.Queue, stored, note string, porta
 	a := cause.Acknowledged{Cause: cause.ID(stored), By: e.Who, At: e.At, Note: note}
 	e.Action, e.Target, e.Result = audit.Acknowledged, "cause "+a.Cause, cause.Parse(stored).Title()
 	err = q.Database().Write(ctx, func(ctx context.Context, t store.Tx) error {
-		counts, err := queue.CausesIn(ctx, t, queue.Filter{Cause: stored, Portals: portals, States: []queue.State{queue.Parked}})
+		counts, err := journal.Causes(ctx, t, journal.Filter{Cause: stored, Portals: portals, States: []journal.State{journal.Parked}})
 		if err != nil {
 			return err
 		}

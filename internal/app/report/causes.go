@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/cause"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -48,8 +49,8 @@ func (c Cause) Where(known Known) cause.Where {
 func (c Cause) Stored() string { return c.stored }
 
 // ReadCauses groups the runs that f selects by cause, the cause with most runs first.
-func ReadCauses(ctx context.Context, q *queue.Queue, f queue.Filter, known Known) ([]Cause, error) {
-	counts, err := q.Causes(ctx, f)
+func ReadCauses(ctx context.Context, q *queue.Queue, f journal.Filter, known Known) ([]Cause, error) {
+	counts, err := journal.Causes(ctx, q.Database(), f)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +71,7 @@ func ReadCauses(ctx context.Context, q *queue.Queue, f queue.Filter, known Known
 	return all, nil
 }
 
-func causes(counts []queue.CauseCount, known Known) []Cause {
+func causes(counts []journal.CauseCount, known Known) []Cause {
 	byID := map[string]*Cause{}
 	for _, n := range counts {
 		id := cause.ID(n.Cause)
@@ -95,7 +96,7 @@ func causes(counts []queue.CauseCount, known Known) []Cause {
 	return out
 }
 
-func (c *Cause) add(n queue.CauseCount) {
+func (c *Cause) add(n journal.CauseCount) {
 	c.Runs += n.Runs
 	c.Newest = max(c.Newest, n.Newest)
 	if !slices.Contains(c.Portals, n.Portal) {

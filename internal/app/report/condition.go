@@ -7,6 +7,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/hold"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -86,12 +87,12 @@ func (p *PortalStatus) condition(parked int) (Condition, string) {
 }
 
 // addConditions adds what is derived: the condition, the newest event and the lag.
-func (s *Status) addConditions(ctx context.Context, q *queue.Queue, backlogs map[string][]queue.Backlog, only string, now time.Time) error {
+func (s *Status) addConditions(ctx context.Context, q *queue.Queue, backlogs map[string][]journal.Backlog, only string, now time.Time) error {
 	names := make([]string, len(s.Portals))
 	for i, p := range s.Portals {
 		names[i] = p.Portal
 	}
-	last, err := q.LastEvents(ctx, names)
+	last, err := journal.LastEvents(ctx, q.Database(), names)
 	if err != nil {
 		return err
 	}
@@ -117,7 +118,7 @@ func (s *Status) addConditions(ctx context.Context, q *queue.Queue, backlogs map
 		since := tokens[p.Portal]
 		p.noEvents = p.LastEvent == nil && !since.IsZero() && now.Sub(since) > noEventsAfter
 		for _, b := range backlogs[p.Portal] {
-			if b.Priority == queue.Live && !b.Due.IsZero() && b.State != queue.Parked && b.State != queue.Running {
+			if b.Priority == journal.Live && !b.Due.IsZero() && b.State != journal.Parked && b.State != journal.Running {
 				p.Lag = max(p.Lag, now.Sub(b.Due).Milliseconds())
 			}
 		}
@@ -161,14 +162,14 @@ func isSilent(ctx context.Context, q *queue.Queue, portal string, last, now time
 	if quiet < 24*time.Hour {
 		return false, nil
 	}
-	earlier, err := q.NthEvent(ctx, portal, silentEvents)
+	earlier, err := journal.NthEvent(ctx, q.Database(), portal, silentEvents)
 	return !earlier.IsZero() && last.Sub(earlier) <= silentDays, err
 }
 
 // openFailures counts the parked runs of each portal whose cause no person has acknowledged, and
 // names the cause with most of them. With only it does so for one portal.
 func openFailures(ctx context.Context, q *queue.Queue, only string) (open map[string]int, worst map[string]Failing, err error) {
-	counts, err := q.Causes(ctx, queue.Filter{Portal: only, States: []queue.State{queue.Parked}})
+	counts, err := journal.Causes(ctx, q.Database(), journal.Filter{Portal: only, States: []journal.State{journal.Parked}})
 	if err != nil {
 		return nil, nil, err
 	}

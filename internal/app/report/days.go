@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -23,14 +24,14 @@ type Days struct {
 // Day is what runs did whose first event arrived on one day of the portal.
 type Day struct {
 	Day string `json:"day"` // such as 2026-11-30
-	queue.RunCounts
+	journal.RunCounts
 	Rules []RuleDay `json:"rules"` // those with runs, by their names
 }
 
 // RuleDay is what the runs of one rule did on a day.
 type RuleDay struct {
 	Rule string `json:"rule"`
-	queue.RunCounts
+	journal.RunCounts
 }
 
 const (
@@ -40,8 +41,8 @@ const (
 )
 
 // ReadDays counts what the runs that f selects did, by days of a zone: those from f.From to f.To, or the
-// last seven. within is as for queue.History.CountDays.
-func ReadDays(ctx context.Context, q *queue.Queue, f queue.Filter, zone *time.Location, within time.Duration) (Days, error) {
+// last seven. within is as for journal.CountDays.
+func ReadDays(ctx context.Context, q *queue.Queue, f journal.Filter, zone *time.Location, within time.Duration) (Days, error) {
 	out := Days{zone: zone}
 	last := time.Now()
 	if !f.To.IsZero() {
@@ -52,7 +53,7 @@ func ReadDays(ctx context.Context, q *queue.Queue, f queue.Filter, zone *time.Lo
 		from = last.AddDate(0, 0, 1-usualDays)
 	}
 	starts := daysBetween(from.In(zone), last.In(zone))
-	counts, since, err := q.CountDays(ctx, f, starts, within)
+	counts, since, err := journal.CountDays(ctx, q.Database(), f, starts, within)
 	if err != nil {
 		return out, err
 	}

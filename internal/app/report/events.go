@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/app/fleet"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // Event is a stored event with the runs that it has started or joined.
 type Event struct {
-	queue.Event
-	Runs []queue.Info
+	journal.Event
+	Runs []journal.Run
 }
 
 // storedEventJSON is the JSON form of an event. event, data and ts are as in the form that the
@@ -64,7 +64,7 @@ func newStoredEventJSON(e Event) storedEventJSON {
 
 // WriteEvents prints events; format is text or json. next is the value of --before for
 // the next page, 0 without a next page.
-func WriteEvents(w io.Writer, format string, events []queue.Event, next int64, known Known) error {
+func WriteEvents(w io.Writer, format string, events []journal.Event, next int64, known Known) error {
 	if format == "json" {
 		out := struct {
 			Events []storedEventJSON `json:"events"`

@@ -12,13 +12,14 @@ import (
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/schemas"
 )
 
 // States are all states of a run, in the order of its lifecycle.
-var States = []queue.State{
-	queue.Waiting, queue.Asleep, queue.Blocked, queue.Queued, queue.Running, queue.Succeeded, queue.Parked, queue.Discarded,
+var States = []journal.State{
+	journal.Waiting, journal.Asleep, journal.Blocked, journal.Queued, journal.Running, journal.Succeeded, journal.Parked, journal.Discarded,
 }
 
 // FilterError says that a filter cannot be read, and what would be right.
@@ -30,32 +31,32 @@ func (e *FilterError) Error() string { return e.text }
 func filterError(format string, args ...any) error { return &FilterError{fmt.Sprintf(format, args...)} }
 
 // ParseStates reads states between commas. name is that of the filter in errors.
-func ParseStates(name, text string) ([]queue.State, error) {
+func ParseStates(name, text string) ([]journal.State, error) {
 	if text == "" {
 		return nil, nil
 	}
-	var out []queue.State
+	var out []journal.State
 	for word := range strings.SplitSeq(text, ",") {
 		word = strings.TrimSpace(word)
-		if !slices.Contains(States, queue.State(word)) {
+		if !slices.Contains(States, journal.State(word)) {
 			text := fmt.Sprintf("%s %q: want %s", name, word, diag.Alternatives(stateWords()))
 			if near := diag.Closest(word, stateWords()); near != "" {
 				text += fmt.Sprintf(" (did you mean %s?)", near)
 			}
 			return nil, &FilterError{text}
 		}
-		out = append(out, queue.State(word))
+		out = append(out, journal.State(word))
 	}
 	return out, nil
 }
 
 // Outcomes are the words for what a run did, in the order of pages.
-var Outcomes = []queue.Did{
-	queue.Wrote, queue.Nothing, queue.Did(history.Done), queue.Did(history.Skipped), queue.Did(history.Stopped), queue.Did(history.Removed), queue.Did(history.Gone), queue.Retrying,
+var Outcomes = []journal.Did{
+	journal.Wrote, journal.Nothing, journal.Did(history.Done), journal.Did(history.Skipped), journal.Did(history.Stopped), journal.Did(history.Removed), journal.Did(history.Gone), journal.Retrying,
 }
 
 // ParseOutcomes reads words for what a run did between commas. name is that of the filter in errors.
-func ParseOutcomes(name, text string) ([]queue.Did, error) {
+func ParseOutcomes(name, text string) ([]journal.Did, error) {
 	if text == "" {
 		return nil, nil
 	}
@@ -63,19 +64,19 @@ func ParseOutcomes(name, text string) ([]queue.Did, error) {
 	for i, o := range Outcomes {
 		words[i] = string(o)
 	}
-	var out []queue.Did
+	var out []journal.Did
 	for word := range strings.SplitSeq(text, ",") {
 		word = strings.TrimSpace(word)
 		if !slices.Contains(words, word) {
 			text := fmt.Sprintf("%s %q: want %s", name, word, diag.Alternatives(words))
-			if slices.Contains(States, queue.State(word)) {
+			if slices.Contains(States, journal.State(word)) {
 				text += fmt.Sprintf("; %s is a state", word)
 			} else if near := diag.Closest(word, words); near != "" {
 				text += fmt.Sprintf(" (did you mean %s?)", near)
 			}
 			return nil, &FilterError{text}
 		}
-		out = append(out, queue.Did(word))
+		out = append(out, journal.Did(word))
 	}
 	return out, nil
 }
@@ -89,7 +90,7 @@ func FindCause(ctx context.Context, q *queue.Queue, name, id string) (string, er
 	if id == "" {
 		return "", nil
 	}
-	counts, err := q.Causes(ctx, queue.Filter{States: []queue.State{queue.Parked, queue.Waiting, queue.Running, queue.Discarded}})
+	counts, err := journal.Causes(ctx, q.Database(), journal.Filter{States: []journal.State{journal.Parked, journal.Waiting, journal.Running, journal.Discarded}})
 	if err != nil {
 		return "", err
 	}

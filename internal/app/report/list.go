@@ -9,31 +9,32 @@ import (
 
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/cause"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // Listed is a run with the record of its last attempt.
 type Listed struct {
-	queue.Info
+	journal.Run
 	Took   time.Duration
 	Record *history.Record // nil without one
 }
 
 // List reads the records of the last attempts of runs.
-func List(ctx context.Context, q *queue.Queue, runs []queue.Info) ([]Listed, error) {
+func List(ctx context.Context, q *queue.Queue, runs []journal.Run) ([]Listed, error) {
 	var ids []int64
 	for _, r := range runs {
-		if r.Number() > 0 || r.Error != "" || r.State == queue.Succeeded {
+		if r.Number() > 0 || r.Error != "" || r.State == journal.Succeeded {
 			ids = append(ids, r.ID)
 		}
 	}
-	last, err := q.LastAttempts(ctx, ids)
+	last, err := journal.LastAttempts(ctx, q.Database(), ids)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]Listed, len(runs))
 	for i, r := range runs {
-		out[i].Info = r
+		out[i].Run = r
 		a, ok := last[r.ID]
 		if !ok {
 			continue
@@ -50,7 +51,7 @@ func List(ctx context.Context, q *queue.Queue, runs []queue.Info) ([]Listed, err
 // When returns the most relevant time of a run. It is never in the future.
 func (r *Listed) When() time.Time {
 	switch {
-	case r.State == queue.Asleep && !r.Event.Received.IsZero():
+	case r.State == journal.Asleep && !r.Event.Received.IsZero():
 		return r.Event.Received // First is when it wakes up
 	case !r.Finished.IsZero():
 		return r.Finished
@@ -63,7 +64,7 @@ func (r *Listed) When() time.Time {
 // what describes the result of a run in a few words.
 func (r *Listed) what(dateTime func(time.Time) string) string {
 	switch r.State {
-	case queue.Waiting:
+	case journal.Waiting:
 		if r.Blocked {
 			return "another run of the entity is running"
 		}
@@ -72,9 +73,9 @@ func (r *Listed) what(dateTime func(time.Time) string) string {
 			text += ", failed before: " + r.Failure()
 		}
 		return text
-	case queue.Asleep:
+	case journal.Asleep:
 		return "until " + dateTime(r.Due)
-	case queue.Succeeded:
+	case journal.Succeeded:
 		if r.Record == nil {
 			return ""
 		}
@@ -97,15 +98,15 @@ func (r *Listed) Failure() string {
 	return strings.TrimPrefix(text, "rule "+r.Rule+": ")
 }
 
-func stateColour(state queue.State) string {
+func stateColour(state journal.State) string {
 	switch state {
-	case queue.Succeeded:
+	case journal.Succeeded:
 		return green
-	case queue.Parked:
+	case journal.Parked:
 		return red
-	case queue.Running:
+	case journal.Running:
 		return yellow
-	case queue.Discarded:
+	case journal.Discarded:
 		return dim
 	}
 	return cyan
@@ -149,7 +150,7 @@ func (s *sheet) painted(row int, runs []Listed, line string) string {
 	if !found {
 		return line
 	}
-	return before + s.in(stateColour(queue.State(state)), state) + after
+	return before + s.in(stateColour(journal.State(state)), state) + after
 }
 
 // runJSON is the JSON form of a run.
@@ -189,7 +190,7 @@ func newRunJSON(r Listed) runJSON {
 		Error: r.Error, Seconds: r.Took.Seconds(),
 	}
 	if r.Blocked {
-		out.Reason = string(queue.Blocked)
+		out.Reason = string(journal.Blocked)
 	}
 	if r.Cause != "" {
 		out.Cause = cause.ID(r.Cause)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/ingest"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/refused"
 )
@@ -91,7 +92,7 @@ const newestEvents = 100
 // zero if none of the newest events is of the portal. Only events before a time count, unless it is
 // zero.
 func LastFromPortal(ctx context.Context, q *queue.Queue, portal string, before time.Time) (time.Time, error) {
-	events, err := q.FindEvents(ctx, queue.EventFilter{Portal: portal, To: before, Limit: newestEvents})
+	events, err := journal.FindEvents(ctx, q.Database(), journal.EventFilter{Portal: portal, To: before, Limit: newestEvents})
 	if err != nil {
 		return time.Time{}, err
 	}

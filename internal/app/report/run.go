@@ -9,19 +9,20 @@ import (
 
 	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/engine/history"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // Run is the content of the database about a run.
 type Run struct {
 	Listed   Listed
-	Events   []queue.Event
+	Events   []journal.Event
 	Attempts []Attempt
 	// Acts are what people did with the run, and which runs joined it.
-	Acts []queue.Act
+	Acts []journal.Act
 	// Later is the latest run of the same rule and entity after this one, or nil. Newer is how many there
 	// are, mostNewer at most.
-	Later  *queue.Info
+	Later  *journal.Run
 	Newer  int
 	Pauses []queue.Pause
 	Holds  []queue.Hold
@@ -29,7 +30,7 @@ type Run struct {
 
 // Attempt is an attempt with its record.
 type Attempt struct {
-	queue.Attempt
+	journal.Attempt
 	Trace *history.Record // nil without one
 }
 
@@ -55,11 +56,11 @@ func ReadRun(ctx context.Context, q *queue.Queue, id int64) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Run{Listed: Listed{Info: info}}
-	if r.Events, err = q.Events(ctx, info.ID); err != nil {
+	r := &Run{Listed: Listed{Run: info}}
+	if r.Events, err = journal.EventsOf(ctx, q.Database(), info.ID); err != nil {
 		return nil, err
 	}
-	attempts, err := q.Attempts(ctx, info.ID)
+	attempts, err := journal.Attempts(ctx, q.Database(), info.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +77,7 @@ func ReadRun(ctx context.Context, q *queue.Queue, id int64) (*Run, error) {
 		last := r.Attempts[n-1]
 		r.Listed.Record, r.Listed.Took = last.Trace, last.Finished.Sub(last.Started)
 	}
-	if r.Acts, err = q.Acts(ctx, info.ID); err != nil {
+	if r.Acts, err = journal.Acts(ctx, q.Database(), info.ID); err != nil {
 		return nil, err
 	}
 	if r.Later, r.Newer, err = laterRuns(ctx, q, info); err != nil {
@@ -100,13 +101,13 @@ const mostNewer = 20
 
 // laterRuns finds the latest run of the same rule and entity after this one, and counts those after it. If
 // the latest one succeeded, this one is no longer needed, because that one read a newer state.
-func laterRuns(ctx context.Context, q *queue.Queue, r queue.Info) (latest *queue.Info, n int, err error) {
-	runs, err := q.Runs(ctx, queue.Filter{Portal: r.Portal, Rule: r.Rule, Entity: r.Entity, Limit: mostNewer})
+func laterRuns(ctx context.Context, q *queue.Queue, r journal.Run) (latest *journal.Run, n int, err error) {
+	runs, err := journal.FindRuns(ctx, q.Database(), journal.Filter{Portal: r.Portal, Rule: r.Rule, Entity: r.Entity, Limit: mostNewer})
 	if err != nil {
 		return nil, 0, err
 	}
 	for i, other := range runs {
-		if other.ID <= r.ID || other.State == queue.Discarded {
+		if other.ID <= r.ID || other.State == journal.Discarded {
 			continue
 		}
 		if latest == nil {
@@ -178,14 +179,14 @@ func (r *Run) json() fullRunJSON {
 // FindRun reads the state of a run, without its events and attempts. For the number of a
 // run that has joined another one it reads that one, whose ID differs then. For an
 // unknown id the error is queue.ErrNoRun.
-func FindRun(ctx context.Context, q *queue.Queue, id int64) (queue.Info, error) {
-	found, err := q.Runs(ctx, queue.Filter{ID: id})
+func FindRun(ctx context.Context, q *queue.Queue, id int64) (journal.Run, error) {
+	found, err := journal.FindRuns(ctx, q.Database(), journal.Filter{ID: id})
 	if err != nil || len(found) > 0 {
 		return first(found), err
 	}
-	into, ok, err := q.JoinedTo(ctx, id)
+	into, ok, err := journal.JoinedTo(ctx, q.Database(), id)
 	if err == nil && ok {
-		found, err = q.Runs(ctx, queue.Filter{ID: into})
+		found, err = journal.FindRuns(ctx, q.Database(), journal.Filter{ID: into})
 	}
 	if err == nil && len(found) == 0 {
 		err = fmt.Errorf("run %d: %w; the history may have been deleted", id, queue.ErrNoRun)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/internal/cause"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -12,25 +13,25 @@ import (
 func (t *runWriter) next(st *Run) {
 	r := st.Listed
 	var lines []string
-	if l := st.Later; l != nil && r.State == queue.Parked {
+	if l := st.Later; l != nil && r.State == journal.Parked {
 		switch l.State {
-		case queue.Succeeded:
+		case journal.Succeeded:
 			lines = append(lines, fmt.Sprintf("Run %d of the same rule and entity succeeded later, at %s, with a newer state. No action is needed.", l.ID, t.dateTime(l.Finished)))
 		default:
 			lines = append(lines, fmt.Sprintf("Run %d of the same rule and entity is newer and is %s.", l.ID, l.State))
 		}
 	}
-	if r.State == queue.Parked || r.State == queue.Waiting && r.Error != "" {
+	if r.State == journal.Parked || r.State == journal.Waiting && r.Error != "" {
 		if hint := cause.Parse(r.Cause).Advice(t.options.Known.where(r.Portal, r.Place())); hint != "" {
 			lines = append(lines, hint)
 		}
 	}
 	var commands [][2]string
 	id := fmt.Sprint(r.ID)
-	if r.State == queue.Parked || r.State == queue.Discarded {
+	if r.State == journal.Parked || r.State == journal.Discarded {
 		commands = append(commands, [2]string{"b24rules runs replay " + id, "run it again, with the current rule and entity"})
 	}
-	if r.State == queue.Parked || r.State == queue.Waiting || r.State == queue.Asleep {
+	if r.State == journal.Parked || r.State == journal.Waiting || r.State == journal.Asleep {
 		commands = append(commands, [2]string{"b24rules runs discard " + id, "discard it"})
 	}
 	for _, p := range st.Pauses {

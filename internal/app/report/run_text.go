@@ -12,7 +12,7 @@ import (
 
 	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/engine/history"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // RunOptions configure WriteRun.
@@ -104,8 +104,8 @@ func (t *runWriter) attemptsText(r Listed) string {
 }
 
 // actText describes an action on the run.
-func (t *runWriter) actText(a queue.Act) string {
-	if a.Action == queue.JoinedByRun {
+func (t *runWriter) actText(a journal.Act) string {
+	if a.Action == journal.JoinedByRun {
 		return fmt.Sprintf("joined by run %d at %s", a.Joined, t.dateTime(a.At))
 	}
 	text := string(a.Action) + " at " + t.dateTime(a.At)
@@ -152,7 +152,7 @@ func (t *runWriter) eventsText(st *Run) string {
 
 func (t *runWriter) timesText(r Listed) string {
 	switch r.State {
-	case queue.Waiting:
+	case journal.Waiting:
 		if r.Blocked {
 			return "waits for another run of " + r.Entity
 		}
@@ -161,11 +161,11 @@ func (t *runWriter) timesText(r Listed) string {
 			text += ", at the request of the portal"
 		}
 		return text
-	case queue.Asleep:
+	case journal.Asleep:
 		return "sleeps until " + t.dateTime(r.Due) + ", a time of its rule"
-	case queue.Running:
+	case journal.Running:
 		return fmt.Sprintf("since %s, %s ago", t.dateTime(r.Started), Span(t.now.Sub(r.Started)))
-	case queue.Succeeded, queue.Parked, queue.Discarded:
+	case journal.Succeeded, journal.Parked, journal.Discarded:
 	}
 	return fmt.Sprintf("ended at %s, %s after the first event", t.dateTime(r.Finished), Span(r.Finished.Sub(r.First)))
 }
@@ -255,11 +255,11 @@ func (t *runWriter) changed(c dryrun.Change) {
 	}
 }
 
-func outcomeColour(o queue.Outcome) string {
+func outcomeColour(o journal.Outcome) string {
 	switch o {
-	case queue.OutcomeSucceeded:
+	case journal.OutcomeSucceeded:
 		return green
-	case queue.OutcomeFailed, queue.OutcomeParked:
+	case journal.OutcomeFailed, journal.OutcomeParked:
 		return red
 	}
 	return yellow

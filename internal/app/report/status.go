@@ -15,6 +15,7 @@ import (
 	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/jobs"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/ledger"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -129,7 +130,7 @@ const StateOutdated = "outdated"
 // ReadStatus reads the states of portals, sorted by name. With all, they are those of the
 // configuration, and portals that were removed from it are added.
 func ReadStatus(ctx context.Context, q *queue.Queue, portals []string, all bool) (Status, error) {
-	backlogs, err := q.Backlogs(ctx)
+	backlogs, err := journal.Backlogs(ctx, q.Database())
 	if err != nil {
 		return Status{}, err
 	}
@@ -137,7 +138,7 @@ func ReadStatus(ctx context.Context, q *queue.Queue, portals []string, all bool)
 }
 
 // ReadStatusOf is ReadStatus for unfinished runs that were counted before.
-func ReadStatusOf(ctx context.Context, q *queue.Queue, backlogs []queue.Backlog, portals []string, all bool) (Status, error) {
+func ReadStatusOf(ctx context.Context, q *queue.Queue, backlogs []journal.Backlog, portals []string, all bool) (Status, error) {
 	pauses, err := q.Pauses(ctx)
 	if err != nil {
 		return Status{}, err
@@ -154,7 +155,7 @@ func ReadStatusOf(ctx context.Context, q *queue.Queue, backlogs []queue.Backlog,
 	if err != nil {
 		return Status{}, err
 	}
-	unrouted, err := q.Unrouted(ctx)
+	unrouted, err := journal.Unrouted(ctx, q.Database())
 	if err != nil {
 		return Status{}, err
 	}
@@ -187,7 +188,7 @@ func ReadStatusOf(ctx context.Context, q *queue.Queue, backlogs []queue.Backlog,
 			return Status{}, err
 		}
 	}
-	backlogsOf := byPortal(backlogs, func(b queue.Backlog) string { return b.Portal })
+	backlogsOf := byPortal(backlogs, func(b journal.Backlog) string { return b.Portal })
 	holdsOf := byPortal(holds, func(h queue.Hold) string { return h.Portal })
 	openOf := byPortal(open, func(j jobs.Job) string { return j.Portal })
 	liveOf := byPortal(live, func(l fleet.Live) string { return l.Portal })
@@ -246,16 +247,16 @@ func (s *Status) Outdated(portal, reason string) {
 	}
 }
 
-func (p *PortalStatus) count(own []queue.Backlog) {
+func (p *PortalStatus) count(own []journal.Backlog) {
 	for _, b := range own {
 		switch b.State {
-		case queue.Running:
+		case journal.Running:
 			p.Running += b.Runs
-		case queue.Parked:
+		case journal.Parked:
 			p.Parked += b.Runs
-		case queue.Waiting, queue.Blocked, queue.Queued:
+		case journal.Waiting, journal.Blocked, journal.Queued:
 			p.Waiting += b.Runs
-		case queue.Succeeded, queue.Discarded:
+		case journal.Succeeded, journal.Discarded:
 		}
 	}
 }
@@ -279,7 +280,7 @@ func (p *PortalStatus) hold(own []queue.Hold) {
 func (p *PortalStatus) addStarted(ctx context.Context, q *queue.Queue) (err error) {
 	for i := range p.Rules {
 		if r := &p.Rules[i]; r.Rule != "" && r.State == hold.Removed && err == nil {
-			r.Started, err = q.Started(ctx, p.Portal, r.Rule)
+			r.Started, err = journal.Started(ctx, q.Database(), p.Portal, r.Rule)
 		}
 	}
 	return err

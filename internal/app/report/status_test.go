@@ -13,6 +13,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/jobs"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/store"
 )
@@ -95,7 +96,7 @@ func TestStatusOfANewPortal(t *testing.T) {
 	if got := text(); got != "2 portals, no fault\n"+hint {
 		t.Errorf("after an hour: %s", got)
 	}
-	if err := q.Push(t.Context(), queue.Event{Portal: "acme", Code: "ONCRMDEALADD"}, nil); err != nil {
+	if err := q.Push(t.Context(), journal.Event{Portal: "acme", Code: "ONCRMDEALADD"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := text(); got != "2 portals, no fault\n" {

@@ -6,19 +6,19 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // TestCausesFitEveryWidth lists a failed run on terminals of all widths: no line is
 // wider, and the code of the error can be read on each.
 func TestCausesFitEveryWidth(t *testing.T) {
-	run := Listed{Info: queue.Info{
-		ID: 48213, Portal: "roofing-ural", Rule: "deal-shipments-of-the-north", Entity: "deal:123456", State: queue.Parked, Attempt: 8, MaxAttempts: 8,
+	run := Listed{Run: journal.Run{
+		ID: 48213, Portal: "roofing-ural", Rule: "deal-shipments-of-the-north", Entity: "deal:123456", State: journal.Parked, Attempt: 8, MaxAttempts: 8,
 		Error: "rules/a.yaml:43:9: rule deal-shipments-of-the-north, step sync_elements[2]: lists.element.get: ACCESS_DENIED: Access denied!", Finished: time.Now(),
 	}}
 	for width := 30; width <= 250; width++ {
 		s := &sheet{now: time.Now(), width: width}
-		s.listRuns([]Listed{run, {Info: queue.Info{ID: 1, Portal: "x", State: queue.Waiting}}}, Known{})
+		s.listRuns([]Listed{run, {Run: journal.Run{ID: 1, Portal: "x", State: journal.Waiting}}}, Known{})
 		for line := range strings.Lines(s.String()) {
 			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > width {
 				t.Errorf("width %d: a line of %d: %s", width, n, line)
@@ -38,7 +38,7 @@ func TestTimesHaveTheZoneOfTheirPortal(t *testing.T) {
 	list := func(portals ...string) string {
 		var runs []Listed
 		for _, p := range portals {
-			runs = append(runs, Listed{Info: queue.Info{ID: 1, Portal: p, State: queue.Parked, Finished: at}})
+			runs = append(runs, Listed{Run: journal.Run{ID: 1, Portal: p, State: journal.Parked, Finished: at}})
 		}
 		s := &sheet{now: time.Now()}
 		s.listRuns(runs, known)

@@ -15,6 +15,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/app/fleet"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/ledger"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/schemas"
@@ -163,16 +164,16 @@ func (w *Writer) addRun(ctx context.Context, q *queue.Queue, portal, field strin
 	if w.Run == 0 {
 		return nil
 	}
-	runs, err := q.Runs(ctx, queue.Filter{Portal: portal, Entity: w.Entity, Limit: mostRuns})
+	runs, err := journal.FindRuns(ctx, q.Database(), journal.Filter{Portal: portal, Entity: w.Entity, Limit: mostRuns})
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(runs, func(r queue.Info) bool { return r.ID == w.Run })
+	i := slices.IndexFunc(runs, func(r journal.Run) bool { return r.ID == w.Run })
 	if i < 0 {
 		return nil
 	}
 	w.Event, w.Events = runs[i].Event.Code, runs[i].Count
-	attempts, err := q.Attempts(ctx, w.Run)
+	attempts, err := journal.Attempts(ctx, q.Database(), w.Run)
 	if err != nil || field == "" {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/engine/history"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -42,7 +43,7 @@ func (w *Why) addChanges(ctx context.Context, q *queue.Queue, place string, id i
 			continue
 		}
 		seen[key] = true
-		runs, err := q.Runs(ctx, queue.Filter{Portal: w.Portal, Entity: one.Entity, Rule: one.Rule, Limit: mostRuns})
+		runs, err := journal.FindRuns(ctx, q.Database(), journal.Filter{Portal: w.Portal, Entity: one.Entity, Rule: one.Rule, Limit: mostRuns})
 		if err != nil {
 			return err
 		}
@@ -50,7 +51,7 @@ func (w *Why) addChanges(ctx context.Context, q *queue.Queue, place string, id i
 		for _, r := range runs {
 			ids = append(ids, r.ID)
 		}
-		attempts, err := q.LastAttempts(ctx, ids)
+		attempts, err := journal.LastAttempts(ctx, q.Database(), ids)
 		if err != nil {
 			return err
 		}

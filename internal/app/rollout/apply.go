@@ -12,6 +12,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/audit"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/reload"
 	"github.com/b24rules/b24rules/internal/store"
@@ -212,7 +213,7 @@ func (w Wave) trouble(ctx context.Context, q *queue.Queue) (trouble, error) {
 	}
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
-	runs, err := q.Runs(ctx, queue.Filter{Portals: w.Portals, Rules: ids, States: []queue.State{queue.Parked}, Limit: 1000 * len(ids)})
+	runs, err := journal.FindRuns(ctx, q.Database(), journal.Filter{Portals: w.Portals, Rules: ids, States: []journal.State{journal.Parked}, Limit: 1000 * len(ids)})
 	if err != nil {
 		return out, err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/diag"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -219,11 +220,11 @@ func (p *Planner) storedRuns(ctx context.Context, v versions, out *report.Portal
 	if err != nil {
 		return err
 	}
-	filter := queue.Filter{Portal: v.portal, Rule: v.was.Rule.ID, States: []queue.State{queue.Succeeded}, From: from, Limit: storedLimit}
+	filter := journal.Filter{Portal: v.portal, Rule: v.was.Rule.ID, States: []journal.State{journal.Succeeded}, From: from, Limit: storedLimit}
 	if p.Entity.ID != "" {
 		filter.Entity = p.Entity.String()
 	}
-	runs, err := p.service.Queue().Runs(ctx, filter)
+	runs, err := journal.FindRuns(ctx, p.service.Queue().Database(), filter)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
@@ -350,12 +351,12 @@ func (p *Planned) planNow(ctx context.Context, portal string, t service.Target) 
 func (p *Planned) waitEnded(ctx context.Context, portal string, event int64, n int) (fault, err error) {
 	q, ended := p.Service.Queue(), time.Now() // of the last run
 	for {
-		open, err := q.Runs(ctx, queue.Filter{Portal: portal, Event: event, States: []queue.State{queue.Waiting, queue.Running}, Limit: planAtOnce})
+		open, err := journal.FindRuns(ctx, q.Database(), journal.Filter{Portal: portal, Event: event, States: []journal.State{journal.Waiting, journal.Running}, Limit: planAtOnce})
 		if err != nil {
 			return nil, err
 		}
 		// A run that has failed is tried again for up to a day, and nothing waits for that.
-		open = slices.DeleteFunc(open, func(i queue.Info) bool { return i.State == queue.Waiting && i.Attempt > 0 })
+		open = slices.DeleteFunc(open, func(i journal.Run) bool { return i.State == journal.Waiting && i.Attempt > 0 })
 		if len(open) < n {
 			n, ended = len(open), time.Now()
 		}
@@ -384,7 +385,7 @@ func (p *Planned) count(ctx context.Context, portal string, event int64, sum *Fi
 	if event == 0 {
 		return nil
 	}
-	failed, err := p.Service.Queue().Runs(ctx, queue.Filter{Portal: portal, Event: event, States: []queue.State{queue.Waiting, queue.Parked}, Limit: planAtOnce})
+	failed, err := journal.FindRuns(ctx, p.Service.Queue().Database(), journal.Filter{Portal: portal, Event: event, States: []journal.State{journal.Waiting, journal.Parked}, Limit: planAtOnce})
 	if err != nil {
 		return err
 	}

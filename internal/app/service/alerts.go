@@ -19,6 +19,7 @@ import (
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/hold"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -354,7 +355,7 @@ func (f *faults) where(portal string) cause.Where {
 
 // readParked reads the parked runs, one condition for each cause.
 func (f *faults) readParked(ctx context.Context) error {
-	counts, err := f.queue.Causes(ctx, queue.Filter{States: []queue.State{queue.Parked}})
+	counts, err := journal.Causes(ctx, f.queue.Database(), journal.Filter{States: []journal.State{journal.Parked}})
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/cause"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/store"
 )
@@ -114,7 +115,7 @@ func TestAlertsOfParkedRuns(t *testing.T) {
 	defer working.Wait()
 	defer stop()
 	for i := range 500 {
-		if err := w.queue.Push(t.Context(), queue.Event{Portal: "acme", Code: "ONCRMDEALUPDATE"}, []queue.Route{{Rule: "r", Entity: fmt.Sprint("deal:", i)}}); err != nil {
+		if err := w.queue.Push(t.Context(), journal.Event{Portal: "acme", Code: "ONCRMDEALUPDATE"}, []queue.Route{{Rule: "r", Entity: fmt.Sprint("deal:", i)}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -136,7 +137,7 @@ func TestAlertsOfParkedRuns(t *testing.T) {
 		t.Fatalf("messages: %q", got)
 	}
 	fixed.Store(true)
-	if n, err := w.queue.ReplayAll(t.Context(), queue.Filter{States: []queue.State{queue.Parked}}, "anna@web1"); err != nil || n != 500 {
+	if n, err := w.queue.ReplayAll(t.Context(), journal.Filter{States: []journal.State{journal.Parked}}, "anna@web1"); err != nil || n != 500 {
 		t.Fatal(n, err)
 	}
 	if err := w.queue.WaitIdle(t.Context()); err != nil {
@@ -167,7 +168,7 @@ func TestAlertsOfAcknowledgedCauses(t *testing.T) {
 	defer stop()
 	park := func(rule string) {
 		t.Helper()
-		if err := w.queue.Push(t.Context(), queue.Event{Portal: "acme", Code: "ONCRMDEALUPDATE"}, []queue.Route{{Rule: rule, Entity: "deal:1"}}); err != nil {
+		if err := w.queue.Push(t.Context(), journal.Event{Portal: "acme", Code: "ONCRMDEALUPDATE"}, []queue.Route{{Rule: rule, Entity: "deal:1"}}); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.queue.WaitIdle(t.Context()); err != nil {
@@ -245,7 +246,7 @@ func TestAlertsOfHolds(t *testing.T) {
 // Under the fault they are neither late nor no longer late.
 func TestAlertsOfLateRuns(t *testing.T) {
 	w := newAlertWorld(t)
-	if err := w.queue.Push(t.Context(), queue.Event{Portal: "acme", Code: "ONCRMDEALUPDATE"}, []queue.Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
+	if err := w.queue.Push(t.Context(), journal.Event{Portal: "acme", Code: "ONCRMDEALUPDATE"}, []queue.Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
 		t.Fatal(err)
 	}
 	late := func(by time.Duration) {

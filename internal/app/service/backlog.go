@@ -5,13 +5,14 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
 // backlog is the unfinished work of one portal.
 type backlog struct {
 	portal  string
-	runs    map[queue.State]int
+	runs    map[journal.State]int
 	overdue time.Duration // of the live run that has been due longest; backfills do not count
 }
 
@@ -26,15 +27,15 @@ type backlogs struct {
 // read returns the backlog of each portal of the configuration, also without
 // work, and of other portals that still have runs.
 func (b *backlogs) read(ctx context.Context) ([]backlog, error) {
-	counts, err := b.queue.Backlogs(ctx)
+	counts, err := journal.Backlogs(ctx, b.queue.Database())
 	var all []backlog
 	place := map[string]int{}
 	of := func(portal string) *backlog {
 		i, ok := place[portal]
 		if !ok {
 			i, place[portal] = len(all), len(all)
-			all = append(all, backlog{portal: portal, runs: map[queue.State]int{
-				queue.Waiting: 0, queue.Asleep: 0, queue.Blocked: 0, queue.Queued: 0, queue.Running: 0, queue.Parked: 0,
+			all = append(all, backlog{portal: portal, runs: map[journal.State]int{
+				journal.Waiting: 0, journal.Asleep: 0, journal.Blocked: 0, journal.Queued: 0, journal.Running: 0, journal.Parked: 0,
 			}})
 		}
 		return &all[i]
@@ -46,7 +47,7 @@ func (b *backlogs) read(ctx context.Context) ([]backlog, error) {
 	for _, c := range counts {
 		one := of(c.Portal)
 		one.runs[c.State] += c.Runs
-		if c.Priority == queue.Live && !c.Due.IsZero() && c.State != queue.Parked && c.State != queue.Running {
+		if c.Priority == journal.Live && !c.Due.IsZero() && c.State != journal.Parked && c.State != journal.Running {
 			one.overdue = max(one.overdue, now.Sub(c.Due))
 		}
 	}
@@ -91,7 +92,7 @@ func (b *backlogs) logBacklog(logged map[string]time.Time, one backlog) {
 	logged[one.portal] = time.Now()
 	attrs := []any{
 		slog.String("portal", one.portal), slog.Duration("overdue", one.overdue.Round(time.Second)),
-		slog.Int("waiting", one.runs[queue.Waiting]+one.runs[queue.Blocked]+one.runs[queue.Queued]), slog.Int("running", one.runs[queue.Running]),
+		slog.Int("waiting", one.runs[journal.Waiting]+one.runs[journal.Blocked]+one.runs[journal.Queued]), slog.Int("running", one.runs[journal.Running]),
 	}
 	if p := b.portals.get(one.portal); p != nil {
 		s := p.Client.Stats()

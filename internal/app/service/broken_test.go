@@ -16,6 +16,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/hold"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/rules"
 )
@@ -92,7 +93,7 @@ func (h *harness) addInvoice(price string) int {
 // unrouted are how many events rule sets have not seen.
 func (h *harness) unrouted() int {
 	h.T.Helper()
-	all, err := h.Service.Queue().Unrouted(h.Context())
+	all, err := journal.Unrouted(h.Context(), h.Service.Queue().Database())
 	if err != nil {
 		h.T.Fatal(err)
 	}
@@ -135,7 +136,7 @@ func TestBrokenAtStart(t *testing.T) {
 		return len(h.holds()) == 0 && h.unrouted() == 0 && !strings.Contains(h.scrape(), "b24rules_hold{")
 	})
 	h.Wait()
-	if n := h.States()[queue.Succeeded]; n != 2 {
+	if n := h.States()[journal.Succeeded]; n != 2 {
 		t.Errorf("%d runs, want one for the deal and one for the invoice", n)
 	}
 }
@@ -248,7 +249,7 @@ func TestNewField(t *testing.T) {
 	h.addInvoice("10")
 	h.Wait()
 	// The invoice and its rows are two events, which one run or two runs process.
-	if n := h.States()[queue.Parked]; n < 1 || n > 2 {
+	if n := h.States()[journal.Parked]; n < 1 || n > 2 {
 		t.Fatalf("%d runs are parked without the field, want 1 or 2", n)
 	}
 	h.Rest("userfieldconfig.add", map[string]any{"moduleId": "crm", "field": map[string]any{

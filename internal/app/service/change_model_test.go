@@ -19,6 +19,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/testkit"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // changeRules use each word that remembers: a roll-up with start, entered, once with
@@ -359,7 +360,7 @@ func (c *changeWorld) judgeComments() {
 }
 
 func (c *changeWorld) states() map[string]int {
-	stats, err := c.engine.service.Queue().Stats(context.Background())
+	stats, err := journal.Count(context.Background(), c.engine.service.Queue().Database())
 	if err != nil {
 		c.complain("stats: %v", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/jobs"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -57,7 +58,7 @@ func setBack(before, now time.Time) time.Duration {
 // beforeStart returns how far at least the clock was set back while no process ran: the
 // last event was received in the future.
 func (w *clockWatch) beforeStart(ctx context.Context) time.Duration {
-	latest, err := w.queue.LatestEvents(ctx, 0, 1)
+	latest, err := journal.FindEvents(ctx, w.queue.Database(), journal.EventFilter{Limit: 1})
 	if err != nil && ctx.Err() == nil {
 		w.log.Error("cannot find out whether the clock was set back before the start", "error", err)
 	}

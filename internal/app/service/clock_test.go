@@ -10,6 +10,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/testkit"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/store"
 )
@@ -46,7 +47,7 @@ rules:
 			h.waitLook() // it would count a time that has passed as done
 			due := add(-time.Hour)
 			asleep := func() int {
-				all, err := h.Service.Queue().Runs(h.Context(), queue.Filter{Rule: "remind", States: []queue.State{queue.Asleep}})
+				all, err := journal.FindRuns(h.Context(), h.Service.Queue().Database(), journal.Filter{Rule: "remind", States: []journal.State{journal.Asleep}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -63,7 +64,7 @@ rules:
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = h.Service.Queue().Push(h.Context(), queue.Event{Portal: demo.PortalName, Code: "ONCRMDEALUPDATE", Received: time.Now().Add(48 * time.Hour)},
+			err = h.Service.Queue().Push(h.Context(), journal.Event{Portal: demo.PortalName, Code: "ONCRMDEALUPDATE", Received: time.Now().Add(48 * time.Hour)},
 				[]queue.Route{{Rule: "remind", Entity: fmt.Sprint("deal:", due), Debounce: time.Second}})
 			if err != nil {
 				t.Fatal(err)
@@ -72,7 +73,7 @@ rules:
 			h.Start()
 			h.Until("the reminder is planned again", func() bool { return asleep() == 1 })
 			h.Until("no run waits for the wrong time", func() bool {
-				all, err := h.Service.Queue().Runs(h.Context(), queue.Filter{States: []queue.State{queue.Waiting}})
+				all, err := journal.FindRuns(h.Context(), h.Service.Queue().Database(), journal.Filter{States: []journal.State{journal.Waiting}})
 				return err == nil && len(all) == 0
 			})
 			h.Wait()

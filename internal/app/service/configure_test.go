@@ -21,6 +21,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/hold"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -108,7 +109,7 @@ func TestNewCredentials(t *testing.T) {
 	for _, d := range deals {
 		apptest.WantNames(t, h.Elements(d), "Tiles × 1")
 	}
-	if n := h.States()[queue.Parked]; n != 0 {
+	if n := h.States()[journal.Parked]; n != 0 {
 		t.Errorf("%d runs are parked", n)
 	}
 }
@@ -215,8 +216,8 @@ func TestOnePortalOfTwo(t *testing.T) {
 	})
 	h.Until("processed", func() bool { return len(h.holds()) == 0 && h.unrouted() == 0 })
 	h.Wait()
-	runs, err := h.Service.Queue().Runs(h.Context(), queue.Filter{Portal: "second"})
-	if err != nil || len(runs) != 1 || runs[0].State != queue.Succeeded {
+	runs, err := journal.FindRuns(h.Context(), h.Service.Queue().Database(), journal.Filter{Portal: "second"})
+	if err != nil || len(runs) != 1 || runs[0].State != journal.Succeeded {
 		t.Errorf("runs %v, %v", runs, err)
 	}
 }
@@ -275,7 +276,7 @@ func TestRenamedWhileRunning(t *testing.T) {
 		t.Fatalf("status %d", status)
 	}
 	h.Until("a run under the new name", func() bool {
-		runs, err := h.Service.Queue().Runs(h.Context(), queue.Filter{Portal: "acme", States: []queue.State{queue.Succeeded}})
+		runs, err := journal.FindRuns(h.Context(), h.Service.Queue().Database(), journal.Filter{Portal: "acme", States: []journal.State{journal.Succeeded}})
 		return err == nil && len(runs) > 0
 	})
 	if got := h.helpers(invoice); got != "[30]" {

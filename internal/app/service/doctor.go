@@ -11,7 +11,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/doctor"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/ingest"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/refused"
 )
 
@@ -41,7 +41,7 @@ func (s *Service) DoctorPortal(name string, now func() time.Time) doctor.Portal 
 // DealEvents returns a function that finds the codes of the events of a deal that arrived at a time or later, sorted and each once.
 func (s *Service) DealEvents(portal string) func(ctx context.Context, id int, since time.Time) ([]string, error) {
 	return func(ctx context.Context, id int, since time.Time) ([]string, error) {
-		events, err := s.queue.FindEvents(ctx, queue.EventFilter{Portal: portal, From: since, Limit: 1000})
+		events, err := journal.FindEvents(ctx, s.queue.Database(), journal.EventFilter{Portal: portal, From: since, Limit: 1000})
 		if err != nil {
 			return nil, err
 		}
@@ -65,7 +65,7 @@ func (s *Service) DealEvents(portal string) func(ctx context.Context, id int, si
 // latestEvent returns when the latest event of a portal with a code arrived.
 func (s *Service) latestEvent(portal string) func(context.Context, string) (time.Time, error) {
 	return func(ctx context.Context, code string) (time.Time, error) {
-		events, err := s.queue.FindEvents(ctx, queue.EventFilter{Portal: portal, Code: code, Limit: 1})
+		events, err := journal.FindEvents(ctx, s.queue.Database(), journal.EventFilter{Portal: portal, Code: code, Limit: 1})
 		if err != nil || len(events) == 0 {
 			return time.Time{}, err
 		}

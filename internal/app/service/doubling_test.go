@@ -15,6 +15,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/audit"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/store"
 )
@@ -140,7 +141,7 @@ func TestDoublingOfAnotherDatabase(t *testing.T) {
 	}
 	h.Until("all runs have succeeded", func() bool {
 		states := h.States()
-		return states[queue.Waiting]+states[queue.Running]+states[queue.Parked] == 0
+		return states[journal.Waiting]+states[journal.Running]+states[journal.Parked] == 0
 	})
 	if got := h.idsByName(); !maps.Equal(got, before) {
 		t.Errorf("with moved: %v, want %v", got, before)
@@ -236,7 +237,7 @@ func TestAdopt(t *testing.T) {
 	if got := h.made(); !slices.Contains(got, fmt.Sprintf("positions list:%d 2", h.IDs.ShipmentList)) {
 		t.Errorf("made %v", got)
 	}
-	if states := h.States(); states[queue.Parked] > 0 {
+	if states := h.States(); states[journal.Parked] > 0 {
 		t.Errorf("states %v", states)
 	}
 }
@@ -331,7 +332,7 @@ func TestDoublingOfOneElement(t *testing.T) {
 	}
 	h.Until("all runs have succeeded", func() bool {
 		states := h.States()
-		return states[queue.Waiting]+states[queue.Running]+states[queue.Parked] == 0
+		return states[journal.Waiting]+states[journal.Running]+states[journal.Parked] == 0
 	})
 	if got := h.idsByName(); !maps.Equal(got, before) || !maps.Equal(h.cards(), cards) {
 		t.Errorf("with moved: %v and %v, want %v and %v", got, h.cards(), before, cards)

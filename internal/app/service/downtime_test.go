@@ -14,7 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/catchup"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/rules"
 )
 
@@ -240,7 +240,7 @@ rules:
 	if n := h.Missing(added); n != 0 {
 		t.Errorf("%d deals have no element", n)
 	}
-	runs, err := h.Service.Queue().Runs(h.Context(), queue.Filter{Rule: "loud"})
+	runs, err := journal.FindRuns(h.Context(), h.Service.Queue().Database(), journal.Filter{Rule: "loud"})
 	if err != nil || len(runs) != 0 || h.Logged("it repeats steps in every run") == 0 {
 		t.Errorf("%d runs of a rule that calls something each time, %v", len(runs), err)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/demo"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/rules"
 )
 
@@ -45,15 +45,15 @@ func TestALoneEvent(t *testing.T) {
 		all, err := h.People.Helpers(h.Context(), h.IDs.TotalsType, invoice)
 		return err == nil && len(all) == 1 && all[0].String() == "8"
 	})
-	runs, err := h.Service.Queue().Runs(h.Context(), queue.Filter{})
+	runs, err := journal.FindRuns(h.Context(), h.Service.Queue().Database(), journal.Filter{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	runs = slices.DeleteFunc(runs, func(r queue.Info) bool { return r.First.Before(edited) })
+	runs = slices.DeleteFunc(runs, func(r journal.Run) bool { return r.First.Before(edited) })
 	if len(runs) == 0 {
 		t.Fatal("the edit led to no run")
 	}
-	first := slices.MinFunc(runs, func(a, b queue.Info) int { return a.First.Compare(b.First) })
+	first := slices.MinFunc(runs, func(a, b journal.Run) int { return a.First.Compare(b.First) })
 	if first.Due.After(first.First) {
 		t.Errorf("the run of a lone event was due %s after it, as if it had waited for quiet", first.Due.Sub(first.First))
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/diag"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // fleetRules have a rule without requests, and one that needs an input and makes elements.
@@ -92,7 +92,7 @@ func (f *folder) send(portal string) int {
 
 // succeeded returns how many runs of a portal have succeeded.
 func (f *folder) succeeded(portal string) int {
-	runs, err := f.Service.Queue().Runs(f.Context(), queue.Filter{Portal: portal, States: []queue.State{queue.Succeeded}, Limit: 1000})
+	runs, err := journal.FindRuns(f.Context(), f.Service.Queue().Database(), journal.Filter{Portal: portal, States: []journal.State{journal.Succeeded}, Limit: 1000})
 	if err != nil {
 		f.T.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func TestFleet(t *testing.T) {
 			t.Errorf("portal p%03d answers with %d", i, status)
 		}
 	}
-	f.Until("the others run", func() bool { return f.States()[queue.Succeeded] == sound })
+	f.Until("the others run", func() bool { return f.States()[journal.Succeeded] == sound })
 
 	began := time.Now()
 	testkit.WriteFile(t, f.path("new.yaml"), "tags: [new]\n")

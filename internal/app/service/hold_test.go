@@ -11,6 +11,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/testkit"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/store"
 )
@@ -63,13 +64,13 @@ func TestPortalAtFault(t *testing.T) {
 				deals = append(deals, d)
 			}
 			h.Until("held", func() bool { return len(h.holds()) == 1 })
-			h.Until("all runs wait", func() bool { s := h.States(); return s[queue.Waiting] >= 4 && s[queue.Running] == 0 })
+			h.Until("all runs wait", func() bool { s := h.States(); return s[journal.Waiting] >= 4 && s[journal.Running] == 0 })
 			if hold := h.holds()[0]; hold.Cause != tt.cause || hold.Portal != demo.PortalName || hold.Reason == "" {
 				t.Errorf("the hold is %+v, want cause %s", hold, tt.cause)
 			}
 			h.Stop() // a restart under the fault changes nothing
 			h.Start()
-			if n := h.States()[queue.Parked]; n != 0 {
+			if n := h.States()[journal.Parked]; n != 0 {
 				t.Errorf("%d runs are parked", n)
 			}
 			if err := h.Portal.SetFaults(); err != nil {
@@ -79,7 +80,7 @@ func TestPortalAtFault(t *testing.T) {
 				t.Fatal(err)
 			}
 			h.Wait()
-			if s := h.States(); s[queue.Parked] != 0 || len(h.holds()) != 0 {
+			if s := h.States(); s[journal.Parked] != 0 || len(h.holds()) != 0 {
 				t.Errorf("after the fault: states %v, holds %v", s, h.holds())
 			}
 			for _, d := range deals[1:] {
@@ -119,9 +120,9 @@ func TestTokensAtFault(t *testing.T) {
 			}
 			h.Until("held, and all runs wait", func() bool {
 				s := h.States()
-				return len(h.holds()) == 1 && h.holds()[0].Rule == "" && s[queue.Waiting] >= 4 && s[queue.Running] == 0
+				return len(h.holds()) == 1 && h.holds()[0].Rule == "" && s[journal.Waiting] >= 4 && s[journal.Running] == 0
 			})
-			if n := h.States()[queue.Parked]; n != 0 {
+			if n := h.States()[journal.Parked]; n != 0 {
 				t.Errorf("%d runs are parked", n)
 			}
 			if err := h.Portal.SetFaults(); err != nil {
@@ -132,7 +133,7 @@ func TestTokensAtFault(t *testing.T) {
 				return len(h.holds()) == 0
 			})
 			h.Wait()
-			if n := h.States()[queue.Parked]; n != 0 {
+			if n := h.States()[journal.Parked]; n != 0 {
 				t.Errorf("%d runs are parked after the fault", n)
 			}
 			for _, deal := range deals {
@@ -151,7 +152,7 @@ func TestEntityAtFault(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.AddDeal("Roof", row("Tiles", "10", "1"))
-	if s := h.States(); s[queue.Parked] < 1 || s[queue.Succeeded] > 0 || len(h.holds()) != 0 {
+	if s := h.States(); s[journal.Parked] < 1 || s[journal.Succeeded] > 0 || len(h.holds()) != 0 {
 		t.Errorf("states %v, holds %v; want parked runs and no hold", s, h.holds())
 	}
 }
@@ -188,7 +189,7 @@ func TestWall(t *testing.T) {
 			}
 			h.Until("all runs wait", func() bool {
 				s := h.States()
-				return s[queue.Waiting] == 12 && s[queue.Running] == 0 && s[queue.Parked] == 0
+				return s[journal.Waiting] == 12 && s[journal.Running] == 0 && s[journal.Parked] == 0
 			})
 			if !strings.Contains(h.scrape(), `b24rules_hold{cause="stopped",portal="`+demo.PortalName+`",rule="deal-shipments"} 1`) {
 				t.Error("metrics do not show the hold")
@@ -203,7 +204,7 @@ func TestWall(t *testing.T) {
 			})
 			h.Stop() // a restart lets one run through, and the wall is still there
 			h.Start()
-			h.Until("all runs wait", func() bool { s := h.States(); return s[queue.Waiting] == 12 && s[queue.Running] == 0 })
+			h.Until("all runs wait", func() bool { s := h.States(); return s[journal.Waiting] == 12 && s[journal.Running] == 0 })
 			if err := h.Portal.SetFaults(); err != nil {
 				t.Fatal(err)
 			}
@@ -212,7 +213,7 @@ func TestWall(t *testing.T) {
 			}
 			h.Until("the hold ends", func() bool { return len(h.holds()) == 0 })
 			h.Wait()
-			if s := h.States(); s[queue.Parked] != 0 {
+			if s := h.States(); s[journal.Parked] != 0 {
 				t.Errorf("after the wall: states %v", s)
 			}
 			for _, d := range deals {
@@ -239,7 +240,7 @@ func TestOneDealWithoutRights(t *testing.T) {
 		}
 	}
 	h.Wait()
-	if s := h.States(); s[queue.Parked] != 1 || len(h.holds()) != 0 || h.Logged("is stopped") != 0 {
+	if s := h.States(); s[journal.Parked] != 1 || len(h.holds()) != 0 || h.Logged("is stopped") != 0 {
 		t.Errorf("states %v, holds %v; want one parked run and no hold", s, h.holds())
 	}
 }
@@ -343,9 +344,9 @@ func TestRefusedOnPostgres(t *testing.T) {
 		}
 		h.Until(tt.name+": held, and all runs wait", func() bool {
 			s, holds := h.States(), h.holds()
-			return len(holds) == 1 && holds[0].Rule == "" && s[queue.Waiting] >= deals && s[queue.Running] == 0
+			return len(holds) == 1 && holds[0].Rule == "" && s[journal.Waiting] >= deals && s[journal.Running] == 0
 		})
-		if n := h.States()[queue.Parked]; n != 0 {
+		if n := h.States()[journal.Parked]; n != 0 {
 			t.Errorf("%s: %d runs are parked under it", tt.name, n)
 		}
 		if err := h.Portal.SetFaults(); err != nil {
@@ -356,7 +357,7 @@ func TestRefusedOnPostgres(t *testing.T) {
 			return len(h.holds()) == 0
 		})
 		h.Wait()
-		if n := h.States()[queue.Parked]; n != 0 {
+		if n := h.States()[journal.Parked]; n != 0 {
 			t.Errorf("%s: %d runs are parked after it", tt.name, n)
 		}
 		for _, deal := range added {

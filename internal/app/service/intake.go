@@ -17,6 +17,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/dump"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/ingest"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -88,11 +89,11 @@ func (in *intake) receive(ctx context.Context, portal string, e bitrix.Event) er
 // event is stored unchanged. An event without the id that its code promises is
 // invalid, because it cannot start a run. One whose id cannot be read is stored.
 func (in *intake) push(ctx context.Context, portal string, e bitrix.Event) error {
-	return in.pushOr(ctx, portal, e, func(queue.Event) {})
+	return in.pushOr(ctx, portal, e, func(journal.Event) {})
 }
 
 // pushOr is push, and calls failed with a valid event that could not be stored.
-func (in *intake) pushOr(ctx context.Context, portal string, e bitrix.Event, failed func(queue.Event)) error {
+func (in *intake) pushOr(ctx context.Context, portal string, e bitrix.Event, failed func(journal.Event)) error {
 	if p := in.portals.get(portal); p != nil && p.app != nil {
 		if taken, err := p.app.lifecycle(ctx, e); taken {
 			return err
@@ -109,7 +110,7 @@ func (in *intake) pushOr(ctx context.Context, portal string, e bitrix.Event, fai
 		}
 		data = text
 	}
-	stored := queue.Event{Portal: portal, Code: e.Code, Data: data, Sent: e.Time}
+	stored := journal.Event{Portal: portal, Code: e.Code, Data: data, Sent: e.Time}
 	event, err := engineEvent(stored)
 	if err != nil {
 		return err
@@ -134,7 +135,7 @@ func (in *intake) pushOr(ctx context.Context, portal string, e bitrix.Event, fai
 }
 
 // storeAgain stores an event that could not be stored before.
-func (in *intake) storeAgain(ctx context.Context, stored queue.Event) error {
+func (in *intake) storeAgain(ctx context.Context, stored journal.Event) error {
 	event, err := engineEvent(stored)
 	if err != nil {
 		return err
@@ -143,7 +144,7 @@ func (in *intake) storeAgain(ctx context.Context, stored queue.Event) error {
 }
 
 // store stores an event and the runs of the rules that match it.
-func (in *intake) store(ctx context.Context, stored queue.Event, event engine.Event) error {
+func (in *intake) store(ctx context.Context, stored journal.Event, event engine.Event) error {
 	portal := stored.Portal
 	gen := in.rules.Current()
 	stored.Missing = gen.Missing(portal)
@@ -158,7 +159,7 @@ func (in *intake) store(ctx context.Context, stored queue.Event, event engine.Ev
 }
 
 // engineEvent converts a stored event into the form that rules read.
-func engineEvent(e queue.Event) (engine.Event, error) {
+func engineEvent(e journal.Event) (engine.Event, error) {
 	v, err := formula.FromJSON(e.Data)
 	if err != nil {
 		return engine.Event{}, fmt.Errorf("data of event %s: %w", e.Code, err)

@@ -14,7 +14,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/payload"
 	"github.com/b24rules/b24rules/internal/ingest"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/schemas"
 )
 
@@ -118,12 +118,12 @@ const mostQuery = 50
 
 // storeOwn stores a request and its runs. failed, if not nil, receives one that could not
 // be stored.
-func (in *intake) storeOwn(ctx context.Context, portal string, e engine.Event, failed func(queue.Event)) error {
+func (in *intake) storeOwn(ctx context.Context, portal string, e engine.Event, failed func(journal.Event)) error {
 	data, err := json.Marshal(e.Data)
 	if err != nil {
 		return fmt.Errorf("request %s: %w", e.Code, err)
 	}
-	stored := queue.Event{Portal: portal, Code: e.Code, Data: data, Sent: time.Now()}
+	stored := journal.Event{Portal: portal, Code: e.Code, Data: data, Sent: time.Now()}
 	if e, err = engineEvent(stored); err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (in *intake) refuse(ctx context.Context, portal string, r ingest.Request, p
 	if err != nil {
 		return err
 	}
-	if err := in.queue.Push(ctx, queue.Event{Portal: portal, Code: engine.CodeRefused, Data: data, Sent: time.Now()}, nil); err != nil {
+	if err := in.queue.Push(ctx, journal.Event{Portal: portal, Code: engine.CodeRefused, Data: data, Sent: time.Now()}, nil); err != nil {
 		return err
 	}
 	answer, err := json.Marshal(problems)

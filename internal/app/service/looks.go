@@ -17,6 +17,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/jobs"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -276,7 +277,7 @@ func (l *looks) wake(ctx context.Context, j *jobs.Claimed) error {
 	}
 	r, _, ok := l.rules.Current().Rule(j.Key, j.Portal)
 	if ok && !r.Sleeps() {
-		n, err := l.queue.DiscardAll(ctx, queue.Filter{Portal: j.Portal, Rule: j.Key, States: []queue.State{queue.Asleep}}, "serve, because the rule waits for no time any more")
+		n, err := l.queue.DiscardAll(ctx, journal.Filter{Portal: j.Portal, Rule: j.Key, States: []journal.State{journal.Asleep}}, "serve, because the rule waits for no time any more")
 		if n > 0 {
 			l.log.Warn("gave up the sleeping runs of a rule that waits for no time any more", "portal", j.Portal, "rule", j.Key, "runs", n)
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/jobs"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/shadow"
 )
 
@@ -118,7 +118,7 @@ rules:
 		},
 	})
 	h.Until("both looks wait for an event", func() bool {
-		all, err := h.Service.Queue().Runs(h.Context(), queue.Filter{States: []queue.State{queue.Waiting}, Text: "its event may still be on its way"})
+		all, err := journal.FindRuns(h.Context(), h.Service.Queue().Database(), journal.Filter{States: []journal.State{journal.Waiting}, Text: "its event may still be on its way"})
 		return err == nil && len(all) == 2
 	})
 	for range 2 { // the second one reports nothing new

@@ -22,7 +22,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/app/testkit"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // TestMemoryStaysFlat pushes many events through the handler into a database on
@@ -64,7 +64,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 		}
 		heaps = append(heaps, heap())
 	}
-	stats, err := a.Queue().Stats(t.Context())
+	stats, err := journal.Count(t.Context(), a.Queue().Database())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 	if last > first+first/4+2048 {
 		t.Errorf("the heap grew from %d to %d KiB over %d events", first, last, events)
 	}
-	if n := stats.Runs[queue.Parked]; n > 0 {
+	if n := stats.Runs[journal.Parked]; n > 0 {
 		t.Errorf("%d runs are parked", n)
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/config"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // TestDeletedProperty: people change the properties of a list directly after a run has read
@@ -109,7 +109,7 @@ func (h *harness) propertyID(list map[string]any, code string) string {
 // parked returns the errors of the parked runs.
 func (h *harness) parked() (out []string) {
 	h.T.Helper()
-	runs, err := h.Service.Queue().Runs(h.Context(), queue.Filter{States: []queue.State{queue.Parked}})
+	runs, err := journal.FindRuns(h.Context(), h.Service.Queue().Database(), journal.Filter{States: []journal.State{journal.Parked}})
 	if err != nil {
 		h.T.Fatal(err)
 	}

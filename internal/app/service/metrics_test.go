@@ -17,6 +17,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/app/testkit"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -113,7 +114,7 @@ func TestFallingBehind(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { defer close(ended); a.WatchBacklog(ctx) }()
-		if err := a.Queue().Push(ctx, queue.Event{Portal: "demo", Code: "X"}, []queue.Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
+		if err := a.Queue().Push(ctx, journal.Event{Portal: "demo", Code: "X"}, []queue.Route{{Rule: "r", Entity: "deal:1"}}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * time.Minute)
@@ -167,7 +168,7 @@ func TestEventsWithoutAReadableID(t *testing.T) {
 	if want := fmt.Sprintf(`b24rules_events_total{portal="demo",status="400"} %d`, len(bad)); !strings.Contains(h.scrape(), want) {
 		t.Errorf("the metrics lack %s", want)
 	}
-	events, err := h.Service.Queue().LatestEvents(t.Context(), 0, 100)
+	events, err := journal.FindEvents(t.Context(), h.Service.Queue().Database(), journal.EventFilter{Limit: 100})
 	if err != nil || len(events) != len(good) {
 		t.Errorf("%d events are stored, %v; want %d", len(events), err, len(good))
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // judge compares what the portal holds, and what ever happened in it, with what
@@ -296,7 +297,7 @@ func (w *world) byPeople(at int) bool {
 
 // judgeQueue looks at the engine's books.
 func (w *world) judgeQueue() {
-	stats, err := w.engine.service.Queue().Stats(context.Background())
+	stats, err := journal.Count(context.Background(), w.engine.service.Queue().Database())
 	if err != nil {
 		w.complain("stats: %v", err)
 		return

@@ -17,7 +17,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/testkit"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // TestRandomEdits makes random edits of rule files and portals while events arrive: new
@@ -140,9 +140,9 @@ func TestRandomEdits(t *testing.T) {
 	h.Until("no event waits", func() bool { return h.unrouted() == 0 })
 	h.Until("no run waits", func() bool {
 		s := h.States()
-		return s[queue.Waiting]+s[queue.Running] == 0
+		return s[journal.Waiting]+s[journal.Running] == 0
 	})
-	if n := h.States()[queue.Parked]; n != 0 || refused.Load() != 0 || posted.Load() == 0 {
+	if n := h.States()[journal.Parked]; n != 0 || refused.Load() != 0 || posted.Load() == 0 {
 		t.Errorf("%d runs are parked; of %d events %d were refused", n, posted.Load()+refused.Load(), refused.Load())
 	}
 	t.Logf("%d events during %d edits", posted.Load(), edits)

@@ -6,7 +6,7 @@ import (
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/demo"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // TestRecordOfAnUnchangedRun: most runs change nothing, so their records must be small on
@@ -26,11 +26,11 @@ func TestRecordOfAnUnchangedRun(t *testing.T) {
 	}
 	h.Wait()
 	for _, rule := range []string{"deal-shipments", "invoice-total"} {
-		runs, err := h.Service.Queue().Runs(h.Context(), queue.Filter{Portal: demo.PortalName, Rule: rule, Limit: 1})
+		runs, err := journal.FindRuns(h.Context(), h.Service.Queue().Database(), journal.Filter{Portal: demo.PortalName, Rule: rule, Limit: 1})
 		if err != nil || len(runs) == 0 {
 			t.Fatal(runs, err)
 		}
-		attempts, err := h.Service.Queue().Attempts(h.Context(), runs[0].ID)
+		attempts, err := journal.Attempts(h.Context(), h.Service.Queue().Database(), runs[0].ID)
 		if err != nil || len(attempts) == 0 {
 			t.Fatal(attempts, err)
 		}

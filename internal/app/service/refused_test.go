@@ -13,6 +13,7 @@ import (
 
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -97,7 +98,7 @@ func TestEverythingRefused(t *testing.T) {
 				w.arm()
 				w.deliverAll()
 				time.Sleep(tt.lasts)
-				if n := w.states(t)[queue.Parked]; n > 0 {
+				if n := w.states(t)[journal.Parked]; n > 0 {
 					t.Errorf("%d runs are parked under the fault", n)
 				}
 				w.faults = nil
@@ -122,7 +123,7 @@ func TestEverythingRefused(t *testing.T) {
 				if took, rate := time.Since(free), time.Duration(requests)*time.Second/2; took > rate*12/10+slack {
 					t.Errorf("%d requests took %v after the hold, and the rate allows them in %v", requests, took, rate)
 				}
-				if s := w.states(t); s[queue.Parked] > 0 || s[queue.Waiting] > 0 {
+				if s := w.states(t); s[journal.Parked] > 0 || s[journal.Waiting] > 0 {
 					t.Errorf("states after the fault: %v", s)
 				}
 				w.judge()
@@ -138,13 +139,13 @@ func TestEverythingRefused(t *testing.T) {
 }
 
 // states counts the runs of the engine.
-func (w *world) states(t *testing.T) map[queue.State]int {
+func (w *world) states(t *testing.T) map[journal.State]int {
 	t.Helper()
-	all, err := w.engine.service.Queue().Backlogs(t.Context())
+	all, err := journal.Backlogs(t.Context(), w.engine.service.Queue().Database())
 	if err != nil {
 		t.Fatal(err)
 	}
-	counts := map[queue.State]int{}
+	counts := map[journal.State]int{}
 	for _, b := range all {
 		counts[b.State] += b.Runs
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/ingest"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -76,7 +77,7 @@ func (s *Service) ranEver(ctx context.Context, portal string) (bool, error) {
 	if err != nil || len(live) > 0 {
 		return true, err
 	}
-	events, err := s.queue.FindEvents(ctx, queue.EventFilter{Portal: portal, Limit: 1})
+	events, err := journal.FindEvents(ctx, s.queue.Database(), journal.EventFilter{Portal: portal, Limit: 1})
 	return err != nil || len(events) > 0, err
 }
 
@@ -161,11 +162,11 @@ func (k *ruleKeeper) worksElsewhere(ctx context.Context, portal string) (bool, e
 // forgetPortal gives up what waits for a portal that was removed long ago, and ends its
 // holds and those of its rules. holds are those of all portals.
 func (k *ruleKeeper) forgetPortal(ctx context.Context, portal string, holds []queue.Hold) error {
-	n, err := k.queue.DiscardAll(ctx, queue.Filter{Portal: portal, States: []queue.State{queue.Waiting, queue.Asleep}}, "serve, because the portal was removed 7 days ago")
+	n, err := k.queue.DiscardAll(ctx, journal.Filter{Portal: portal, States: []journal.State{journal.Waiting, journal.Asleep}}, "serve, because the portal was removed 7 days ago")
 	if err != nil {
 		return err
 	}
-	if _, err := k.queue.RouteAgain(ctx, portal, func(queue.Event) ([]queue.Route, []string, error) { return nil, nil, nil }); err != nil {
+	if _, err := k.queue.RouteAgain(ctx, portal, func(journal.Event) ([]queue.Route, []string, error) { return nil, nil, nil }); err != nil {
 		return err
 	}
 	windows := catchup.NewWindows(k.queue.Database())

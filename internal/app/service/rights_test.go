@@ -11,7 +11,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/jobs"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // TestRightsReduced: the user of the webhook loses the right to items of other people. The portal
@@ -49,7 +49,7 @@ func TestRightsReduced(t *testing.T) {
 		return err == nil && len(open) == 0
 	})
 	h.Wait()
-	parked, err := h.Service.Queue().Runs(h.Context(), queue.Filter{States: []queue.State{queue.Parked}})
+	parked, err := journal.FindRuns(h.Context(), h.Service.Queue().Database(), journal.Filter{States: []journal.State{journal.Parked}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestRightsReduced(t *testing.T) {
 	h.Wait()
 	h.wantTotal(invoice, "30")
 	apptest.WantNames(t, h.Elements(deal), "Tiles × 3")
-	if n := h.States()[queue.Parked]; n > 0 {
+	if n := h.States()[journal.Parked]; n > 0 {
 		t.Errorf("%d runs are parked", n)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/ingest"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/ledger"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/wakeup"
@@ -89,7 +90,7 @@ func (k *ruleKeeper) keep(ctx context.Context) error {
 	for _, l := range all {
 		live[l.Portal] = append(live[l.Portal], l)
 	}
-	unrouted, err := k.queue.Unrouted(ctx)
+	unrouted, err := journal.Unrouted(ctx, k.queue.Database())
 	if err != nil {
 		return err
 	}
@@ -202,7 +203,7 @@ func (k *portalKeeper) removedRules(ctx context.Context, stored []queue.Hold) er
 	if slices.ContainsFunc(k.gen.Refused(), func(r fleet.Refused) bool { return r.Portal == k.portal && r.Running == "" && !r.Removed() }) {
 		return nil // the rule may be in a file with errors
 	}
-	rules, err := k.queue.WaitingRules(ctx, k.portal)
+	rules, err := journal.WaitingRules(ctx, k.queue.Database(), k.portal)
 	errs := []error{err}
 	for _, rule := range rules {
 		_, _, runs := k.gen.Rule(rule, k.portal)
@@ -295,7 +296,7 @@ func (k *portalKeeper) forget(ctx context.Context, h queue.Hold) error {
 		k.wake.Send() // to give up the events
 	} else {
 		var err error
-		if n, err = k.queue.DiscardAll(ctx, queue.Filter{Portal: h.Portal, Rule: h.Rule, States: []queue.State{queue.Waiting, queue.Asleep}}, ofRemovedRule); err != nil {
+		if n, err = k.queue.DiscardAll(ctx, journal.Filter{Portal: h.Portal, Rule: h.Rule, States: []journal.State{journal.Waiting, journal.Asleep}}, ofRemovedRule); err != nil {
 			return err
 		}
 	}
@@ -305,14 +306,14 @@ func (k *portalKeeper) forget(ctx context.Context, h queue.Hold) error {
 
 // runsNow reports whether some of the rule sets that have not seen events of the portal
 // are no longer missing. While all are, there is nothing to route.
-func (k *portalKeeper) runsNow(m queue.UnroutedEvents) bool {
+func (k *portalKeeper) runsNow(m journal.UnroutedEvents) bool {
 	missing := k.gen.Missing(k.portal)
 	return m.Portal == k.portal && slices.ContainsFunc(m.Missing, func(set string) bool { return !slices.Contains(missing, set) })
 }
 
 // route routes the events that rule sets have not seen and that run now.
 func (k *portalKeeper) route(ctx context.Context) error {
-	n, err := k.queue.RouteAgain(ctx, k.portal, func(e queue.Event) ([]queue.Route, []string, error) {
+	n, err := k.queue.RouteAgain(ctx, k.portal, func(e journal.Event) ([]queue.Route, []string, error) {
 		event, err := engineEvent(e)
 		if err != nil {
 			return nil, nil, err
@@ -339,7 +340,7 @@ func (k *portalKeeper) route(ctx context.Context) error {
 }
 
 // unseen returns the rule sets that have not seen an event.
-func (k *portalKeeper) unseen(e queue.Event) []string {
+func (k *portalKeeper) unseen(e journal.Event) []string {
 	if !slices.Contains(e.Missing, fleet.Everything) {
 		return e.Missing
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -80,7 +81,7 @@ func downtimes(t *testing.T, database string, rounds int) {
 	}
 	k.Back()
 	k.Until("all is over", func() bool { return len(k.ownWindows()) == 0 && len(k.ownHolds()) == 0 })
-	replayed, err := k.Service.Queue().ReplayAll(k.Context(), queue.Filter{States: []queue.State{queue.Parked}}, "")
+	replayed, err := k.Service.Queue().ReplayAll(k.Context(), journal.Filter{States: []journal.State{journal.Parked}}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

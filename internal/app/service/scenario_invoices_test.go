@@ -9,6 +9,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/demo"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // These scenarios run the shipped rule set invoice-total over real HTTP and
@@ -175,7 +176,7 @@ func TestOtherEvents(t *testing.T) {
 
 func (h *harness) events() int {
 	h.T.Helper()
-	stats, err := h.Service.Queue().Stats(h.Context())
+	stats, err := journal.Count(h.Context(), h.Service.Queue().Database())
 	if err != nil {
 		h.T.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/config"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // TestSecretsStaySecret looks for the webhook's code and the application token
@@ -38,7 +38,7 @@ func TestSecretsStaySecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.event("ONCRMDEALUPDATE", map[string]string{"ID": fmt.Sprint(deal)})
-	h.Until("the run waits for the portal", func() bool { return len(h.holds()) == 1 && h.States()[queue.Waiting] == 1 })
+	h.Until("the run waits for the portal", func() bool { return len(h.holds()) == 1 && h.States()[journal.Waiting] == 1 })
 	left := map[string][]byte{"the history": h.history()}
 	h.Stop()
 	left["the log"] = []byte(h.Log.String())
@@ -67,12 +67,12 @@ func TestSecretsStaySecret(t *testing.T) {
 func (h *harness) history() []byte {
 	h.T.Helper()
 	var out bytes.Buffer
-	runs, err := h.Service.Queue().Runs(h.Context(), queue.Filter{Limit: 1000})
+	runs, err := journal.FindRuns(h.Context(), h.Service.Queue().Database(), journal.Filter{Limit: 1000})
 	if err != nil {
 		h.T.Fatal(err)
 	}
 	for _, r := range runs {
-		attempts, err := h.Service.Queue().Attempts(h.Context(), r.ID)
+		attempts, err := journal.Attempts(h.Context(), h.Service.Queue().Database(), r.ID)
 		if err != nil {
 			h.T.Fatal(err)
 		}

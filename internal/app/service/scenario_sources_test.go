@@ -23,6 +23,7 @@ import (
 	"github.com/b24rules/b24rules/emulator"
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/testkit"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/store"
 )
@@ -255,7 +256,7 @@ func (k *killSources) rest() {
 			k.T.Fatal(err)
 		}
 		s := k.States()
-		return s[queue.Waiting]+s[queue.Blocked]+s[queue.Running] == 0
+		return s[journal.Waiting]+s[journal.Blocked]+s[journal.Running] == 0
 	})
 }
 
@@ -375,7 +376,7 @@ func (k *killSources) finish() {
 	if got := len(k.leads()); got != len(k.due) {
 		k.T.Errorf("%d ticks ran, %d were due", got, len(k.due))
 	}
-	runs, err := k.Service.Queue().Runs(k.Context(), queue.Filter{Rule: "tick", Limit: 10_000})
+	runs, err := journal.FindRuns(k.Context(), k.Service.Queue().Database(), journal.Filter{Rule: "tick", Limit: 10_000})
 	if err != nil || len(runs) != len(k.due) {
 		k.T.Errorf("%d runs of %d ticks, %v", len(runs), len(k.due), err)
 	}

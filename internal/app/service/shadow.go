@@ -10,6 +10,7 @@ import (
 	"github.com/b24rules/b24rules/engine/dryrun"
 	"github.com/b24rules/b24rules/engine/history"
 	"github.com/b24rules/b24rules/engine/run"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/shadow"
 	"github.com/b24rules/b24rules/internal/store"
@@ -74,7 +75,7 @@ func (w *worker) dryRun(ctx context.Context, p *Portal, r *queue.Run, engineRun 
 				return trace, err
 			}
 			// A sync is not caused by an event, so no script works at the same time.
-			if !again && r.Priority != queue.Backfill {
+			if !again && r.Priority != journal.Backfill {
 				r.AtEnd(result.LookAgain)
 				return trace, &run.RunError{Rule: rule.ID, Pos: rule.Pos, Verdict: run.Later, NotBefore: time.Now().Add(p.shadow), Err: errLookAgain}
 			}

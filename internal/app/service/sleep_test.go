@@ -13,6 +13,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/demo"
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/jobs"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -91,8 +92,8 @@ rules:
 	at := func(formula string) string { return "id: due\n        at: =" + formula }
 	rule(at("addDays(date(deal.title), 2)"))
 	h = newHarness(t, apptest.Options{Rules: files, Inputs: demo.ShippedInputs(), Findings: true})
-	runs := func(state queue.State) int {
-		all, err := h.Service.Queue().Runs(h.Context(), queue.Filter{Rule: "remind", States: []queue.State{state}})
+	runs := func(state journal.State) int {
+		all, err := journal.FindRuns(h.Context(), h.Service.Queue().Database(), journal.Filter{Rule: "remind", States: []journal.State{state}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -100,24 +101,24 @@ rules:
 	}
 	sent := func(n int) func() bool { return func() bool { return len(h.Portal.Notifications()) == n } }
 	h.Rest("crm.deal.add", map[string]any{"fields": map[string]any{"TITLE": time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)}}, new(int))
-	h.Until("the run sleeps", func() bool { return runs(queue.Asleep) == 1 })
+	h.Until("the run sleeps", func() bool { return runs(journal.Asleep) == 1 })
 	if !sent(0)() {
 		t.Fatal("a notification before the time")
 	}
 
 	rule(at("date(deal.title)"))
 	h.Until("a time that has passed by the change is kept", sent(1))
-	h.Until("nothing sleeps", func() bool { return runs(queue.Asleep) == 0 })
+	h.Until("nothing sleeps", func() bool { return runs(journal.Asleep) == 0 })
 
 	rule(at("addHours(date(deal.title), -1)"))
 	h.Until("another time that has passed is kept, though nothing slept", sent(2))
 
 	rule(at("addDays(date(deal.title), 3)"))
-	h.Until("a later time is planned, though nothing slept", func() bool { return runs(queue.Asleep) == 1 })
+	h.Until("a later time is planned, though nothing slept", func() bool { return runs(journal.Asleep) == 1 })
 
 	rule("id: due\n        once: =deal.title")
-	h.Until("it is given up, because the rule waits for nothing", func() bool { return runs(queue.Discarded) == 1 && runs(queue.Asleep) == 0 })
-	if n := runs(queue.Parked); n != 0 {
+	h.Until("it is given up, because the rule waits for nothing", func() bool { return runs(journal.Discarded) == 1 && runs(journal.Asleep) == 0 })
+	if n := runs(journal.Parked); n != 0 {
 		t.Errorf("%d runs are parked", n)
 	}
 }
@@ -139,9 +140,9 @@ func sleepingRule(id, moved string) map[string]string {
 }
 
 // ofState returns the runs of a rule in a state.
-func (h *harness) ofState(rule string, state queue.State) []queue.Info {
+func (h *harness) ofState(rule string, state journal.State) []journal.Run {
 	h.T.Helper()
-	all, err := h.Service.Queue().Runs(h.Context(), queue.Filter{Rule: rule, States: []queue.State{state}})
+	all, err := journal.FindRuns(h.Context(), h.Service.Queue().Database(), journal.Filter{Rule: rule, States: []journal.State{state}})
 	if err != nil {
 		h.T.Fatal(err)
 	}
@@ -165,7 +166,7 @@ func TestSleepersOfARemovedRule(t *testing.T) {
 	files.put("a.yaml", file)
 	h.Service.Reload()
 	h.Until("the rule runs again", func() bool { return len(h.holds()) == 0 })
-	h.Until("a run of the rule that is back sleeps", func() bool { return len(h.ofState("remind", queue.Asleep)) == 1 })
+	h.Until("a run of the rule that is back sleeps", func() bool { return len(h.ofState("remind", journal.Asleep)) == 1 })
 	files.remove("a.yaml")
 	h.Service.Reload()
 	h.Until("the rule is held again", func() bool { return held("remind") && held(queue.AllOf("a")) })
@@ -178,12 +179,12 @@ func TestSleepersOfARemovedRule(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.Service.Reload()
-	h.Until("given up", func() bool { return len(h.holds()) == 0 && len(h.ofState("remind", queue.Asleep)) == 0 })
-	gone := h.ofState("remind", queue.Discarded)
+	h.Until("given up", func() bool { return len(h.holds()) == 0 && len(h.ofState("remind", journal.Asleep)) == 0 })
+	gone := h.ofState("remind", journal.Discarded)
 	if len(gone) != 1 {
 		t.Fatalf("given up %+v", gone)
 	}
-	if acts, err := h.Service.Queue().Acts(h.Context(), gone[0].ID); err != nil || len(acts) != 1 || !strings.Contains(acts[0].Who, "the rule was removed") {
+	if acts, err := journal.Acts(h.Context(), h.Service.Queue().Database(), gone[0].ID); err != nil || len(acts) != 1 || !strings.Contains(acts[0].Who, "the rule was removed") {
 		t.Errorf("acts %+v, %v", acts, err)
 	}
 }
@@ -197,7 +198,7 @@ func TestSleepersOfARenamedRule(t *testing.T) {
 	h := newHarness(t, apptest.Options{Rules: files, Inputs: map[string]map[string]string{}, Findings: true})
 	h.AddDeal("Roof")
 	h.waitLook()
-	before := h.ofState("remind", queue.Asleep)
+	before := h.ofState("remind", journal.Asleep)
 	files.set(sleepingRule("reminder", "    moved: {from: remind}\n"))
 	h.Service.Reload()
 	h.Until("the times are planned again", func() bool {
@@ -205,7 +206,7 @@ func TestSleepersOfARenamedRule(t *testing.T) {
 		return err == nil && len(all) == 1 && all[0].Key == "reminder" && all[0].State == jobs.Done
 	})
 	h.Wait()
-	after := h.ofState("reminder", queue.Asleep)
+	after := h.ofState("reminder", journal.Asleep)
 	if len(before) != 1 || len(after) != 1 || !before[0].Due.Equal(after[0].Due) {
 		t.Errorf("slept %+v, sleep %+v", before, after)
 	}

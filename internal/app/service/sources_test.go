@@ -17,7 +17,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/config"
 	"github.com/b24rules/b24rules/internal/ingest"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/store"
 )
 
@@ -183,9 +183,9 @@ func TestHooks(t *testing.T) {
 }
 
 // eventsWith returns the stored events with a code, the latest first; "" is any.
-func (h sending) eventsWith(code string) []queue.Event {
+func (h sending) eventsWith(code string) []journal.Event {
 	h.T.Helper()
-	all, err := h.Service.Queue().FindEvents(h.Context(), queue.EventFilter{Code: code})
+	all, err := journal.FindEvents(h.Context(), h.Service.Queue().Database(), journal.EventFilter{Code: code})
 	if err != nil {
 		h.T.Fatal(err)
 	}
@@ -230,14 +230,14 @@ func TestRobots(t *testing.T) {
 	if deals := h.deals(); !strings.HasPrefix(deals[0].Comments, "sum 20") {
 		t.Errorf("after the robot and an event: %+v", deals)
 	}
-	runs, err := h.Service.Queue().Runs(h.Context(), queue.Filter{Rule: "recount"})
+	runs, err := journal.FindRuns(h.Context(), h.Service.Queue().Database(), journal.Filter{Rule: "recount"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	joined := false
 	for _, r := range runs {
 		joined = joined || r.Count > 1
-		if r.Entity != fmt.Sprintf("deal:%d", id) || r.State != queue.Succeeded {
+		if r.Entity != fmt.Sprintf("deal:%d", id) || r.State != journal.Succeeded {
 			t.Errorf("run %d for %s is %s", r.ID, r.Entity, r.State)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/app/config"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // TestRollUp: the sum of the deals of a company is right after a deal has moved to another
@@ -118,7 +118,7 @@ rules:
 	known, moves, goes := deal(a, 1), deal(a, 10), deal(a, 100)
 	h.event("ONCRMDEALADD", map[string]string{"ID": fmt.Sprint(known)})
 	want(a, 111)
-	if asleep := h.ofState("total", queue.Asleep); len(asleep) != 1 || time.Until(asleep[0].Due) < 59*time.Minute {
+	if asleep := h.ofState("total", journal.Asleep); len(asleep) != 1 || time.Until(asleep[0].Due) < 59*time.Minute {
 		t.Errorf("the run that is repeated: %+v", asleep)
 	}
 	h.Rest("crm.deal.update", map[string]any{"id": moves, "fields": map[string]any{"COMPANY_ID": b}}, nil)
@@ -130,7 +130,7 @@ rules:
 	want(a, 1)
 	h.event("ONCRMDEALUPDATE", map[string]string{"ID": fmt.Sprint(known)})
 	want(a, 1)
-	if asleep := h.ofState("total", queue.Asleep); len(asleep) != 0 {
+	if asleep := h.ofState("total", journal.Asleep); len(asleep) != 0 {
 		t.Errorf("all deals are known, and a run is repeated: %+v", asleep)
 	}
 }
@@ -154,8 +154,8 @@ rules:
 `)}},
 	})
 	h.waitLook() // it starts nothing
-	started := func() []queue.Info {
-		all, err := h.Service.Queue().Runs(h.Context(), queue.Filter{Rule: "all"})
+	started := func() []journal.Run {
+		all, err := journal.FindRuns(h.Context(), h.Service.Queue().Database(), journal.Filter{Rule: "all"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +168,7 @@ rules:
 			return len(all) > 1 || len(all) == 1 && all[0].Count > i
 		})
 	}
-	if all := started(); len(all) != 1 || all[0].State != queue.Waiting || all[0].Due.Sub(all[0].First) < time.Hour {
+	if all := started(); len(all) != 1 || all[0].State != journal.Waiting || all[0].Due.Sub(all[0].First) < time.Hour {
 		t.Errorf("started %+v, want one run that waits for an hour", all)
 	}
 }

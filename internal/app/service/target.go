@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/schemas"
 )
@@ -61,7 +62,7 @@ func TargetsOf(gen *fleet.Generation, portal, rule string, entity engine.Entity,
 
 // StartOf returns the target of a rule that another rule starts for an entity.
 func StartOf(r *engine.Rule, inputs map[string]any, entity engine.Entity) Target {
-	return Target{Rule: r, Inputs: inputs, Entity: entity, Event: engine.Event{Code: queue.CodeStart, Time: time.Now().Truncate(time.Second)}}
+	return Target{Rule: r, Inputs: inputs, Entity: entity, Event: engine.Event{Code: journal.CodeStart, Time: time.Now().Truncate(time.Second)}}
 }
 
 // matchingCode reports whether a rule matches events of an entity, and returns the
@@ -71,7 +72,7 @@ func matchingCode(r *engine.Rule, e engine.Entity, deleted bool) (code string, o
 		return engine.CodeHook, !deleted && e.Kind == engine.KindHook && strings.HasPrefix(e.ID, r.Hook.Name+":")
 	}
 	if a := r.AboutKind; a != nil && len(r.Triggers)+len(r.Robots) == 0 {
-		return queue.CodeStart, !deleted && (a.Portal && e.Kind == engine.KindPortal && e.ID == r.ID || !a.Portal && e.TypeID == a.TypeID)
+		return journal.CodeStart, !deleted && (a.Portal && e.Kind == engine.KindPortal && e.ID == r.ID || !a.Portal && e.TypeID == a.TypeID)
 	}
 	for _, t := range r.Triggers {
 		if !isAbout(t, e) {
@@ -92,7 +93,7 @@ func (t *Target) FindRequest(ctx context.Context, q *queue.Queue, portal string)
 	if t.Rule.Hook == nil {
 		return nil
 	}
-	found, err := q.FindEvents(ctx, queue.EventFilter{Portal: portal, Code: engine.CodeHook, Entity: t.Entity.String(), Limit: 1})
+	found, err := journal.FindEvents(ctx, q.Database(), journal.EventFilter{Portal: portal, Code: engine.CodeHook, Entity: t.Entity.String(), Limit: 1})
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/apptest"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/jobs"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/store"
 )
 
@@ -160,7 +160,7 @@ rules:
 // ticks counts the stored ticks about the portal.
 func (h ticking) ticks() int {
 	h.T.Helper()
-	events, err := h.Service.Queue().FindEvents(h.Context(), queue.EventFilter{Code: catchup.CodeTick, Limit: 100})
+	events, err := journal.FindEvents(h.Context(), h.Service.Queue().Database(), journal.EventFilter{Code: catchup.CodeTick, Limit: 100})
 	if err != nil {
 		h.T.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/catchup"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // TestTicksOverSummerTime lives through both changes of summer time with an engine that is
@@ -123,19 +123,19 @@ func (w *world) liveThrough(at time.Time, r *rand.Rand) {
 // ticksOf returns the ticks of a rule that have started a run, in order. Each of them must have
 // one run that has succeeded.
 func (w *world) ticksOf(t *testing.T, rule string) (out []time.Time) {
-	events, err := w.engine.service.Queue().FindEvents(context.Background(), queue.EventFilter{Rule: rule, Code: catchup.CodeTick, Limit: 1000})
+	events, err := journal.FindEvents(context.Background(), w.engine.service.Queue().Database(), journal.EventFilter{Rule: rule, Code: catchup.CodeTick, Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range slices.Backward(events) {
 		out = append(out, e.Sent.UTC())
 	}
-	runs, err := w.engine.service.Queue().Runs(context.Background(), queue.Filter{Rule: rule, Limit: 1000})
+	runs, err := journal.FindRuns(context.Background(), w.engine.service.Queue().Database(), journal.Filter{Rule: rule, Limit: 1000})
 	if err != nil || len(runs) != len(out) {
 		w.complain("%d runs of %d ticks of %s, %v", len(runs), len(out), rule, err)
 	}
 	for _, run := range runs {
-		if run.State != queue.Succeeded {
+		if run.State != journal.Succeeded {
 			w.complain("run %d of %s is %s", run.ID, rule, run.State)
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 const (
@@ -21,23 +21,23 @@ const (
 // portal does not send them again. They are stored as soon as the database takes them.
 // When the process ends before that, the catch-up over this time remains.
 type unstored struct {
-	store func(ctx context.Context, e queue.Event) error
+	store func(ctx context.Context, e journal.Event) error
 	log   *slog.Logger
 
 	flushing sync.Mutex // one flush at a time: run and the end of the process call it
 	mu       sync.Mutex
-	byPortal map[string][]queue.Event
+	byPortal map[string][]journal.Event
 }
 
 // keep keeps an event.
-func (u *unstored) keep(e queue.Event) {
+func (u *unstored) keep(e journal.Event) {
 	if e.Received.IsZero() {
 		e.Received = time.Now()
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.byPortal == nil {
-		u.byPortal = map[string][]queue.Event{}
+		u.byPortal = map[string][]journal.Event{}
 	}
 	if len(u.byPortal[e.Portal]) < mostUnstored {
 		u.byPortal[e.Portal] = append(u.byPortal[e.Portal], e)
@@ -74,13 +74,13 @@ func (u *unstored) portals() []string {
 	return all
 }
 
-func (u *unstored) first(portal string) (queue.Event, bool) {
+func (u *unstored) first(portal string) (journal.Event, bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if all := u.byPortal[portal]; len(all) > 0 {
 		return all[0], true
 	}
-	return queue.Event{}, false
+	return journal.Event{}, false
 }
 
 func (u *unstored) drop(portal string) {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
 )
 
 // TestUnstoredAtTheEnd: the end of the process stores the kept events while run stores them
@@ -18,7 +18,7 @@ import (
 func TestUnstoredAtTheEnd(t *testing.T) {
 	var mu sync.Mutex
 	var stored []string
-	u := &unstored{log: slog.New(slog.DiscardHandler), store: func(_ context.Context, e queue.Event) error {
+	u := &unstored{log: slog.New(slog.DiscardHandler), store: func(_ context.Context, e journal.Event) error {
 		time.Sleep(10 * time.Millisecond) // a slow database
 		mu.Lock()
 		defer mu.Unlock()
@@ -28,7 +28,7 @@ func TestUnstoredAtTheEnd(t *testing.T) {
 	var want []string
 	for i := range 3 {
 		want = append(want, fmt.Sprint("EVENT", i))
-		u.keep(queue.Event{Portal: "acme", Code: want[i]})
+		u.keep(journal.Event{Portal: "acme", Code: want[i]})
 	}
 	var all sync.WaitGroup
 	for range 2 {

@@ -15,6 +15,7 @@ import (
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/hold"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/lease"
 	"github.com/b24rules/b24rules/internal/ledger"
 	"github.com/b24rules/b24rules/internal/numbers"
@@ -65,7 +66,7 @@ func (w *worker) work(ctx context.Context, r *queue.Run) error {
 		waitForEvents(&run, p, r, rule, w.config.Load().Limits)
 	}
 	var items *listed
-	if r.Event.Code == queue.CodeStart && !p.Shadow() {
+	if r.Event.Code == journal.CodeStart && !p.Shadow() {
 		items = &listed{Portal: run.Client}
 		run.Client = items
 	}
@@ -187,8 +188,8 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, gen *fleet.Generation, input
 	if err != nil {
 		return run.Run{}, err
 	}
-	quiet := r.Priority == queue.Backfill // no event has reported a change
-	if r.Event.Code == queue.CodeStart {
+	quiet := r.Priority == journal.Backfill // no event has reported a change
+	if r.Event.Code == journal.CodeStart {
 		event.Data, event.Time = nil, r.Event.Received
 	}
 	switch {
@@ -206,7 +207,7 @@ func (w *worker) engineRun(p *Portal, r *queue.Run, gen *fleet.Generation, input
 	}
 	find := findRule(w.rules, r.Portal)
 	var client engine.Portal = p.Client
-	if r.Priority == queue.Backfill { // the burst is for live events
+	if r.Priority == journal.Backfill { // the burst is for live events
 		client = p.Later()
 	}
 	out := run.Run{

@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/ingest"
+	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/php"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -80,14 +81,14 @@ func (b *bench) send(deal string) {
 }
 
 // run works until the only run is in the state and returns it.
-func (b *bench) run(state queue.State) queue.Info {
+func (b *bench) run(state journal.State) journal.Run {
 	b.t.Helper()
 	from := b.log.Size()
 	ctx, stop := testkit.Context(b.t)
 	ended := make(chan error, 1)
 	go func() { ended <- b.queue.Work(ctx, b.worker.work) }()
 	switch state {
-	case queue.Waiting:
+	case journal.Waiting:
 		b.log.Wait(b.t, from, "msg=run ", "outcome=postponed")
 	default:
 		if err := b.queue.WaitIdle(ctx); err != nil {
@@ -98,7 +99,7 @@ func (b *bench) run(state queue.State) queue.Info {
 	if err := <-ended; err != nil {
 		b.t.Fatal(err)
 	}
-	runs, err := b.queue.Runs(context.WithoutCancel(ctx), queue.Filter{})
+	runs, err := journal.FindRuns(context.WithoutCancel(ctx), b.queue.Database(), journal.Filter{})
 	if err != nil || len(runs) != 1 {
 		b.t.Fatalf("%d runs, %v", len(runs), err)
 	}
@@ -112,14 +113,14 @@ func TestWorkLogsOneLine(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, map[string]string{"a.yaml": testkit.Rule("note", "      - log: {message: 'deal {{ event.id }} of {{ event.portal }}'}\n")}, nil)
 	b.send("7")
-	run := b.run(queue.Succeeded)
+	run := b.run(journal.Succeeded)
 	line := b.log.Wait(t, 0, "msg=run ")
 	for _, want := range []string{"portal=main", "rule=note", "entity=deal:7", "outcome=done", "calls=0", "writes=0", "took=", "attempt=1", "events=1"} {
 		if !strings.Contains(line, want) {
 			t.Errorf("the line lacks %s: %s", want, line)
 		}
 	}
-	attempts, err := b.queue.Attempts(t.Context(), run.ID)
+	attempts, err := journal.Attempts(t.Context(), b.queue.Database(), run.ID)
 	if err != nil || len(attempts) != 1 || !strings.Contains(string(attempts[0].Record), `"rule":"note"`) {
 		t.Errorf("attempts %+v, %v", attempts, err)
 	}
@@ -148,15 +149,15 @@ func TestWorkVerdicts(t *testing.T) {
 		name     string
 		steps    string
 		portal   http.HandlerFunc
-		state    queue.State
+		state    journal.State
 		attempts int
 		text     string
 		outcome  string
 	}{
-		{"a failed formula is parked at once", "      - compute: {a: =1 / (event.count - 1)}\n", nil, queue.Parked, 1, "a.yaml:7:", "outcome=parked"},
-		{"a refusal that nothing mends is parked at once", testkit.ReadDeal, answersProbes(refuse(http.StatusUnauthorized, "INVALID_CREDENTIALS")), queue.Parked, 1, "INVALID_CREDENTIALS", "outcome=parked"},
-		{"a broken answer is tried again", testkit.ReadDeal, answersProbes(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }), queue.Parked, 2, "BAD_ANSWER", "outcome=failed"},
-		{"a portal that is over its time postpones", testkit.ReadDeal, refuse(http.StatusTooManyRequests, "OPERATION_TIME_LIMIT"), queue.Waiting, 0, "OPERATION_TIME_LIMIT", "outcome=postponed"},
+		{"a failed formula is parked at once", "      - compute: {a: =1 / (event.count - 1)}\n", nil, journal.Parked, 1, "a.yaml:7:", "outcome=parked"},
+		{"a refusal that nothing mends is parked at once", testkit.ReadDeal, answersProbes(refuse(http.StatusUnauthorized, "INVALID_CREDENTIALS")), journal.Parked, 1, "INVALID_CREDENTIALS", "outcome=parked"},
+		{"a broken answer is tried again", testkit.ReadDeal, answersProbes(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }), journal.Parked, 2, "BAD_ANSWER", "outcome=failed"},
+		{"a portal that is over its time postpones", testkit.ReadDeal, refuse(http.StatusTooManyRequests, "OPERATION_TIME_LIMIT"), journal.Waiting, 0, "OPERATION_TIME_LIMIT", "outcome=postponed"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -181,12 +182,12 @@ func TestWorkUsesTheRuleOfNow(t *testing.T) {
 	tests := []struct {
 		name   string
 		change map[string]string
-		state  queue.State
+		state  journal.State
 		error  string
 	}{
-		{"changed", map[string]string{"a.yaml": testkit.Rule("r", "      - log: {message: hi}\n")}, queue.Succeeded, ""},
-		{"removed", map[string]string{"a.yaml": testkit.Rule("other", "      - log: {message: hi}\n")}, queue.Waiting, "the rule is in no rule file of the portal"},
-		{"moved into a file that is broken", map[string]string{"a.yaml": testkit.Rule("other", "      - log: {message: hi}\n"), "b.yaml": brokenText}, queue.Waiting, "the rule is in no valid rule file: b.yaml:3:3"},
+		{"changed", map[string]string{"a.yaml": testkit.Rule("r", "      - log: {message: hi}\n")}, journal.Succeeded, ""},
+		{"removed", map[string]string{"a.yaml": testkit.Rule("other", "      - log: {message: hi}\n")}, journal.Waiting, "the rule is in no rule file of the portal"},
+		{"moved into a file that is broken", map[string]string{"a.yaml": testkit.Rule("other", "      - log: {message: hi}\n"), "b.yaml": brokenText}, journal.Waiting, "the rule is in no valid rule file: b.yaml:3:3"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -213,7 +214,7 @@ func TestWorkPortalRemoved(t *testing.T) {
 	gone := b.portals.get("main")
 	b.portals.stop("main", ingest.Digest{})
 	gone.Client.Close()
-	if run := b.run(queue.Waiting); !strings.Contains(run.Error, "the portal is not in the configuration") {
+	if run := b.run(journal.Waiting); !strings.Contains(run.Error, "the portal is not in the configuration") {
 		t.Errorf("error %q", run.Error)
 	}
 }
@@ -222,7 +223,7 @@ func TestPushKeepsTheData(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, map[string]string{"a.yaml": testkit.Rule("r", "      - log: {message: hi}\n")}, nil)
 	b.send("007")
-	runs, err := b.queue.Runs(t.Context(), queue.Filter{})
+	runs, err := journal.FindRuns(t.Context(), b.queue.Database(), journal.Filter{})
 	if err != nil || len(runs) != 1 {
 		t.Fatalf("%d runs, %v", len(runs), err)
 	}
@@ -232,7 +233,7 @@ func TestPushKeepsTheData(t *testing.T) {
 	if err := b.intake.push(t.Context(), "main", bitrix.Event{Code: "ONCRMWHATEVER", Data: php.NewArray()}); err != nil {
 		t.Errorf("an event that no rule hears: %v", err)
 	}
-	if stats, err := b.queue.Stats(t.Context()); err != nil || stats.Events != 2 || stats.NoRule != 1 {
+	if stats, err := journal.Count(t.Context(), b.queue.Database()); err != nil || stats.Events != 2 || stats.NoRule != 1 {
 		t.Errorf("stats %+v, %v; want two events, one without a rule", stats, err)
 	}
 }
@@ -242,10 +243,10 @@ func TestPushKeepsTheData(t *testing.T) {
 func TestBackfillLeavesTheBurst(t *testing.T) {
 	p := &Portal{Client: new(bitrix.Client)}
 	for _, tt := range []struct {
-		priority queue.Priority
+		priority journal.Priority
 		later    bool
-	}{{queue.Live, false}, {queue.Backfill, true}} {
-		r := &queue.Run{Info: queue.Info{Entity: "deal:7", Priority: tt.priority, Event: queue.Event{Data: []byte("null")}}}
+	}{{journal.Live, false}, {journal.Backfill, true}} {
+		r := &queue.Run{Run: journal.Run{Entity: "deal:7", Priority: tt.priority, Event: journal.Event{Data: []byte("null")}}}
 		w := &worker{config: &settings{}}
 		w.config.Store(&config.Config{})
 		run, err := w.engineRun(p, r, nil, nil)

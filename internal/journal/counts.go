@@ -1,8 +1,9 @@
-package queue
+package journal
 
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/b24rules/b24rules/internal/store"
 )
@@ -31,8 +32,8 @@ GROUP BY r.state`
 
 // Pending counts the unfinished runs of all backfills of a portal. rule "" counts
 // those of all rules.
-func (q History) Pending(ctx context.Context, portal, rule string) (n int, err error) {
-	if err = q.db.read.QueryRow(ctx, countPending, micros(clock()), portal, Backfill, rule).Scan(&n); err != nil {
+func Pending(ctx context.Context, from store.Reader, portal, rule string) (n int, err error) {
+	if err = from.QueryRow(ctx, countPending, store.Micros(time.Now()), portal, Backfill, rule).Scan(&n); err != nil {
 		return 0, fmt.Errorf("count runs: %w", err)
 	}
 	return n, nil
@@ -42,14 +43,43 @@ func (q History) Pending(ctx context.Context, portal, rule string) (n int, err e
 // backfills (a later backfill joins them), and the ended runs of pages with this
 // code whose event ID is since or higher. An unfinished run that an event of the
 // portal has joined is not counted. rule "" counts those of all rules.
-func (q History) Tally(ctx context.Context, portal, code, rule string, since int64) (map[State]int, error) {
-	return q.countStates(ctx, tallyRuns, micros(clock()), portal, Backfill, rule, since, code)
+func Tally(ctx context.Context, from store.Reader, portal, code, rule string, since int64) (map[State]int, error) {
+	return countStates(ctx, from, tallyRuns, store.Micros(time.Now()), portal, Backfill, rule, since, code)
+}
+
+const countStarted = `SELECT COUNT(*) FROM b24_run r WHERE r.portal = $1 AND r.rule = $2 AND r.state IN ('waiting', 'blocked', 'queued') AND r.started_at > 0`
+
+// Started counts the waiting runs of a rule in a portal that have started and not ended: they were killed,
+// interrupted or have failed. What a killed one has written is not known before it has run.
+func Started(ctx context.Context, from store.Reader, portal, rule string) (n int, err error) {
+	if err = from.QueryRow(ctx, countStarted, portal, rule).Scan(&n); err != nil {
+		err = fmt.Errorf("count runs that have started: %w", err)
+	}
+	return n, err
+}
+
+// Counts are numbers of stored events and runs.
+type Counts struct {
+	Events int
+	NoRule int           // of these, without a rule
+	Runs   map[State]int // by state; see also Backlogs
+}
+
+// Count counts the stored events and runs.
+func Count(ctx context.Context, from store.Reader) (c Counts, err error) {
+	err = from.QueryRow(ctx, `
+SELECT (SELECT COUNT(*) FROM b24_event), (SELECT COUNT(*) FROM b24_event WHERE routes = 0)`).Scan(&c.Events, &c.NoRule)
+	if err != nil {
+		return Counts{}, fmt.Errorf("count events: %w", err)
+	}
+	c.Runs, err = countStates(ctx, from, `SELECT CASE WHEN `+WhereAsleep+` THEN 'asleep' ELSE r.state END AS shown, COUNT(*) FROM b24_run r GROUP BY shown`, store.Micros(time.Now()))
+	return c, err
 }
 
 // countStates reads rows of a state and a number of runs.
-func (q History) countStates(ctx context.Context, text string, args ...any) (map[State]int, error) {
+func countStates(ctx context.Context, from store.Reader, text string, args ...any) (map[State]int, error) {
 	counts := map[State]int{}
-	_, err := store.All(ctx, q.db.read, "count runs", func(row store.Row) (state State, err error) {
+	_, err := store.All(ctx, from, "count runs", func(row store.Row) (state State, err error) {
 		var n int
 		err = row.Scan(&state, &n)
 		if n > 0 {

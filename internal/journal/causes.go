@@ -1,4 +1,4 @@
-package queue
+package journal
 
 import (
 	"context"
@@ -23,20 +23,15 @@ SELECT r.cause, r.portal, r.rule, COUNT(*), MIN(r.finished_at), MAX(r.finished_a
 )
 
 // Causes counts the runs that f selects by cause, portal and rule.
-func (q History) Causes(ctx context.Context, f Filter) ([]CauseCount, error) {
-	return CausesIn(ctx, q.db.read, f)
-}
-
-// CausesIn is Causes in a transaction.
-func CausesIn(ctx context.Context, from store.Reader, f Filter) ([]CauseCount, error) {
-	where, args := f.conditions()
+func Causes(ctx context.Context, from store.Reader, f Filter) ([]CauseCount, error) {
+	w := f.where()
 	return store.All(ctx, from, "count causes", func(row store.Row) (CauseCount, error) {
 		var (
 			c           CauseCount
 			first, last int64
 		)
 		err := row.Scan(&c.Cause, &c.Portal, &c.Rule, &c.Runs, &first, &last, &c.Newest)
-		c.First, c.Last = fromMicros(first), fromMicros(last)
+		c.First, c.Last = store.Time(first), store.Time(last)
 		return c, err
-	}, countCauses+where+groupCauses, args...)
+	}, countCauses+w.text()+groupCauses, w.args...)
 }

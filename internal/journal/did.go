@@ -1,4 +1,4 @@
-package queue
+package journal
 
 // Did is what a run did. A run of an older version of the program has none, because that did not
 // store it.

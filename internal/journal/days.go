@@ -1,4 +1,4 @@
-package queue
+package journal
 
 import (
 	"context"
@@ -45,26 +45,26 @@ const mostCounted = 16_000
 // CountDays counts what the runs that f selects did, by day and rule. days are the starts of the days,
 // the latest first. It looks at runs for about the given time, newest first, 0 means without a
 // limit. If that was not enough, it returns since when it has counted.
-func (q History) CountDays(ctx context.Context, f Filter, days []time.Time, within time.Duration) (counts []DayCount, since time.Time, err error) {
+func CountDays(ctx context.Context, from store.Reader, f Filter, days []time.Time, within time.Duration) (counts []DayCount, since time.Time, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("count the runs of days: %w", err)
 		}
 	}()
-	s := search[DayCount]{table: "b24_run", at: runTime, from: days[len(days)-1], to: f.To, db: q.db.read}
+	s := search[DayCount]{table: "b24_run", at: runTime, from: days[len(days)-1], to: f.To, db: from}
 	low, high, err := s.bounds(ctx)
 	if err != nil {
 		return nil, since, err
 	}
 	if f.To.IsZero() {
-		f.To = clock() // what sleeps has its first event in the future
+		f.To = time.Now() // what sleeps has its first event in the future
 	}
 	sums := map[DayCount]*DayCount{} // by day and rule
 	started := time.Now()
 	for size := int64(firstWindow); high > low; size = min(2*size, mostCounted) {
 		bottom := max(low, high-size)
 		text, args := countDays(f, days, bottom, high)
-		part, err := store.All(ctx, q.db.read, "count runs", scanDayCount, text, args...)
+		part, err := store.All(ctx, from, "count runs", scanDayCount, text, args...)
 		if err != nil {
 			return nil, since, err
 		}
@@ -97,29 +97,21 @@ func scanDayCount(row store.Row) (c DayCount, err error) {
 // countDays is the statement that counts the runs whose ids are at least low and less than high.
 func countDays(f Filter, days []time.Time, low, high int64) (text string, args []any) {
 	f.Before, f.From = high, days[len(days)-1]
-	where, args := f.conditions()
-	place := func(value any) string {
-		args = append(args, value)
-		return fmt.Sprintf("$%d", len(args))
-	}
+	w := f.where()
+	w.add(true, "r.id >= %s", low)
 	var day strings.Builder
 	for i, start := range days[:len(days)-1] {
-		fmt.Fprintf(&day, " WHEN r.first_at >= CAST(%s AS BIGINT) THEN %d", place(micros(start)), i)
+		fmt.Fprintf(&day, " WHEN r.first_at >= CAST(%s AS BIGINT) THEN %d", w.place(store.Micros(start)), i)
 	}
 	of := "0"
 	if day.Len() > 0 {
 		of = fmt.Sprintf("CASE%s ELSE %d END", day.String(), len(days)-1)
 	}
 	count := func(condition string) string { return `, SUM(CASE WHEN ` + condition + ` THEN 1 ELSE 0 END)` }
-	text = `
+	return `
 SELECT ` + of + ` AS day, r.rule, COUNT(*)` + count(`r.writes > 0`) + count(Nothing.condition(nil)) + count(`r.state = 'parked'`) + count(notRecorded) + `
-FROM b24_run r` + where + ` AND r.id >= ` + place(low) + ` GROUP BY day, r.rule`
-	return text, args
+FROM b24_run r` + w.text() + ` GROUP BY day, r.rule`, w.args
 }
-
-// notRecorded is a condition on a run r: an older version of the program has finished it, and has
-// not stored what it did.
-const notRecorded = `(r.state = 'succeeded' AND r.outcome = '')`
 
 // oldestDone is the oldest run that has succeeded.
 const oldestDone = `
@@ -127,8 +119,8 @@ SELECT r.outcome = '' FROM b24_run r WHERE r.state = 'succeeded' ORDER BY r.id L
 
 // HasNotRecorded reports whether there are runs of which what they did is not stored, because an older
 // version of the program has finished them. A search by outcome does not find them.
-func (q History) HasNotRecorded(ctx context.Context) (has bool, err error) {
-	err = q.db.read.QueryRow(ctx, oldestDone).Scan(&has)
+func HasNotRecorded(ctx context.Context, from store.Reader) (has bool, err error) {
+	err = from.QueryRow(ctx, oldestDone).Scan(&has)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}

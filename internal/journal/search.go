@@ -1,4 +1,4 @@
-package queue
+package journal
 
 import (
 	"cmp"
@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/b24rules/b24rules/internal/store"
@@ -34,30 +33,30 @@ const (
 	idSlack = time.Minute
 )
 
-// FindRuns returns a page of the runs that f selects, newest first. It looks at rows for about
+// SearchRuns returns a page of the runs that f selects, newest first. It looks at rows for about
 // the given time, 0 means without a limit, and says how far it came: a filter may have no index.
-func (q History) FindRuns(ctx context.Context, f Filter, within time.Duration) (Found[Info], error) {
-	return search[Info]{
-		what: "search runs", table: "b24_run", rows: selectInfo, number: "r.id", at: runTime,
-		before: f.Before, from: f.From, to: f.To, limit: cmp.Or(f.Limit, 100), within: within, db: q.db.read,
-		conditions: func(before int64) (string, []any) {
+func SearchRuns(ctx context.Context, from store.Reader, f Filter, within time.Duration) (Found[Run], error) {
+	return search[Run]{
+		what: "search runs", table: "b24_run", rows: SelectRuns, number: "r.id", at: runTime,
+		before: f.Before, from: f.From, to: f.To, limit: cmp.Or(f.Limit, 100), within: within, db: from,
+		where: func(before int64) *where {
 			f.Before = before
-			return f.conditions()
+			return f.where()
 		},
-		read: q.infos, id: func(i Info) int64 { return i.ID },
+		read: runs, id: func(r Run) int64 { return r.ID },
 	}.windows(ctx)
 }
 
-// SearchEvents is FindRuns for events.
-func (q History) SearchEvents(ctx context.Context, f EventFilter, within time.Duration) (Found[Event], error) {
+// SearchEvents is SearchRuns for events.
+func SearchEvents(ctx context.Context, from store.Reader, f EventFilter, within time.Duration) (Found[Event], error) {
 	return search[Event]{
-		what: "search events", table: "b24_event", rows: selectEvent, number: "e.id", at: eventTime,
-		before: f.Before, from: f.From, to: f.To, limit: cmp.Or(f.Limit, 100), within: within, db: q.db.read,
-		conditions: func(before int64) (string, []any) {
+		what: "search events", table: "b24_event", rows: SelectEvents, number: "e.id", at: eventTime,
+		before: f.Before, from: f.From, to: f.To, limit: cmp.Or(f.Limit, 100), within: within, db: from,
+		where: func(before int64) *where {
 			f.Before = before
-			return f.conditions()
+			return f.where()
 		},
-		read: q.events, id: func(e Event) int64 { return e.ID },
+		read: events, id: func(e Event) int64 { return e.ID },
 	}.windows(ctx)
 }
 
@@ -81,10 +80,9 @@ type search[T any] struct {
 	limit        int
 	within       time.Duration
 	db           store.Reader
-	// conditions are those of the filter with another Before.
-	conditions func(before int64) (where string, args []any)
-	read       func(ctx context.Context, text string, args ...any) ([]T, error)
-	id         func(T) int64
+	where        func(before int64) *where // of the filter with another Before
+	read         func(ctx context.Context, from store.Reader, text string, args ...any) ([]T, error)
+	id           func(T) int64
 }
 
 // windows reads windows of ids from the newest to the oldest, until the page is full.
@@ -123,13 +121,8 @@ func (s search[T]) windows(ctx context.Context) (found Found[T], err error) {
 
 // window reads up to n rows whose ids are at least low and less than high.
 func (s search[T]) window(ctx context.Context, low, high int64, n int) ([]T, error) {
-	where, args := s.conditions(high)
-	return s.read(ctx, s.rows+windowOf(s.number, where, len(args)), append(args, low, n)...)
-}
-
-// windowOf completes a statement with n arguments: the next ones are the lowest id and the limit.
-func windowOf(number, where string, n int) string {
-	return where + fmt.Sprintf(" AND %s >= $%d ORDER BY %s DESC LIMIT $%d", number, n+1, number, n+2)
+	w := s.where(high)
+	return s.read(ctx, s.db, s.rows+w.window(s.number, low, n), w.args...)
 }
 
 // bounds returns the ids between which the rows are: low is included, high is not.
@@ -184,52 +177,14 @@ func (s search[T]) timeOf(ctx context.Context, from int64) (id int64, at time.Ti
 	if errors.Is(err, sql.ErrNoRows) {
 		return math.MaxInt64, time.Time{}, nil
 	}
-	return id, fromMicros(t), err
-}
-
-// LastEvents returns when the newest event of each portal was received. A portal without
-// events is missing.
-func (q History) LastEvents(ctx context.Context, portals []string) (map[string]time.Time, error) {
-	out := map[string]time.Time{}
-	if len(portals) == 0 {
-		return out, nil
-	}
-	args := make([]any, len(portals))
-	rows := make([]string, len(portals))
-	for i, p := range portals {
-		args[i], rows[i] = p, fmt.Sprintf("(CAST($%d AS TEXT))", i+1)
-	}
-	_, err := store.All(ctx, q.db.read, "read the newest events", func(row store.Row) (struct{}, error) {
-		var portal string
-		var at sql.NullInt64
-		err := row.Scan(&portal, &at)
-		if at.Valid {
-			out[portal] = fromMicros(at.Int64)
-		}
-		return struct{}{}, err
-	}, lastEvents+"(VALUES "+strings.Join(rows, ", ")+") AS p", args...)
-	return out, err
-}
-
-const lastEvents = `
-SELECT p.column1, (SELECT e.received_at FROM b24_event e WHERE e.portal = p.column1 ORDER BY e.id DESC LIMIT 1) FROM `
-
-// NthEvent returns when the n-th newest event of a portal was received, zero if it has fewer.
-func (q History) NthEvent(ctx context.Context, portal string, n int) (time.Time, error) {
-	var at int64
-	err := q.db.read.QueryRow(ctx, `
-SELECT received_at FROM b24_event WHERE portal = $1 ORDER BY id DESC LIMIT 1 OFFSET $2`, portal, n-1).Scan(&at)
-	if errors.Is(err, sql.ErrNoRows) {
-		return time.Time{}, nil
-	}
-	return fromMicros(at), err
+	return id, store.Time(t), err
 }
 
 // Pulse changes when a run, an attempt, an event or an act is stored: a page that shows them
 // may then be old.
-func (q History) Pulse(ctx context.Context) (string, error) {
+func Pulse(ctx context.Context, from store.Reader) (string, error) {
 	var runs, attempts, events, acts, running, audit sql.NullInt64
-	err := q.db.read.QueryRow(ctx, `
+	err := from.QueryRow(ctx, `
 SELECT (SELECT MAX(id) FROM b24_run), (SELECT MAX(id) FROM b24_attempt), (SELECT MAX(id) FROM b24_event), (SELECT MAX(id) FROM b24_run_act),
     (SELECT SUM(id) FROM b24_run WHERE state = 'running'), (SELECT MAX(id) FROM b24_audit)`).Scan(&runs, &attempts, &events, &acts, &running, &audit)
 	return fmt.Sprint(runs.Int64, attempts.Int64, events.Int64, acts.Int64, running.Int64, audit.Int64), err

@@ -1,4 +1,4 @@
-package queue_test
+package journal_test
 
 import (
 	"context"
@@ -8,7 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/journal"
+	"github.com/b24rules/b24rules/internal/pgtemp"
 )
 
 // planNode is a part of a plan of PostgreSQL.
@@ -33,7 +34,15 @@ func (n planNode) walk(do func(planNode)) {
 func TestPagesUseIndexesOfPostgres(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, emptyDSN(t))
+	_, dsn, err := postgres.Create(ctx, "")
+	if pgtemp.Missing(err) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	open(t, dsn)
+	conn, err := pgx.Connect(ctx, dsn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +50,7 @@ func TestPagesUseIndexesOfPostgres(t *testing.T) {
 	if _, err := conn.Exec(ctx, `SET enable_seqscan = off`); err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range queue.Explained() {
+	for name, text := range journal.Explained() {
 		var plan string
 		if err := conn.QueryRow(ctx, strings.Replace(text, "EXPLAIN ", "EXPLAIN (FORMAT JSON) ", 1)).Scan(&plan); err != nil {
 			t.Fatalf("%s: %v", name, err)
