@@ -37,10 +37,13 @@ for target in $targets; do
 	cp -r CHANGELOG.md LICENSE README.md README.ru.md llms.txt THIRD_PARTY_NOTICES.md docs rules "$folder"
 	find "$folder" -name '*.go' -delete
 	cp -r "$work/completion" "$folder/completion"
+	# The modes and times of a checkout depend on its machine.
+	chmod -R u=rwX,go=rX "$folder"
+	find "$folder" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +
 	if [ "$GOOS" = windows ]; then
-		(cd "$work" && zip -qr "$OLDPWD/dist/$name.zip" "$name")
+		(cd "$work" && find "$name" | LC_ALL=C sort | TZ=UTC zip -Xq@ "$OLDPWD/dist/$name.zip")
 	else
-		tar -C "$work" --owner=0 --group=0 --sort=name -czf "dist/$name.tar.gz" "$name"
+		tar -C "$work" --owner=0 --group=0 --numeric-owner --sort=name -cf - "$name" | gzip -9n > "dist/$name.tar.gz"
 	fi
 	if [ "$GOOS" = linux ]; then
 		for packager in deb rpm; do
