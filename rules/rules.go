@@ -29,6 +29,8 @@ type Set struct {
 	// Rules and Tests are the rule file and the file with its tests. They belong in one
 	// folder, and the folder schemas is next to it.
 	Rules, Tests []byte
+	// words are further words, in both languages, by which people look for it.
+	words string
 }
 
 // schemaPath is how the files of the catalogue name the schemas. A copy in a folder rules
@@ -49,7 +51,7 @@ func Catalogue() []Set {
 				continue
 			}
 			out = append(out, Set{
-				Name: name, Russian: russian[name],
+				Name: name, Russian: listings[name].russian, words: listings[name].words,
 				Rules: read(from.files, file), Tests: read(from.tests, path.Join(from.dir, name+"_test.yaml")),
 			})
 		}

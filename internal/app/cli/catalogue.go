@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -38,10 +37,12 @@ var catalogueListCmd = &command{
 	name:  "catalogue list",
 	args:  "[--lang en|ru] [--format text|json] [WORD...]",
 	short: "list the rule sets",
-	long: `List prints the name and the title of each rule set. With words it prints those that
-have all of them in their name or in a title.
+	long: `List prints the name and the title of each rule set. With words, English or Russian, it
+prints those that have all of them: in their name, in a title, or among the words that
+people use for them. Endings do not matter. If none has all, it prints those that have
+the most of them.
 
-Exit codes: 0 success, 1 no rule set has the words, 2 usage error.`,
+Exit codes: 0 success, 1 no rule set has all words, 2 usage error.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		format := fs.String("format", "text", "print as `FORMAT`: text or json")
 		lang := langFlag(fs)
@@ -232,15 +233,12 @@ type listedSet struct {
 }
 
 func listCatalogue(env environment, format, lang string, words []string) error {
+	sets, all := rules.Search(words)
 	out := []listedSet{}
-	for _, s := range rules.Catalogue() {
+	for _, s := range sets {
 		set, err := compileSet(env, s)
 		if err != nil {
 			return err
-		}
-		text := strings.ToLower(s.Name + " " + set.Title + " " + s.Russian)
-		if slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, strings.ToLower(w)) }) {
-			continue
 		}
 		out = append(out, listedSet{Name: s.Name, Title: set.Title, Russian: s.Russian})
 	}
@@ -251,11 +249,15 @@ func listCatalogue(env environment, format, lang string, words []string) error {
 	} else if err := writeSets(env.Out, lang, out); err != nil {
 		return err
 	}
-	if len(out) == 0 {
-		env.say("no rule set has %s in its name or title", diag.Alternatives(words))
-		return errFindings
+	switch {
+	case all:
+		return nil
+	case len(out) > 0:
+		env.say("no rule set has all of these words; these have the most of them")
+	default:
+		env.say("no rule set has %s; without words, list prints all", diag.Alternatives(words))
 	}
-	return nil
+	return errFindings
 }
 
 // writeSets prints a rule set in each line.

@@ -52,6 +52,7 @@ portal:
     ufCrm_RATE: money
     ufCrm_DAYS: double
     ufCrm_TOTAL: money
+    ufCrm_GROUPS: string
 users: {7: {name: Berta, last_name: Baker}, 8: {name: Carl, last_name: Clark}}
 companies: {3: {title: Daisy, assignedById: 7}, 4: {title: Rose}}
 leads: {5: {title: From the site, assignedById: 8, sourceId: WEB, utmMedium: cpc}}
@@ -175,7 +176,7 @@ func TestTasks(t *testing.T) {
 	want("t14: the source of the lead", deal.text("sourceId")+" "+deal.text("utmMedium"), "WEB cpc")
 	want("t18: observers of a large deal", deal.text("observers"), "[7]")
 	want("t05: paid and debt", deal.text("ufCrm_PAID")+" "+deal.text("ufCrm_DEBT"), "600 1000")
-	want("t33: groups of products", deal.text("comments"), "goods: 1 rows, 1,050.00[br]services: 1 rows, 50.00")
+	want("t33: groups of products", deal.text("ufCrm_GROUPS"), "goods: 1 rows, 1,050.00\nservices: 1 rows, 50.00")
 	want("t28: five working days", deal.text("closedate")[:10], "2026-02-12")
 	orders := list(1072, nil)
 	want("t03: one order with the rows", fmt.Sprint(len(orders), " ", orders[0].text("opportunity")), "1 1100")
