@@ -203,6 +203,10 @@ func checkFieldValue(n engine.NamedArg, what string, typ int, f schemas.Field) {
 		n.WarnValuef("field-type", "%s of %s takes a number, this is %s", f.Name, what, t)
 	case (t.Kind == formula.Int || t.Kind == formula.Number) && (own.Kind == value.KindDay || own.Kind == value.KindDateTime):
 		n.WarnValuef("field-type", "%s of %s takes %s, this is a number", f.Name, what, own.Kind)
+	case (t.Kind == formula.Int || t.Kind == formula.Number) && own.Kind == value.KindMoney:
+		n.WarnValuef("field-type", "%s of %s takes %s, this is a number", f.Name, what, own.Kind).Hint = `write money(…, deal.currencyId ?? "USD")`
+	case t.Kind == formula.String && t.Domain == formula.MoneyText.Domain && own.Kind == value.KindNumber:
+		n.WarnValuef("field-type", "%s of %s takes a number, this is money", f.Name, what).Hintf("write (%s)?.amount", n.Source())
 	}
 }
 

@@ -22,6 +22,7 @@ func customerPortal(t *testing.T) *snapshot.Snapshot {
 	t.Cleanup(portal.Close)
 	for _, f := range []emulator.UserField{
 		{Name: "UF_CRM_1700000001", Type: "date", Title: "Delivery date"},
+		{Name: "UF_CRM_FEE", Type: "money", Title: "Fee"},
 		{Name: "UF_CRM_WEIGHT", Type: "double", Title: "Weight, kg", Precision: 2},
 		{Name: "UF_CRM_ZONE", Type: "enumeration", Title: "Zone", Options: []string{"North", "South", "Abroad"}},
 		{Name: "UF_CRM_TAGS", Type: "enumeration", Title: "Tags", Multiple: true, Options: []string{"Urgent", "Fragile"}},

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/docs"
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/engine/describe"
 	"github.com/b24rules/b24rules/engine/load"
@@ -104,8 +105,10 @@ It also checks that the portal has the permissions, lists and fields of the rule
 answer or something in the portal is missing, it writes no file. DIR is then by default
 the first folder of rules in the configuration.
 
-Exit codes: 0 success, 1 the portal lacks something that the rules need, 2 usage error,
-3 the files exist or cannot be written, or the portal does not answer.`,
+If a field takes other values than the rules write, it copies them and shows the place.
+
+Exit codes: 0 success, 1 the portal lacks something or the rules do not fit it, 2 usage
+error, 3 the files exist or cannot be written, or the portal does not answer.`,
 	setup: func(fs *flag.FlagSet) runFunc {
 		a := &addition{}
 		configVar(fs, &a.config)
@@ -173,17 +176,34 @@ func (a *addition) run(ctx context.Context, env environment, s rules.Set) error 
 	if err := a.examine(ctx, service.DoctorPortal(name, time.Now), inputs); err != nil {
 		return err
 	}
-	p := &proposal{inputs: inputs, file: a.config}
+	p := &proposal{inputs: inputs, file: a.config, portal: name}
 	for _, one := range c.Portals {
 		if one.Name == name {
-			p.use = one.Inputs.Only
+			p.use, p.more = one.Inputs.Only, one.Inputs.Only || len(one.Inputs.Sets) > 0
 		}
 	}
 	if err := addSet(env, s, set, a.dir, p); err != nil {
 		return err
 	}
 	a.sayVariables()
-	return nil
+	return a.misfits(s, inputs)
+}
+
+// misfits prints what of the copied rules does not fit the portal, such as a number for a field
+// that takes money.
+func (a *addition) misfits(s rules.Set, inputs *setup.Inputs) error {
+	file := filepath.Join(a.dir, s.Name+".yaml")
+	known := &engine.Known{Snapshot: inputs.Portal, Inputs: map[string]map[string]string{s.Name: inputs.Values}}
+	_, _, list := loadKnown(file, s.Rules, a.env.actions, []*engine.Known{known})
+	list = diag.Allow(list, file, s.Rules, docs.FindingCodes())
+	if len(list) == 0 {
+		return nil
+	}
+	if err := diag.WriteText(a.env.Out, list, func(string) []byte { return s.Rules }, report.UsesColor(a.env.Out)); err != nil {
+		return err
+	}
+	a.env.say("the rules do not fit the portal yet: change the copy, or choose another input")
+	return errFindings
 }
 
 // rulesFolder is the first folder of rules in a configuration.
@@ -298,7 +318,9 @@ func showSet(env environment, s rules.Set) error {
 type proposal struct {
 	inputs *setup.Inputs // nil if no portal was asked
 	use    bool          // the portal has use
+	more   bool          // the portal has inputs, or use, already
 	file   string        // the configuration
+	portal string
 }
 
 // addSet writes the files of a rule set, and prints what the configuration needs.
@@ -329,12 +351,20 @@ func (p *proposal) write(env environment, set *engine.RuleSet) error {
 			mark = ": on"
 		}
 	}
-	if p.inputs == nil {
+	switch {
+	case p.inputs == nil:
 		env.say("the portals need its inputs in %s (--portal NAME asks a portal for them):", p.file)
-	} else {
+	case p.more:
+		env.say("add this in %s, under %s of portal %s:", p.file, key, p.portal)
+	default:
 		env.say("the portal needs this in %s:", p.file)
 	}
-	if _, err := fmt.Fprintf(env.Out, "    %s:\n      %s%s\n", key, set.Name, mark); err != nil {
+	if !p.more {
+		if _, err := fmt.Fprintf(env.Out, "    %s:\n", key); err != nil {
+			return err
+		}
+	}
+	if _, err := fmt.Fprintf(env.Out, "      %s%s\n", set.Name, mark); err != nil {
 		return err
 	}
 	for _, in := range set.Inputs {

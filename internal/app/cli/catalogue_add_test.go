@@ -116,10 +116,38 @@ func TestCatalogueAdd(t *testing.T) {
 	}
 	initCommand(t.Context(), t, exitUsage, nil, "catalogue", "add", "--portal", "mian", "--config", config, "deal-shipments")
 
+	// A portal that has inputs already gets the lines below them. Fields of deals are found by
+	// their titles, also those that the rules only read; a standard field is known by its name.
+	for _, f := range []emulator.UserField{
+		{Name: "UF_CRM_1701", Title: "Доставка", Type: "money"},
+		{Name: "UF_CRM_1702", Title: "Комиссия", Type: "money"},
+		{Name: "UF_CRM_1703", Title: "Договор", Type: "string"},
+	} {
+		if err := c.portal.AddUserField(2, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	another := func(code int, want string, args ...string) {
+		t.Helper()
+		out, talk := initCommand(t.Context(), t, code, strings.NewReader(""), append([]string{"catalogue", "add", "--config", config, "--portal", "main", "--yes"}, args...)...)
+		if !strings.Contains(out+talk, want) {
+			t.Errorf("%v: %s%s\nwant %s", args, out, talk, want)
+		}
+	}
+	another(exitFailure, "delivery_field, the deal's money field for the delivery: ufCrm_1701 (Доставка), ufCrm_1702 (Комиссия), ufCrm_1703 (Договор): name it with --input", "amount-with-delivery")
+	another(exitUsage, `portal has no "Достака", did you mean ufCrm_1701 (Доставка)?`, "--input", "delivery_field=Достака", "amount-with-delivery")
+	another(exitFine, "under inputs of portal main:\n", "--input", "delivery_field=доставка", "amount-with-delivery")
+	another(exitFine, `field: "closedate" # `, "--input", "field=closedate", "required-field")
+	// A field of another kind: the copy is there, and its place is shown.
+	another(exitFindings, "ufCrm_1702 (Комиссия) of a deal takes money such as 300|USD, this is a number", "--input", "field=комиссия", "deal-commission")
+	if got := rules(); !strings.Contains(got, "deal-commission.yaml") {
+		t.Error(got)
+	}
+
 	// A portal with use, and secrets that stay in the environment.
 	_, config = c.project("    use: {r: on}\n")
 	out, talk = initCommand(t.Context(), t, exitFine, nil, "catalogue", "add", "--config", config, "--portal", "main", "--yes", "--input", "chat=-100", "won-telegram")
-	if !strings.Contains(out, "    use:\n      won-telegram:\n        bot: ${B24RULES_BOT}\n") || !strings.Contains(talk, "set the variable B24RULES_BOT of the environment") {
+	if !strings.HasPrefix(out, "      won-telegram:\n        bot: ${B24RULES_BOT}\n") || !strings.Contains(talk, "under use of portal main") || !strings.Contains(talk, "set the variable B24RULES_BOT of the environment") {
 		t.Errorf("%s%s", out, talk)
 	}
 	// A portal that lacks a permission, and one that is gone.

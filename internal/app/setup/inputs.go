@@ -5,6 +5,7 @@ package setup
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,9 @@ type Option struct {
 	Value, Title string
 	// also are further names.
 	also []string
+	// unnamed options are taken, but a question does not name them: most people look for
+	// another one.
+	unnamed bool
 }
 
 func (o Option) String() string {
@@ -47,11 +51,16 @@ const (
 )
 
 // use is how the rules use an input. For a property and a field, place is the list or the
-// type: an input or a number.
+// type: an input or a number. A built-in type has no place, but its number.
 type use struct {
-	kind  kind
-	place *engine.Value
+	kind   kind
+	place  *engine.Value
+	typeID int
 }
+
+// fieldOfResult matches a formula that reads the field of a result that an input names:
+// get(deal, inputs.field).
+var fieldOfResult = regexp.MustCompile(`\bget\(([a-z][a-z0-9_]*), inputs\.([a-z][a-z0-9_]*)\)`)
 
 // usesOf finds out what the inputs of a set name.
 func usesOf(set *engine.RuleSet) map[string]use {
@@ -62,6 +71,7 @@ func usesOf(set *engine.RuleSet) map[string]use {
 		}
 	}
 	for _, r := range set.Rules {
+		results := map[string]use{} // of steps that read items
 		for _, s := range r.AllSteps() {
 			place := use{}
 			for arg, k := range map[string]kind{"list": ofList, "entityTypeId": ofType} {
@@ -70,17 +80,48 @@ func usesOf(set *engine.RuleSet) map[string]use {
 					place = use{kind: map[kind]kind{ofList: ofProperty, ofType: ofField}[k], place: a.Value}
 				}
 			}
+			if id := ownerOf(s); id > 0 {
+				place = use{kind: ofField, typeID: id}
+			}
 			for _, a := range s.Args {
-				if a.Fields == nil || place.place == nil {
+				if a.Fields == nil || place.kind == ofAnything {
 					continue
 				}
 				for _, e := range a.Fields.Entries {
 					note(e.Key, place)
 				}
 			}
+			if place.kind == ofField && s.ID != "" {
+				results[s.ID] = place
+			}
+			s.EachValue(func(v *engine.Value) {
+				if v.Formula == nil {
+					return
+				}
+				for _, m := range fieldOfResult.FindAllStringSubmatch(v.Formula.Source(), -1) {
+					if u, ok := results[m[1]]; ok && out[m[2]].kind == ofAnything {
+						out[m[2]] = u
+					}
+				}
+			})
 		}
 	}
 	return out
+}
+
+// ownerOf returns the built-in type of the items of a step, 0 if it has none.
+func ownerOf(s *engine.Step) int {
+	a := s.Types.Arg("owner")
+	if a == nil {
+		return 0
+	}
+	name, _ := a.Value.Const()
+	for _, o := range schemas.Owners() {
+		if o.Name == name {
+			return o.ID
+		}
+	}
+	return 0
 }
 
 // inputOf returns the input that a formula is, "" if it is something else.
@@ -150,7 +191,7 @@ func (in *Inputs) Options(name string) (options []Option, known bool) {
 		}
 		return options, in.Portal.Knows(snapshot.PartTypes)
 	case ofProperty:
-		l := in.Portal.ListOf("lists", in.number(u.place))
+		l := in.Portal.ListOf("lists", in.number(u))
 		if l == nil {
 			return nil, false
 		}
@@ -161,24 +202,25 @@ func (in *Inputs) Options(name string) (options []Option, known bool) {
 		}
 		return options, true
 	case ofField:
-		t := in.Portal.TypeOf(in.number(u.place))
+		t := in.Portal.TypeOf(in.number(u))
 		if t == nil {
 			return nil, false
 		}
 		for _, f := range t.Fields {
-			if f.Custom {
-				options = append(options, Option{Value: f.Name, Title: f.Title, also: []string{f.Stored}})
-			}
+			options = append(options, Option{Value: f.Name, Title: f.Title, also: []string{f.Stored}, unnamed: !f.Custom})
 		}
 		return options, true
 	}
 	return nil, false
 }
 
-// number is the list or the type that a value names.
-func (in *Inputs) number(v *engine.Value) int {
-	text := in.Values[inputOf(v)]
-	if x, constant := v.Const(); constant {
+// number is the list or the type of a use.
+func (in *Inputs) number(u use) int {
+	if u.place == nil {
+		return u.typeID
+	}
+	text := in.Values[inputOf(u.place)]
+	if x, constant := u.place.Const(); constant {
 		if n, isNum := x.(num.Num); isNum {
 			text = n.String()
 		}
@@ -225,7 +267,7 @@ func (in *Inputs) taken(name, value string) string {
 	u := in.uses[name]
 	for other, v := range in.Values {
 		o := in.uses[other]
-		if other != name && v == value && o.kind == u.kind && u.place != nil && in.number(o.place) == in.number(u.place) {
+		if other != name && v == value && o.kind == u.kind && u.kind != ofAnything && in.number(u) > 0 && in.number(o) == in.number(u) {
 			return other
 		}
 	}
@@ -298,8 +340,11 @@ func (in *Inputs) fits(name string, o Option) bool {
 func list(options []Option) string {
 	const most = 12
 	var out []string
-	for i, o := range options {
-		if i == most {
+	for _, o := range options {
+		if o.unnamed {
+			continue
+		}
+		if len(out) == most {
 			out = append(out, "…")
 			break
 		}
