@@ -21,15 +21,25 @@ These rule sets are part of the program. Each does one thing, has inputs for wha
 A copy is yours: change its texts and its conditions as you like.
 
 ` + "```sh" + `
-b24rules catalogue list lead                # those with a word in their name or title; --lang ru prints titles in Russian
+b24rules catalogue list distribute leads    # by the words that you would use, in any form; also in Russian
+b24rules catalogue list --lang ru распределить лиды
 b24rules catalogue show won-invoice         # what it does, its inputs, the permissions of the webhook, and what it costs
 b24rules catalogue add won-invoice          # copies it and its tests to rules/
 b24rules catalogue add --portal main --input observers=12 large-deal-observers   # the portal main of b24rules.yaml answers for the other inputs
 b24rules test rules/won-invoice.yaml
 ` + "```" + `
 
-With ` + "`--portal`" + `, lists and smart processes are found by their names and fields by their titles, and add checks that the portal has what the rules need. It prints
-the lines for the configuration, and writes no file if something is missing. ` + "`b24rules init`" + ` makes a whole configuration for a rule set and asks the portal for the inputs ([portal.md](portal.md)).
+With ` + "`--portal`" + `, lists and smart processes are found by their names and fields by their titles. It prints the lines for the configuration.
+
+| if | then |
+| --- | --- |
+| the portal lacks a permission, a list or a field | it says which, and writes no file |
+| a field takes other values, such as money where the rule writes a number | it copies the files and shows the place to change |
+| the files are there already | it changes nothing |
+
+` + "`b24rules init`" + ` makes a whole configuration for a rule set ([portal.md](portal.md)).
+
+Amounts of several currencies are converted at the rates of the portal at the time of the run. A field that a rule fills is the rule's: what people write into it is replaced.
 
 | name | what it does | по-русски | permissions |
 | --- | --- | --- | --- |

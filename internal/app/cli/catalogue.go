@@ -186,12 +186,12 @@ func (a *addition) run(ctx context.Context, env environment, s rules.Set) error 
 		return err
 	}
 	a.sayVariables()
-	return a.misfits(s, inputs)
+	return a.unfit(s, inputs)
 }
 
-// misfits prints what of the copied rules does not fit the portal, such as a number for a field
+// unfit prints what of the copied rules does not fit the portal, such as a number for a field
 // that takes money.
-func (a *addition) misfits(s rules.Set, inputs *setup.Inputs) error {
+func (a *addition) unfit(s rules.Set, inputs *setup.Inputs) error {
 	file := filepath.Join(a.dir, s.Name+".yaml")
 	known := &engine.Known{Snapshot: inputs.Portal, Inputs: map[string]map[string]string{s.Name: inputs.Values}}
 	_, _, list := loadKnown(file, s.Rules, a.env.actions, []*engine.Known{known})

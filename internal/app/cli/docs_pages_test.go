@@ -238,6 +238,8 @@ var pageRuns = []pageRun{
 		codes: map[string][]int{"b24rules validate": {exitFine, exitFindings}},
 	},
 	{page: "docs/emulator.md"},
+	{page: "docs/howto.md", scene: (*reader).runningShop},
+	{page: "docs/howto.ru.md", scene: (*reader).runningShop},
 	{
 		page: "docs/install.md",
 		elsewhere: map[string]string{
