@@ -90,7 +90,7 @@ func (s shown) matches(output string) bool {
 var runsOn = regexp.MustCompile(`^(?:bin/)?b24rules (?:emulator|serve)\b| php -S `)
 
 // reads are commands whose output changes while something happens in the background.
-var reads = regexp.MustCompile(`^b24rules (?:runs list|events list|status|shadow|why)\b|element\.get`)
+var reads = regexp.MustCompile(`^b24rules (?:runs list|events list|status|shadow|why)\b|(?:element\.get|comment\.list)\b`)
 
 // reader types the commands of a page into a shell, with an empty home directory and nothing
 // in the environment but the PATH, and compares what they print with what the page shows.

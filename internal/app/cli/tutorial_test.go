@@ -4,7 +4,9 @@ package cli
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/b24rules/b24rules/internal/app/testkit"
@@ -26,7 +28,19 @@ func TestTutorial(t *testing.T) {
 	}
 	r := newReader(t)
 	r.path = testkit.ProgramDir(t) + ":" + os.Getenv("PATH")
+	files := map[string]string{}
+	for _, block := range manualBlocks(t, "tutorial.md", "yaml") {
+		// A block names its file in its first line.
+		first, _, _ := strings.Cut(block, "\n")
+		files[strings.TrimPrefix(first, "# ")] = block
+	}
 	for _, c := range commands {
+		for name, text := range files {
+			// The reader has written the files of a rule before its first command.
+			if strings.Contains(c.command, strings.Replace(name, "_test.yaml", ".yaml", 1)) {
+				testkit.WriteFile(t, filepath.Join(r.dir, name), text)
+			}
+		}
 		r.follow(c)
 	}
 }
