@@ -94,6 +94,23 @@ func tableOf(text string) string {
 	return strings.Join(out, "\n")
 }
 
+// oftenWrong are mistakes that people and models make, and what is right.
+const oftenWrong = `
+## Often wrong
+
+| instead of | write | because |
+| --- | --- | --- |
+| ` + "`when: deal.opportunity > 0`" + ` | ` + "`when: =deal.opportunity > 0`" + ` | only a value that starts with ` + "`=`" + ` is a formula |
+| ` + "`SUM: \"{{ total }}\"`" + ` | ` + "`SUM: =total`" + ` | a formula keeps its type, text does not |
+| ` + "`once: =deal.stageId == \"WON\"`" + ` | ` + "`entered: =deal.stageId == \"WON\"`" + ` | ` + "`once`" + ` remembers a value, ` + "`entered`" + ` a condition, each time that it becomes true |
+| ` + "`notify`" + ` with only ` + "`when`" + ` | with ` + "`entered`, `once` or `at`" + ` | a deal has an event for each edit |
+| ` + "`key: =row.id`" + ` | ` + "`key: =row.key`" + ` | a product row gets a new id when somebody edits it |
+| ` + "`rows`" + ` of a step with ` + "`when`" + ` | ` + "`rows ?? []`" + ` | a step that did not run has no result |
+| ` + "`deal.companyId`" + ` in a ` + "`fetch_item`" + ` | the same with ` + "`when: =deal.companyId > 0`" + ` | many deals have no company |
+| ` + "`{title: =a ? b : c}`" + ` | ` + "`{title: '=a ? b : c'}`" + ` | in ` + "`{ }` and `[ ]`" + ` YAML reads ` + "`, ? : #`" + ` itself |
+| ` + "`deal.UF_CRM_PAID`" + ` | ` + "`deal.ufCrm_PAID`" + ` | items have the names of crm.item.* |
+`
+
 // cheatSheet is the language on one page.
 func cheatSheet(t *testing.T) []byte {
 	t.Helper()
@@ -112,6 +129,8 @@ func cheatSheet(t *testing.T) []byte {
 			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.Name, line(k.Doc), line(example))
 		}
 	}
+	keys("Keys of a file", compile.FileKeys)
+	keys("Keys of an input", compile.InputKeys)
 	keys("Keys of a rule", compile.RuleKeys)
 	keys("Keys of a step", compile.StepKeys)
 	b.WriteString("\n## Actions\n\n| action | what it does | arguments; those with * are required |\n| --- | --- | --- |\n")
@@ -133,6 +152,7 @@ func cheatSheet(t *testing.T) []byte {
 	fmt.Fprintf(&b, "\n## Values\n\n%s\n", tableOf(section(t, "rules.md", "## Values")))
 	fmt.Fprintf(&b, "\n## Names in formulas\n\n%s\n", tableOf(section(t, "rules.md", "## Names in formulas")))
 	fmt.Fprintf(&b, "\n## Functions\n\n%s\n", tableOf(section(t, "rules.md", "## Functions")))
+	b.WriteString(oftenWrong)
 	fmt.Fprintf(&b, "\n## Events\n\n")
 	var codes []string
 	for _, e := range schemas.Events() {
