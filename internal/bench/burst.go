@@ -193,10 +193,19 @@ func servePlain(path string) error {
 	return server.Serve(ln)
 }
 
+// postOne posts an update event of a deal.
 func postOne(ctx context.Context, client *http.Client, hook string, deal int) error {
+	return postEvent(ctx, client, hook, "ONCRMDEALUPDATE", deal, nil)
+}
+
+// postEvent posts an event of the entity with this id. fields are further ones of data[FIELDS].
+func postEvent(ctx context.Context, client *http.Client, hook, code string, id int, fields map[string]string) error {
 	form := url.Values{
-		"event": {"ONCRMDEALUPDATE"}, "data[FIELDS][ID]": {strconv.Itoa(deal)}, "ts": {strconv.FormatInt(time.Now().Unix(), 10)},
+		"event": {code}, "data[FIELDS][ID]": {strconv.Itoa(id)}, "ts": {strconv.FormatInt(time.Now().Unix(), 10)},
 		"auth[application_token]": {token}, "auth[domain]": {"portal.example"},
+	}
+	for name, value := range fields {
+		form.Set("data[FIELDS]["+name+"]", value)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, hook, strings.NewReader(form.Encode()))
 	if err != nil {

@@ -25,7 +25,7 @@ func (b *bench) cases() []benchCase {
 		{name: "3-shared", run: func(ctx context.Context) error { return b.caseFull(ctx, true) }, rateBound: true},
 		{name: "4-coalesce", run: b.caseCoalesce},
 		{name: "4-large", run: b.caseLarge},
-		{name: "4-alone", run: b.caseSingle},
+		{name: "4-alone", run: alone{b}.caseSingle},
 		{name: "5", run: b.casePortals},
 		{name: "6-sync", run: daily{b}.caseSync},
 		{name: "6-batches", run: peers{b}.caseBatches},
@@ -34,6 +34,7 @@ func (b *bench) cases() []benchCase {
 		{name: "8-steady", run: daily{b}.caseSteady},
 		{name: "9-validate", run: validate{b}.caseValidate},
 		{name: "10-idle", run: idle{b}.caseIdle},
+		{name: "11-processes", run: processes{b}.caseProcesses},
 	}
 }
 
@@ -242,49 +243,6 @@ func (b *bench) caseLarge(ctx context.Context) error {
 		r.what = fmt.Sprintf("4 one deal with %d rows, %s", 2*b.deals, what)
 		b.add(r)
 	}
-	return nil
-}
-
-// caseSingle measures one event while the engine is idle.
-func (b *bench) caseSingle(ctx context.Context) error {
-	const n = 5
-	s, err := newSite(ctx, "main", true, n+1, rowsPerDeal)
-	if err != nil {
-		return err
-	}
-	defer s.close()
-	e, err := b.startEngine(ctx, s)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = e.stop() }()
-	if _, _, err := b.measure(ctx, e, s, s.deals[n:]); err != nil { // the engine learns how to read the list
-		return err
-	}
-	var rows []row
-	for _, id := range s.deals[:n] {
-		r, _, err := b.measure(ctx, e, s, []int{id})
-		if err != nil {
-			return err
-		}
-		rows = append(rows, r)
-	}
-	slices.SortFunc(rows, func(a, b row) int { return int(a.wall - b.wall) })
-	r := rows[n/2]
-	r.what, r.events, r.note = "4 one event alone", 0, "median of 5; includes the debounce of 1 s"
-	b.add(r)
-
-	o, err := newSite(ctx, "sequential", false, n, rowsPerDeal)
-	if err != nil {
-		return err
-	}
-	defer o.close()
-	q := newSequential(o)
-	took, err := q.all(ctx, o.deals)
-	if err != nil {
-		return err
-	}
-	b.add(row{what: "4 one event alone", client: "sequential", wall: took / n, requests: q.sent / n, note: "mean of 5; no debounce"})
 	return nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/b24rules/b24rules/rules"
@@ -31,11 +32,21 @@ type engine struct {
 	ended chan error
 
 	profiles string // folder for profiles; "" writes none
+	last     string // last line of the log, for error messages
+	leases   atomic.Int64
 
+	*processed
+}
+
+// processed is what one engine or several have processed.
+type processed struct {
 	mu      sync.Mutex
 	changed chan struct{}
-	last    string // last line of the log, for error messages
 	portals map[string]*progress
+}
+
+func newProcessed() *processed {
+	return &processed{changed: make(chan struct{}), portals: map[string]*progress{}}
 }
 
 // progress counts the runs of one portal.
@@ -85,8 +96,13 @@ func (b *bench) configure(database string, sites ...*site) (dir string, err erro
 
 // startIn starts the engine of a folder, which may have run before.
 func (b *bench) startIn(ctx context.Context, dir string) (*engine, error) {
+	return b.startWith(ctx, dir, newProcessed())
+}
+
+// startWith is startIn for an engine that adds what it processes to that of others.
+func (b *bench) startWith(ctx context.Context, dir string, p *processed) (*engine, error) {
 	config := filepath.Join(dir, "b24rules.yaml")
-	e := &engine{dir: dir, cmd: exec.Command(b.binary, "serve", "--config", config), ended: make(chan error, 1), changed: make(chan struct{}), portals: map[string]*progress{}, profiles: b.profiles}
+	e := &engine{dir: dir, cmd: exec.Command(b.binary, "serve", "--config", config), ended: make(chan error, 1), processed: p, profiles: b.profiles}
 	if b.profiles != "" {
 		e.cmd.Env = append(os.Environ(), "BENCH_PROFILE="+b.profiles)
 	}
@@ -153,15 +169,24 @@ func (e *engine) follow(log io.Reader, ready chan<- string) {
 			}
 		}
 		var line runLine
-		if json.Unmarshal([]byte(text), &line) != nil || line.Message != "run" {
+		if json.Unmarshal([]byte(text), &line) != nil {
 			e.last = text
 			continue
 		}
-		e.note(line)
+		switch line.Message {
+		case "run":
+			e.note(line)
+		case "portal lease acquired":
+			e.leases.Add(1)
+		case "portal lease released":
+			e.leases.Add(-1)
+		default:
+			e.last = text
+		}
 	}
 }
 
-func (e *engine) note(line runLine) {
+func (e *processed) note(line runLine) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	p := e.of(line.Portal)
@@ -177,7 +202,7 @@ func (e *engine) note(line runLine) {
 	e.changed = make(chan struct{})
 }
 
-func (e *engine) of(portal string) *progress {
+func (e *processed) of(portal string) *progress {
 	p := e.portals[portal]
 	if p == nil {
 		p = &progress{}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -77,10 +78,7 @@ func (s *site) close() {
 // fill adds the deals. The portal limits each source address, and fill uses many
 // loopback addresses. So filling does not use up the limit of the engine.
 func (s *site) fill(ctx context.Context, deals, rows int) error {
-	c, err := bitrix.NewClient(bitrix.Config{
-		Webhook: bitrix.Secret(s.url), Plan: bitrix.PlanUnlimited, InFlight: 40,
-		HTTP: &http.Client{Transport: fromEverywhere()},
-	})
+	c, err := s.client()
 	if err != nil {
 		return err
 	}
@@ -97,18 +95,52 @@ func (s *site) fill(ctx context.Context, deals, rows int) error {
 	sets := make([]bitrix.Call, deals)
 	for i := range sets {
 		s.deals = append(s.deals, i+1)
-		sets[i] = rowsCall(i+1, rows)
+		sets[i] = rowsCall("D", i+1, rows)
 	}
 	return inParts(sets, func(part []bitrix.Call) error { return do(ctx, c, part) })
 }
 
-func rowsCall(deal, n int) bitrix.Call {
+func (s *site) client() (*bitrix.Client, error) {
+	return bitrix.NewClient(bitrix.Config{
+		Webhook: bitrix.Secret(s.url), Plan: bitrix.PlanUnlimited, InFlight: 40,
+		HTTP: &http.Client{Transport: fromEverywhere()},
+	})
+}
+
+// addInvoices adds smart invoices with rows and returns their ids.
+func (s *site) addInvoices(ctx context.Context, n int) (ids []int, err error) {
+	c, err := s.client()
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	for i := range n {
+		added := c.Do(ctx, bitrix.Call{Method: "crm.item.add", Write: true, Params: map[string]any{
+			"entityTypeId": 31, "fields": map[string]any{"title": fmt.Sprintf("Invoice %d", i+1)},
+		}})[0]
+		var result struct {
+			Item struct {
+				ID int `json:"id"`
+			} `json:"item"`
+		}
+		if err := cmp.Or(added.Err, json.Unmarshal(added.Result, &result)); err != nil {
+			return nil, err
+		}
+		if err := do(ctx, c, []bitrix.Call{rowsCall("SI", result.Item.ID, rowsPerDeal)}); err != nil {
+			return nil, err
+		}
+		ids = append(ids, result.Item.ID)
+	}
+	return ids, nil
+}
+
+func rowsCall(ownerType string, owner, n int) bitrix.Call {
 	rows := make([]any, n)
 	for i := range rows {
-		rows[i] = map[string]any{"productName": fmt.Sprintf("Product %d", i+1), "price": fmt.Sprintf("%d.50", 10+i), "quantity": deal%7 + 1}
+		rows[i] = map[string]any{"productName": fmt.Sprintf("Product %d", i+1), "price": fmt.Sprintf("%d.50", 10+i), "quantity": owner%7 + 1}
 	}
 	return bitrix.Call{Method: "crm.item.productrow.set", Write: true, Params: map[string]any{
-		"ownerType": "D", "ownerId": deal, "productRows": rows,
+		"ownerType": ownerType, "ownerId": owner, "productRows": rows,
 	}}
 }
 

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -20,6 +22,13 @@ type row struct {
 	floor             time.Duration // the shortest time that the portal's limit allows; 0 means none is printed
 	ratio             float64       // time of the sequential client divided by ours
 	note              string
+}
+
+// number is the number of the case, at the start of what.
+func (r row) number() int {
+	digits, _, _ := strings.Cut(r.what, " ")
+	n, _ := strconv.Atoi(digits) // 0 goes first
+	return n
 }
 
 func (r row) cells() []string {
@@ -63,7 +72,7 @@ func (t *table) write(file string) error {
 	var out strings.Builder
 	fmt.Fprintf(&out, "Measured %s, %s, %d cores shared by the engine, the portals and this program.\n\n%s\n",
 		time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(), t.header())
-	slices.SortStableFunc(t.rows, func(a, b row) int { return strings.Compare(a.what[:1], b.what[:1]) }) // by case
+	slices.SortStableFunc(t.rows, func(a, b row) int { return cmp.Compare(a.number(), b.number()) })
 	for _, r := range t.rows {
 		fmt.Fprintln(&out, r)
 	}

@@ -102,7 +102,7 @@ func ticksAt(ctx context.Context, b *bench, l emulator.Latency) (tickCounts, err
 func (s *site) changeRows(ctx context.Context, e *engine) (events int, err error) {
 	for i := 0; ctx.Err() == nil; i++ {
 		deal := s.deals[i%len(s.deals)]
-		call := rowsCall(deal+i/len(s.deals), rowsPerDeal)
+		call := rowsCall("D", deal+i/len(s.deals), rowsPerDeal)
 		call.Params["ownerId"] = deal
 		if _, err := s.person(call.Method, call.Params); err != nil {
 			return events, err

@@ -20,10 +20,19 @@ var ErrClosed = errors.New("the queue is closed")
 // long for the others.
 const maxBatch = 256
 
+// maxPause is about how long the other writes of a transaction may take before an
+// urgent one that waits ends it: the ends of 50 runs that shared a request come
+// together, and a portal waits for its answer.
+const maxPause = 4 * time.Millisecond
+
+// maxPutOff bounds how long an operation waits for urgent ones.
+const maxPutOff = 100 * time.Millisecond
+
 // A committer runs write operations, many of them in one transaction: a commit
 // costs a disk sync, and the next operations gather while it runs.
 type committer struct {
 	db         backend
+	urgent     chan *operation // go before all others
 	operations chan *operation
 	quit       chan struct{} // closed by stop
 	done       chan struct{} // closed when the goroutine has ended
@@ -34,16 +43,19 @@ type committer struct {
 }
 
 type operation struct {
+	urgent         bool            // somebody waits for the answer
 	ownTransaction bool            // in its own transaction
 	key            string          // of its portal and entity; "" without one
 	ctx            context.Context // only to find out whether the caller still waits
 	run            func(ctx context.Context, t *tx) error
 	result         chan error
+	since          time.Time
 }
 
 func newCommitter(db backend) *committer {
 	c := &committer{
 		db:         db,
+		urgent:     make(chan *operation),
 		operations: make(chan *operation),
 		quit:       make(chan struct{}),
 		done:       make(chan struct{}),
@@ -74,9 +86,19 @@ func (c *committer) doFor(ctx context.Context, key string, run func(ctx context.
 	return c.submit(&operation{key: key, ctx: ctx, run: run, result: make(chan error, 1)})
 }
 
+// doUrgent is doFor for an operation that somebody waits for.
+func (c *committer) doUrgent(ctx context.Context, key string, run func(ctx context.Context, t *tx) error) error {
+	return c.submit(&operation{urgent: true, key: key, ctx: ctx, run: run, result: make(chan error, 1)})
+}
+
 func (c *committer) submit(op *operation) error {
+	op.since = time.Now()
+	operations := c.operations
+	if op.urgent {
+		operations = c.urgent
+	}
 	select {
-	case c.operations <- op:
+	case operations <- op:
 	case <-op.ctx.Done():
 		return op.ctx.Err()
 	case <-c.quit:
@@ -107,13 +129,17 @@ func (c *committer) stopping() bool {
 
 func (c *committer) loop() {
 	defer close(c.done)
+	var batch []*operation // what the last transaction has not done
 	for {
-		var batch []*operation
-		select {
-		case op := <-c.operations:
-			batch = append(batch, op)
-		case <-c.quit:
-			return
+		if len(batch) == 0 {
+			select {
+			case op := <-c.urgent:
+				batch = append(batch, op)
+			case op := <-c.operations:
+				batch = append(batch, op)
+			case <-c.quit:
+				return
+			}
 		}
 		for !batch[len(batch)-1].ownTransaction && len(batch) < maxBatch {
 			op := c.nextWaiting()
@@ -123,17 +149,29 @@ func (c *committer) loop() {
 			batch = append(batch, op)
 		}
 		if last := len(batch) - 1; batch[last].ownTransaction && last > 0 {
-			c.commit(batch[:last])
-			batch = batch[last:]
+			batch = append(c.commit(batch[:last:last]), batch[last])
+			continue
 		}
-		c.commit(batch)
+		batch = c.commit(batch)
 	}
 }
 
 // nextWaiting returns an operation that already waits, or nil.
 func (c *committer) nextWaiting() *operation {
+	if op := c.nextUrgent(); op != nil {
+		return op
+	}
 	select {
 	case op := <-c.operations:
+		return op
+	default:
+		return nil
+	}
+}
+
+func (c *committer) nextUrgent() *operation {
+	select {
+	case op := <-c.urgent:
 		return op
 	default:
 		return nil
@@ -145,26 +183,27 @@ func (c *committer) nextWaiting() *operation {
 // than a lost event.
 const retryFor = 8 * time.Second
 
-// commit runs a batch in one transaction and returns each caller its result.
+// commit runs operations in one transaction, gives each caller its result, and returns
+// the operations that it has put off.
 //
 // When the connection is lost, the transaction may or may not have been
 // committed, and commit repeats it. Each operation allows that: an event that is
 // stored twice causes only an unnecessary run, and a claim and the end of a run
 // recognize that they were stored before (see claim and leave).
-func (c *committer) commit(batch []*operation) {
-	slices.SortStableFunc(batch, func(a, b *operation) int { return strings.Compare(a.key, b.key) })
+func (c *committer) commit(operations []*operation) (putOff []*operation) {
+	slices.SortStableFunc(operations, func(a, b *operation) int { return strings.Compare(a.key, b.key) })
 	// A caller that gives up must not cancel the transaction of the others.
-	ctx := context.WithoutCancel(batch[0].ctx)
+	ctx := context.WithoutCancel(operations[0].ctx)
 	var (
 		t       *tx
-		errs    []error
+		b       = &batch{operations: operations, hurry: slices.ContainsFunc(operations, func(op *operation) bool { return op.urgent })}
 		err     error
 		pool    = c.pool.Load()
 		started = clock()
 	)
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		t, errs = &tx{}, make([]error, len(batch))
-		err = c.transact(ctx, t, batch, errs, pool)
+		t = &tx{}
+		err = c.transact(ctx, t, b, pool)
 		if err != nil && pool != nil {
 			pool.failed()
 		}
@@ -173,11 +212,16 @@ func (c *committer) commit(batch []*operation) {
 		}
 		time.Sleep(rand.N(wait))
 	}
-	for i, op := range batch {
-		if errs[i] == nil {
-			errs[i] = err
+	putOff = b.late
+	for i, op := range operations {
+		if b.results[i] == errPutOff && err == nil {
+			putOff = append(putOff, op)
+			continue
 		}
-		op.result <- errs[i]
+		if b.results[i] == nil || b.results[i] == errPutOff {
+			b.results[i] = err
+		}
+		op.result <- b.results[i]
 	}
 	if err == nil {
 		for _, f := range t.after {
@@ -187,22 +231,51 @@ func (c *committer) commit(batch []*operation) {
 	if err == nil && pool != nil {
 		pool.committed(t, t.notClaimed)
 	}
+	return putOff
 }
 
-// transact fills errs with the errors of single operations; the error that it
-// returns is for all of them.
-func (c *committer) transact(ctx context.Context, t *tx, batch []*operation, errs []error, pool *pool) error {
+// A batch is the operations of one transaction and their results.
+type batch struct {
+	operations []*operation
+	results    []error
+	hurry      bool         // an urgent operation is in the batch, or waits for the next one
+	late       []*operation // urgent ones that came while the others ran
+}
+
+// errPutOff is the result of an operation that was left to the next transaction.
+var errPutOff = errors.New("put off")
+
+// putsOff reports whether an operation is left to the next transaction, because the
+// transaction that started at that time has taken long and somebody waits for it.
+func (c *committer) putsOff(b *batch, op *operation, started time.Time) bool {
+	if op.urgent || time.Since(started) < maxPause || time.Since(op.since) > maxPutOff {
+		return false
+	}
+	if late := c.nextUrgent(); late != nil {
+		b.late, b.hurry = append(b.late, late), true
+	}
+	return b.hurry
+}
+
+// transact fills the results of a batch; the error that it returns is for all of them.
+func (c *committer) transact(ctx context.Context, t *tx, b *batch, pool *pool) error {
+	b.results = make([]error, len(b.operations))
 	var err error
 	if t.txConn, err = c.db.begin(ctx); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	for i, op := range batch {
-		if errs[i] = op.ctx.Err(); errs[i] != nil {
+	started := time.Now()
+	for i, op := range b.operations {
+		if b.results[i] = op.ctx.Err(); b.results[i] != nil {
 			continue
 		}
-		errs[i], err = t.try(ctx, op.run)
-		if err == nil && errs[i] != nil && c.db.lost(errs[i]) {
-			err = errs[i] // not an error of this operation
+		if c.putsOff(b, op, started) {
+			b.results[i] = errPutOff
+			continue
+		}
+		b.results[i], err = t.try(ctx, op.run)
+		if err == nil && b.results[i] != nil && c.db.lost(b.results[i]) {
+			err = b.results[i] // not an error of this operation
 		}
 		if err != nil {
 			_ = t.rollback(ctx) // err is the error that matters

@@ -109,6 +109,82 @@ func TestAFailedWriteSparesItsNeighbours(t *testing.T) {
 	})
 }
 
+// A portal waits for the answer to its event. No program waits for the ends of the 50 runs that shared
+// a request: an event does not wait for all of them, whether it comes before them or while they
+// are stored.
+func TestUrgentWritesDoNotWaitForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := openTest(t)
+		const others, each = 50, time.Millisecond
+		for _, during := range []bool{false, true} {
+			hold, held := make(chan struct{}), make(chan struct{})
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				_ = q.writes.do(t.Context(), func(context.Context, *tx) error { close(held); <-hold; return nil })
+			})
+			<-held
+			var stored atomic.Int32
+			for i := range others {
+				wg.Go(func() {
+					err := q.writes.doFor(t.Context(), fmt.Sprint("acme\x00deal:", i), func(context.Context, *tx) error { time.Sleep(each); return nil })
+					if err != nil {
+						t.Error(err)
+					}
+					stored.Add(1)
+				})
+			}
+			synctest.Wait()
+			if during {
+				close(hold)
+				time.Sleep(2 * each)
+			}
+			start := time.Now()
+			wg.Go(func() {
+				if err := q.Push(t.Context(), journal.Event{Portal: "acme", Code: "X"}, []Route{{Rule: "r", Entity: "deal:999"}}); err != nil {
+					t.Error(err)
+				}
+				if took := time.Since(start); took > 2*maxPause {
+					t.Errorf("during %v: the event waited %v, with %d of %d others stored", during, took, stored.Load(), others)
+				}
+			})
+			synctest.Wait()
+			if !during {
+				close(hold)
+			}
+			wg.Wait()
+			if n := stored.Load(); n != others {
+				t.Errorf("during %v: %d of %d others stored", during, n, others)
+			}
+		}
+	})
+}
+
+// Others are not put off for ever while events arrive all the time.
+func TestUrgentWritesPutOthersOffForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := openTest(t)
+		ctx, stop := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for i := range 4 {
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					_ = q.writes.doUrgent(ctx, fmt.Sprint("acme\x00deal:", i), func(context.Context, *tx) error { time.Sleep(maxPause); return nil })
+				}
+			})
+		}
+		time.Sleep(10 * maxPause)
+		start := time.Now()
+		if err := q.writes.doFor(t.Context(), "acme\x00deal:9", func(context.Context, *tx) error { return nil }); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took < maxPutOff || took > maxPutOff+10*maxPause {
+			t.Errorf("the write waited %v, want about %v", took, maxPutOff)
+		}
+		stop()
+		wg.Wait()
+	})
+}
+
 // When a connection is lost, the transaction may or may not have been committed,
 // and it is repeated.
 func TestARepeatedClaimOfANoteIsTheSameClaim(t *testing.T) {

@@ -32,5 +32,6 @@
 //
 // All writes go through one goroutine that puts all waiting ones into one
 // transaction, each write under its own savepoint: while one transaction is being
-// synced to disk, the next one fills.
+// synced to disk, the next one fills. An event, whose portal waits for the answer, does
+// not wait for many other writes: they are put off for at most 100 milliseconds.
 package queue

@@ -61,7 +61,7 @@ func (q Input) Push(ctx context.Context, e journal.Event, routes []Route, also .
 	if len(routes) > 0 {
 		key = entityKey(e.Portal, routes[0].Entity)
 	}
-	err := q.writes.doFor(ctx, key, func(ctx context.Context, t *tx) error {
+	err := q.writes.doUrgent(ctx, key, func(ctx context.Context, t *tx) error {
 		if err := q.push(ctx, t, e, routes); err != nil {
 			return err
 		}
