@@ -11,6 +11,13 @@ GOOS=windows GOARCH=arm64 CGO_ENABLED=0 go build -gcflags='all=-N -l' -o /dev/nu
 for kind in tar.gz deb rpm; do
 	ls dist/*."$kind" # fails without one
 done
+# The same sources give the same archive: one owner, one time, and three kinds of modes.
+kinds=$(tar --full-time -tvzf dist/*.tar.gz | awk '{print $1, $2, $4, $5}' | sort -u)
+if [ "$(wc -l <<< "$kinds")" != 3 ]; then
+	echo "the archive depends on the machine that made it:" >&2
+	echo "$kinds" >&2
+	exit 1
+fi
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 dpkg-deb -x dist/*.deb "$root"

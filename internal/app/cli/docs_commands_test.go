@@ -122,7 +122,7 @@ func TestHelpTexts(t *testing.T) {
 var (
 	linkShown = regexp.MustCompile(`\]\(([^)\s]*)\)`)
 	heading   = regexp.MustCompile(`(?m)^#+ (.*)$`)
-	noSlug    = regexp.MustCompile(`[^a-z0-9 _-]`)
+	noSlug    = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
 
 // TestManualLinks: what the manual points at is there, and the README leads to

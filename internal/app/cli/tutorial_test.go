@@ -29,7 +29,11 @@ func TestTutorial(t *testing.T) {
 	r := newReader(t)
 	r.path = testkit.ProgramDir(t) + ":" + os.Getenv("PATH")
 	files := map[string]string{}
-	for _, block := range manualBlocks(t, "tutorial.md", "yaml") {
+	blocks := manualBlocks(t, "tutorial.md", "yaml")
+	if !slices.Equal(blocks, manualBlocks(t, "tutorial.ru.md", "yaml")) {
+		t.Error("docs/tutorial.ru.md has other files than docs/tutorial.md")
+	}
+	for _, block := range blocks {
 		// A block names its file in its first line.
 		first, _, _ := strings.Cut(block, "\n")
 		files[strings.TrimPrefix(first, "# ")] = block
