@@ -35,6 +35,8 @@ func (b *bench) cases() []benchCase {
 		{name: "9-validate", run: validate{b}.caseValidate},
 		{name: "10-idle", run: idle{b}.caseIdle},
 		{name: "11-processes", run: processes{b}.caseProcesses},
+		{name: "12-emulator", run: keepUp{b}.caseEmulator},
+		{name: "13-build", run: keepUp{b}.caseBuild},
 	}
 }
 
