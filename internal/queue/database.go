@@ -35,9 +35,8 @@ type backend interface {
 	lock(ctx context.Context) (taken bool, err error)
 	unlock() error
 
-	// served reports whether a process works the database.
-	served(ctx context.Context, read store.Reader) (bool, error)
-	processes(ctx context.Context, read store.Reader) ([]Process, error)
+	// locked reports whether a process has the lock.
+	locked(ctx context.Context) (bool, error)
 
 	// watch passes on the announcements of other processes until ctx ends: portals
 	// that have changed, "" for all of them, or lease.News. It returns an error if the

@@ -190,6 +190,8 @@ func (db *postgresDB) lock(context.Context) (taken bool, err error) { return fal
 
 func (db *postgresDB) unlock() error { return nil }
 
+func (db *postgresDB) locked(context.Context) (bool, error) { return false, nil }
+
 // lost implements backend. See https://www.postgresql.org/docs/current/errcodes-appendix.html.
 func (db *postgresDB) lost(err error) bool {
 	var server *pgconn.PgError

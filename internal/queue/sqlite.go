@@ -161,6 +161,24 @@ func (db *sqliteDB) lock(ctx context.Context) (taken bool, err error) {
 	return true, nil
 }
 
+// locked tries to read the lock, which an exclusive transaction does not let others do.
+func (db *sqliteDB) locked(ctx context.Context) (bool, error) {
+	if _, err := os.Stat(db.path + ".lock"); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	lock, err := sql.Open("sqlite", sqliteURI(db.path+".lock", "_pragma=busy_timeout(0)", "mode=ro"))
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = lock.Close() }()
+	var n int
+	err = lock.QueryRowContext(ctx, `SELECT COUNT(*) FROM sqlite_schema`).Scan(&n)
+	if busy(err) {
+		return true, nil
+	}
+	return false, err
+}
+
 func (db *sqliteDB) leases() bool { return false }
 
 func busy(err error) bool {

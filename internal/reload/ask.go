@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/lease"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
@@ -66,7 +67,7 @@ type heartbeats map[string]struct {
 }
 
 // has reports whether a process was not killed.
-func (h heartbeats) has(p queue.Process) bool {
+func (h heartbeats) has(p lease.Worker) bool {
 	old, known := h[p.Name]
 	if !known || old.last != p.Heartbeat {
 		old.last, old.since = p.Heartbeat, time.Now()

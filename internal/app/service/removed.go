@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/journal"
+	"github.com/b24rules/b24rules/internal/lease"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -156,7 +157,7 @@ func (k *ruleKeeper) keepDigests(ctx context.Context, holds []queue.Hold) error 
 // worksElsewhere reports whether another process has a portal in its configuration.
 func (k *ruleKeeper) worksElsewhere(ctx context.Context, portal string) (bool, error) {
 	all, err := k.queue.Processes(ctx)
-	return slices.ContainsFunc(all, func(p queue.Process) bool { return slices.Contains(p.Portals, portal) }), err
+	return slices.ContainsFunc(all, func(p lease.Worker) bool { return slices.Contains(p.Portals, portal) }), err
 }
 
 // forgetPortal gives up what waits for a portal that was removed long ago, and ends its
