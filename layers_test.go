@@ -45,6 +45,7 @@ var layers = map[string]int{
 	"internal/audit":        1,
 	"internal/queue":        2,
 	"internal/journal":      1,
+	"internal/database":     1,
 	"internal/store":        0,
 	"internal/jobs":         2,
 	"internal/ledger":       2,

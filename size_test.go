@@ -27,7 +27,6 @@ var bigPackages = map[string]string{
 	"emulator/internal/crm": "the methods crm.* share how an item is saved and shown",
 	"engine":                "what a compiled rule, a run and an action say to each other; the work is in its subpackages",
 	"engine/formula":        "one language: inference, evaluation and functions share the types of its values",
-	"internal/queue":        "events, runs, claims, ends and history on two databases, in one transaction each",
 }
 
 // bigTypes have more than maxMethods methods, with the reason.

@@ -239,7 +239,7 @@ func StartTick(ctx context.Context, q *queue.Queue, j Job, busy error, with func
 	}
 	added := false
 	err = q.Database().Write(ctx, func(ctx context.Context, t store.Tx) (err error) {
-		if added, err = jobs.New(q.Database()).AddOnceIn(ctx, t, row); err != nil {
+		if added, err = jobs.New(q.Database()).AddIn(ctx, t, row); err != nil {
 			return err
 		}
 		return with(ctx, t)
@@ -300,6 +300,7 @@ func adopt(ctx context.Context, q *queue.Queue, name string, j Job, over bool) e
 		if err != nil || n == 0 || over { // without a note, another process has adopted it
 			return err
 		}
-		return jobs.New(q.Database()).AddIn(ctx, t, row)
+		_, err = jobs.New(q.Database()).AddIn(ctx, t, row)
+		return err
 	})
 }

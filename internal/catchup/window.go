@@ -119,7 +119,8 @@ func (s *Windows) addJob(ctx context.Context, t store.Tx, portal, rule string) e
 	if err != nil {
 		return err
 	}
-	return jobs.New(s.db).AddIn(ctx, t, row)
+	_, err = jobs.New(s.db).AddIn(ctx, t, row)
+	return err
 }
 
 // catchUp is the job that covers the windows of a portal and rule.

@@ -96,7 +96,7 @@ func (w *world) run(name string, k jobs.Kind) (stop func()) {
 
 func (w *world) add(j jobs.Job) {
 	w.t.Helper()
-	if err := w.table.Add(w.t.Context(), j); err != nil {
+	if err := w.table.AddOnce(w.t.Context(), j); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -221,9 +221,6 @@ func TestRepetition(t *testing.T) {
 			if err := w.table.AddOnce(t.Context(), tick); err != nil {
 				t.Fatal(err)
 			}
-		}
-		if err := w.table.Add(t.Context(), tick); !errors.Is(err, jobs.ErrExists) {
-			t.Errorf("Add of a second job: %v, want %v", err, jobs.ErrExists)
 		}
 		k := jobs.Kind{Attempts: 1, Work: func(_ context.Context, j *jobs.Claimed) error {
 			w.note("due at %v", j.Due.Sub(w.begun))
@@ -369,7 +366,7 @@ func testLostLease(t *testing.T, portal string) {
 	a := start(func(s *lease.Set) jobs.Leases { return unaware{s} })
 	defer func() { a.stopRun(); _ = a.queue.Close() }()
 	table := jobs.New(a.queue.Database())
-	if err := table.Add(t.Context(), jobs.Job{Portal: portal, Kind: "k"}); err != nil {
+	if err := table.AddOnce(t.Context(), jobs.Job{Portal: portal, Kind: "k"}); err != nil {
 		t.Fatal(err)
 	}
 	first := <-a.claimed

@@ -78,21 +78,6 @@ UPDATE b24_job SET state = 'cancelled', claim = 0, ended_at = $4
 WHERE portal = $1 AND kind = $2 AND key = $3 AND state IN ('waiting', 'running')`
 )
 
-// ErrExists is returned by Add when a job of the same portal, kind and key is open.
-var ErrExists = errors.New("a job of this portal, kind and key is open")
-
-// Add stores a new job. It returns ErrExists if one of the same portal, kind and key is
-// open.
-func (t *Table) Add(ctx context.Context, j Job) error {
-	return t.write(ctx, "add", j, func(ctx context.Context, tx store.Tx, j Job) error {
-		added, _, err := addOnce(ctx, tx, j)
-		if err == nil && !added {
-			err = ErrExists
-		}
-		return err
-	})
-}
-
 // AddOnce stores a new job, unless one of the same portal, kind and key is open. It
 // changes only Every of that one. Call it at each start for a job that repeats.
 func (t *Table) AddOnce(ctx context.Context, j Job) error {
@@ -117,14 +102,8 @@ func (t *Table) Replace(ctx context.Context, j Job) error {
 	})
 }
 
-// AddIn is AddOnce as a part of another transaction.
-func (t *Table) AddIn(ctx context.Context, tx store.Tx, j Job) error {
-	_, err := t.AddOnceIn(ctx, tx, j)
-	return err
-}
-
-// AddOnceIn is AddIn, and reports whether the job was stored.
-func (t *Table) AddOnceIn(ctx context.Context, tx store.Tx, j Job) (added bool, err error) {
+// AddIn is AddOnce as a part of another transaction. It reports whether the job was stored.
+func (t *Table) AddIn(ctx context.Context, tx store.Tx, j Job) (added bool, err error) {
 	j.Created = time.Now()
 	added, _, err = addOnce(ctx, tx, j)
 	return added, err

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/b24rules/b24rules/internal/database"
 	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/pgtemp"
-	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/store"
 )
 
@@ -29,16 +29,16 @@ func TestMain(m *testing.M) {
 // open opens a new database.
 func open(t *testing.T, dsn string) store.Reader {
 	t.Helper()
-	q, err := queue.Open(t.Context(), dsn, queue.Options{Log: slog.New(slog.DiscardHandler)})
+	db, err := database.Open(t.Context(), dsn, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := q.Close(); err != nil {
+		if err := db.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return q.Database()
+	return db.Read
 }
 
 // plan returns the steps in which SQLite executes a statement.

@@ -189,7 +189,8 @@ func (s *Set) Of(portal string) *Lease {
 }
 
 // Holds returns nil when this process may act for a portal now: no other process
-// works it, and none will before a request that starts now has been sent.
+// works it, and none will before a request that starts now has been sent. Call it
+// directly before each request.
 func (s *Set) Holds(portal string) error {
 	l := s.Of(portal)
 	switch {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/database"
 	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -37,7 +38,7 @@ func TestBackup(t *testing.T) {
 	if err := q.SetNote(t.Context(), "oauth.acme", "old"); err != nil {
 		t.Fatal(err)
 	}
-	info, err := queue.Backup(t.Context(), dsn, file)
+	info, err := database.Backup(t.Context(), dsn, file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,10 +50,10 @@ func TestBackup(t *testing.T) {
 	if stat, err := os.Stat(file); err != nil || stat.Mode().Perm() != 0o600 {
 		t.Errorf("file %v, %v", stat, err)
 	}
-	if _, err := queue.Backup(t.Context(), dsn, file); !errors.Is(err, fs.ErrExist) {
+	if _, err := database.Backup(t.Context(), dsn, file); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("a second backup to the file: %v", err)
 	}
-	if _, _, err := queue.Restore(t.Context(), dsn, file, ".before"); !errors.Is(err, queue.ErrInUse) {
+	if _, _, err := database.Restore(t.Context(), dsn, file, ".before"); !errors.Is(err, database.ErrInUse) {
 		t.Errorf("restore while the database is worked: %v", err)
 	}
 	waitIdle(t, q)
@@ -61,7 +62,7 @@ func TestBackup(t *testing.T) {
 	}
 	stop()
 	closeQueue(t, q)
-	replaced, kept, err := queue.Restore(t.Context(), dsn, file, ".before")
+	replaced, kept, err := database.Restore(t.Context(), dsn, file, ".before")
 	if err != nil || replaced != path+".before" || kept != 1 {
 		t.Fatalf("restore: %s, %d tokens, %v", replaced, kept, err)
 	}
@@ -90,7 +91,7 @@ func TestDamagedBackups(t *testing.T) {
 		push(t, q, fmt.Sprint(i), queue.Route{Rule: "r", Entity: fmt.Sprint("deal:", i)})
 	}
 	whole := filepath.Join(dir, "whole.db")
-	if _, err := queue.Backup(t.Context(), dsn, whole); err != nil {
+	if _, err := database.Backup(t.Context(), dsn, whole); err != nil {
 		t.Fatal(err)
 	}
 	closeQueue(t, q)
@@ -103,11 +104,11 @@ func TestDamagedBackups(t *testing.T) {
 		if err := os.WriteFile(file, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := queue.Restore(t.Context(), dsn, file, ".before"); err == nil {
+		if _, _, err := database.Restore(t.Context(), dsn, file, ".before"); err == nil {
 			t.Errorf("%s: restored", name)
 		}
 	}
-	if _, err := queue.Backup(t.Context(), "postgres://x/y", filepath.Join(dir, "x")); !errors.Is(err, queue.ErrNotSQLite) {
+	if _, err := database.Backup(t.Context(), "postgres://x/y", filepath.Join(dir, "x")); !errors.Is(err, database.ErrNotSQLite) {
 		t.Errorf("PostgreSQL: %v", err)
 	}
 	if s := stats(t, openDSN(t, dsn, queue.Options{})); s.Events != 200 {
@@ -143,10 +144,10 @@ func TestMove(t *testing.T) {
 	fillEmptyTables(t, path)
 
 	to := newPostgres(t)
-	if _, err := queue.Move(t.Context(), dsn, "sqlite:"+path, slog.New(slog.DiscardHandler)); err == nil {
+	if _, err := database.Move(t.Context(), dsn, "sqlite:"+path, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("moved to SQLite")
 	}
-	tables, err := queue.Move(t.Context(), dsn, to, slog.New(slog.DiscardHandler))
+	tables, err := database.Move(t.Context(), dsn, to, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +156,7 @@ func TestMove(t *testing.T) {
 			t.Errorf("table %s is empty: the test shows nothing about it", table.Name)
 		}
 	}
-	if _, err := queue.Move(t.Context(), dsn, to, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "name an empty database") {
+	if _, err := database.Move(t.Context(), dsn, to, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "name an empty database") {
 		t.Errorf("moved twice: %v", err)
 	}
 	moved := openDSN(t, to, queue.Options{Attempts: 1, Lease: time.Second})

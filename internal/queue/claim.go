@@ -139,7 +139,7 @@ func (c *claims) claim(ctx context.Context, t *tx, q *Queue, now time.Time) erro
 		if limit <= 0 {
 			continue // the end of a run makes room, and changes the portal
 		}
-		due, err := store.All(ctx, t, "", journal.ScanRun(now), text+t.skipLocked("r"), s.portal, store.Micros(now), limit)
+		due, err := store.All(ctx, t, "", journal.ScanRun(now), text+t.SkipLocked("r"), s.portal, store.Micros(now), limit)
 		if err != nil {
 			return err
 		}
@@ -175,7 +175,7 @@ func (c *claims) take(ctx context.Context, t *tx, q *Queue, due []journal.Run, n
 	for i, info := range due {
 		ids[i] = info.ID
 	}
-	among, list := t.among(3, ids)
+	among, list := t.Among(3, ids)
 	n, err := t.Exec(ctx, claimRuns+among, c.s.number, store.Micros(now), list)
 	if err != nil {
 		return err

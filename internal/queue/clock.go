@@ -33,7 +33,7 @@ func (q Input) ClockSetBack(ctx context.Context) error {
 		portal, entity string
 	}
 	var last, end int64 // runs that sleep again are not started a second time
-	if err := q.db.read.QueryRow(ctx, `SELECT COALESCE(MAX(id), 0) FROM b24_run`).Scan(&end); err != nil {
+	if err := q.db.Read.QueryRow(ctx, `SELECT COALESCE(MAX(id), 0) FROM b24_run`).Scan(&end); err != nil {
 		return fmt.Errorf("repair times after the clock was set back: %w", err)
 	}
 	for last < end {

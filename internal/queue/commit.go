@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/b24rules/b24rules/internal/database"
 )
 
 // ErrClosed is returned by all methods of a closed queue.
@@ -31,7 +33,7 @@ const maxPutOff = 100 * time.Millisecond
 // A committer runs write operations, many of them in one transaction: a commit
 // costs a disk sync, and the next operations gather while it runs.
 type committer struct {
-	db         backend
+	db         database.Backend
 	urgent     chan *operation // go before all others
 	operations chan *operation
 	quit       chan struct{} // closed by stop
@@ -52,7 +54,7 @@ type operation struct {
 	since          time.Time
 }
 
-func newCommitter(db backend) *committer {
+func newCommitter(db database.Backend) *committer {
 	c := &committer{
 		db:         db,
 		urgent:     make(chan *operation),
@@ -74,7 +76,7 @@ func (c *committer) do(ctx context.Context, run func(ctx context.Context, t *tx)
 // doInOwnTransaction is do for an operation that changes many entities: on a database that
 // other processes write to at the same time, it has its own transaction.
 func (c *committer) doInOwnTransaction(ctx context.Context, run func(ctx context.Context, t *tx) error) error {
-	return c.submit(&operation{ownTransaction: c.db.leases(), ctx: ctx, run: run, result: make(chan error, 1)})
+	return c.submit(&operation{ownTransaction: c.db.Leases(), ctx: ctx, run: run, result: make(chan error, 1)})
 }
 
 // entityKey is the key of an operation that changes runs of an entity.
@@ -207,7 +209,7 @@ func (c *committer) commit(operations []*operation) (putOff []*operation) {
 		if err != nil && pool != nil {
 			pool.failed()
 		}
-		if err == nil || !c.db.lost(err) || clock().Sub(started) > retryFor || c.stopping() {
+		if err == nil || !c.db.Lost(err) || clock().Sub(started) > retryFor || c.stopping() {
 			break
 		}
 		time.Sleep(rand.N(wait))
@@ -261,7 +263,7 @@ func (c *committer) putsOff(b *batch, op *operation, started time.Time) bool {
 func (c *committer) transact(ctx context.Context, t *tx, b *batch, pool *pool) error {
 	b.results = make([]error, len(b.operations))
 	var err error
-	if t.txConn, err = c.db.begin(ctx); err != nil {
+	if t.Tx, err = c.db.Begin(ctx); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	started := time.Now()
@@ -274,31 +276,31 @@ func (c *committer) transact(ctx context.Context, t *tx, b *batch, pool *pool) e
 			continue
 		}
 		b.results[i], err = t.try(ctx, op.run)
-		if err == nil && b.results[i] != nil && c.db.lost(b.results[i]) {
+		if err == nil && b.results[i] != nil && c.db.Lost(b.results[i]) {
 			err = b.results[i] // not an error of this operation
 		}
 		if err != nil {
-			_ = t.rollback(ctx) // err is the error that matters
+			_ = t.Rollback(ctx) // err is the error that matters
 			return err
 		}
 	}
 	if pool != nil && len(t.changes) > 0 {
 		t.notClaimed, err = t.try(ctx, pool.claim)
-		if err == nil && t.notClaimed != nil && c.db.lost(t.notClaimed) {
+		if err == nil && t.notClaimed != nil && c.db.Lost(t.notClaimed) {
 			err = t.notClaimed
 		}
 		if err != nil {
-			_ = t.rollback(ctx) // err is the error that matters
+			_ = t.Rollback(ctx) // err is the error that matters
 			return err
 		}
 	}
 	if len(t.news) > 0 {
-		if err := t.txConn.announce(ctx, slices.Collect(maps.Keys(t.news))); err != nil {
-			_ = t.rollback(ctx)
+		if err := t.Tx.Announce(ctx, slices.Collect(maps.Keys(t.news))); err != nil {
+			_ = t.Rollback(ctx)
 			return fmt.Errorf("announce: %w", err)
 		}
 	}
-	if err := t.commit(ctx); err != nil {
+	if err := t.Commit(ctx); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
 	c.commits.Add(1)
@@ -307,7 +309,7 @@ func (c *committer) transact(ctx context.Context, t *tx, b *batch, pool *pool) e
 
 // A tx is a write transaction as one operation sees it.
 type tx struct {
-	txConn
+	database.Tx
 	after []func()
 	news  map[string]bool
 
@@ -359,7 +361,7 @@ func (t *tx) try(ctx context.Context, run func(ctx context.Context, t *tx) error
 // inside runs do under its own savepoint where other processes write at the same
 // time, because their writes can cause an error: it then undoes only do.
 func (t *tx) inside(ctx context.Context, name string, do func() error) error {
-	if !t.shared() {
+	if !t.Shared() {
 		return do()
 	}
 	if _, err := t.Exec(ctx, "SAVEPOINT "+name); err != nil {

@@ -1,20 +1,36 @@
 package queue
 
 import (
+	"context"
+	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
 	"unsafe"
+
+	"github.com/b24rules/b24rules/internal/database"
+	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
 // PollOnly opens no connection that listens, because a read that waits for the
 // network stops the clock of testing/synctest. The queue looks every second for
 // changes by other processes.
 func PollOnly(q *Queue) *Queue {
-	if db, ok := q.db.backend.(*postgresDB); ok {
-		db.pollOnly = true
+	if q.db.Leases() {
+		q.db.Backend = pollOnly{q.db.Backend}
 	}
 	return q
+}
+
+type pollOnly struct{ database.Backend }
+
+func (pollOnly) Watch(ctx context.Context, _ *slog.Logger, received func(news string)) error {
+	for {
+		received("")
+		if wakeup.Sleep(ctx, time.Second) != nil {
+			return nil
+		}
+	}
 }
 
 // EmptyDSN tells the tests of this package how to get a PostgreSQL database.

@@ -329,7 +329,7 @@ func requeue(ctx context.Context, t *tx, id int64, w turn) (due time.Time, err e
 			due, err = requeueOnce(ctx, t, id, w)
 			return err
 		})
-		if err == nil || !t.duplicate(err) {
+		if err == nil || !t.Duplicate(err) {
 			break
 		}
 	}
@@ -341,7 +341,7 @@ func requeueOnce(ctx context.Context, t *tx, id int64, w turn) (time.Time, error
 		sibling, due int64
 		tried        int // by the sibling
 	)
-	err := t.QueryRow(ctx, selectSibling+t.forUpdate("b"), id).Scan(&sibling, &due, &tried)
+	err := t.QueryRow(ctx, selectSibling+t.ForUpdate("b"), id).Scan(&sibling, &due, &tried)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 	case err != nil:

@@ -163,7 +163,7 @@ func (q Input) WakeSleepers(ctx context.Context, portal, rule, after string) (la
 		page, err := store.All(ctx, t, "", func(row store.Row) (s sleeper, err error) {
 			err = row.Scan(&s.id, &s.entity)
 			return s, err
-		}, selectSleepers+t.forUpdate("r"), now, portal, rule, after, maxPage)
+		}, selectSleepers+t.ForUpdate("r"), now, portal, rule, after, maxPage)
 		if err != nil {
 			return err
 		}

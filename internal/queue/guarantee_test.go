@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/database"
 	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/store"
 
@@ -24,7 +25,7 @@ var emptyDSN func(t testing.TB) string
 // A mutant is a database without a step: it changes the text of statements, and
 // stops at the hooks of a test.
 type mutant struct {
-	backend
+	database.Backend
 	broken    bool                     // a step is missing, so the violation must show
 	rewrite   func(text string) string // nil: unchanged
 	statement func(text string)        // before each statement
@@ -33,19 +34,19 @@ type mutant struct {
 	commits   func(claimed bool)       // before each commit
 }
 
-func (m *mutant) begin(ctx context.Context) (txConn, error) {
+func (m *mutant) Begin(ctx context.Context) (database.Tx, error) {
 	if m.begun != nil {
 		m.begun()
 	}
-	t, err := m.backend.begin(ctx)
+	t, err := m.Backend.Begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &mutantTx{txConn: t, m: m}, nil
+	return &mutantTx{Tx: t, m: m}, nil
 }
 
 type mutantTx struct {
-	txConn
+	database.Tx
 	m       *mutant
 	claimed bool // has claimed runs
 }
@@ -62,22 +63,22 @@ func (t *mutantTx) text(text string) string {
 }
 
 func (t *mutantTx) Exec(ctx context.Context, text string, args ...any) (int64, error) {
-	return t.txConn.Exec(ctx, t.text(text), args...)
+	return t.Tx.Exec(ctx, t.text(text), args...)
 }
 
 func (t *mutantTx) Query(ctx context.Context, text string, args ...any) (store.Rows, error) {
-	return t.txConn.Query(ctx, t.text(text), args...)
+	return t.Tx.Query(ctx, t.text(text), args...)
 }
 
 func (t *mutantTx) QueryRow(ctx context.Context, text string, args ...any) store.Row {
-	return t.txConn.QueryRow(ctx, t.text(text), args...)
+	return t.Tx.QueryRow(ctx, t.text(text), args...)
 }
 
-func (t *mutantTx) commit(ctx context.Context) error {
+func (t *mutantTx) Commit(ctx context.Context) error {
 	if t.m.commits != nil {
 		t.m.commits(t.claimed)
 	}
-	err := t.txConn.commit(ctx)
+	err := t.Tx.Commit(ctx)
 	if err == nil && t.m.committed != nil {
 		err = t.m.committed(t.claimed)
 	}
@@ -102,8 +103,8 @@ func process(t *testing.T, dsn string, m *mutant) *Queue {
 		t.Fatal(err)
 	}
 	PollOnly(q)
-	m.backend = q.db.backend
-	q.db.backend, q.writes.db = m, m
+	m.Backend = q.db.Backend
+	q.db.Backend, q.writes.db = m, m
 	t.Cleanup(func() { _ = q.Close() })
 	return q
 }
@@ -151,7 +152,7 @@ func (m *mutant) kept(limit time.Duration, happens func() bool) bool {
 // hold waits until a process has the portal.
 func hold(t *testing.T, q *Queue) {
 	t.Helper()
-	if !eventually(patience, func() bool { return q.Holds("acme") == nil }) {
+	if !eventually(patience, func() bool { return q.Leases().Holds("acme") == nil }) {
 		t.Fatal("no process has the portal")
 	}
 }
@@ -345,7 +346,7 @@ func oneHolder(t *testing.T, dsn string, m *mutant, _ string) bool {
 	mustAlter(t, dsn, `DELETE FROM b24_worker`) // or the second may leave the portal to the first
 	working(t, second, do)
 	<-goOn
-	return !m.violated(time.Second, func() bool { return second.Holds("acme") == nil && first.Holds("acme") == nil })
+	return !m.violated(time.Second, func() bool { return second.Leases().Holds("acme") == nil && first.Leases().Holds("acme") == nil })
 }
 
 // A process sends its heartbeat while another one, which has seen the last one, takes
@@ -394,7 +395,7 @@ func noTakeoverBehindAHeartbeat(t *testing.T, dsn string, m *mutant, _ string) b
 	working(t, second, do)
 	<-goOn
 	hold(t, second)
-	return eventually(3*time.Second, func() bool { return first.Holds("acme") != nil }) // its next heartbeat is later
+	return eventually(3*time.Second, func() bool { return first.Leases().Holds("acme") != nil }) // its next heartbeat is later
 }
 
 // A process dies right after the commit of its claim, which took so long that another
@@ -431,7 +432,7 @@ func noClaimUnderALostLease(t *testing.T, dsn string, m *mutant, _ string) bool 
 	second.options.Lease = 2 * time.Second // so that a busy machine does not lose it afterwards, and find the run
 	var ran atomic.Bool
 	working(t, second, func(context.Context, *Run) error { ran.Store(true); return nil })
-	m.violated(4*time.Second, func() bool { return second.Holds("acme") == nil })
+	m.violated(4*time.Second, func() bool { return second.Leases().Holds("acme") == nil })
 	close(goOn)
 	return m.kept(6*time.Second, ran.Load)
 }
@@ -503,7 +504,7 @@ func noRequestUnderALostLease(t *testing.T, dsn string, m *mutant, drop string) 
 	hold(t, first)
 	frozen.Store(true)
 	working(t, second, do)
-	return !m.violated(4*time.Second, func() bool { return second.Holds("acme") == nil && first.Holds("acme") == nil })
+	return !m.violated(4*time.Second, func() bool { return second.Leases().Holds("acme") == nil && first.Leases().Holds("acme") == nil })
 }
 
 // TestGuaranteesOfAFile shows the same for what SQLite has: both indexes, and the lock
@@ -522,9 +523,11 @@ SELECT portal, `
 				pushTo(t, q, "s")
 			}
 			if drop != "" {
-				execute(t, q, drop)
+				if err := execute(t, q, drop); err != nil {
+					t.Fatal(err)
+				}
 			}
-			if _, err := sqliteOf(q).write.ExecContext(t.Context(), tt.second); (err == nil) != (drop != "") {
+			if err := execute(t, q, tt.second); (err == nil) != (drop != "") {
 				t.Errorf("%s, after %q: a second one gives %v", tt.name, drop, err)
 			}
 		}

@@ -136,7 +136,7 @@ func (r *recorder) watch(ctx context.Context, q *queue.Queue) {
 	for wait(ctx, 5*time.Millisecond) == nil {
 		for _, portal := range recordedPortals {
 			from := time.Now().UnixNano()
-			holds := q.Holds(portal) == nil
+			holds := q.Leases().Holds(portal) == nil
 			switch {
 			case holds:
 				r.write(line{What: "holds", Key: portal, From: from})

@@ -100,7 +100,7 @@ func (q HoldTable) ProbeNow(ctx context.Context, portal, rule string) (holds int
 
 // HoldList returns all holds, sorted by portal and rule.
 func (q HoldTable) HoldList(ctx context.Context) ([]Hold, error) {
-	return store.All(ctx, q.db.read, "read holds", func(row store.Row) (Hold, error) {
+	return store.All(ctx, q.db.Read, "read holds", func(row store.Row) (Hold, error) {
 		var (
 			h            Hold
 			since, probe int64
@@ -130,7 +130,7 @@ func (q HoldTable) LetThrough(ctx context.Context, portal, rule string, probe ti
 	err = q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
 		now := clock()
 		run = 0
-		err := t.QueryRow(ctx, selectPass+t.forUpdate("r"), portal, rule, store.Micros(now)).Scan(&run)
+		err := t.QueryRow(ctx, selectPass+t.ForUpdate("r"), portal, rule, store.Micros(now)).Scan(&run)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}

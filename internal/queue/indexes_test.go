@@ -26,7 +26,7 @@ func TestQueriesUseTheirIndexes(t *testing.T) {
 		{"a page of sleeping runs", selectSleepers, "b24_run_pending (portal=? AND rule=? AND entity>?)"},
 		{"the next run of a rule that sleeps", selectNextBackfill, "b24_run_due (portal=? AND priority=? AND due_at>?)"},
 	} {
-		rows, err := q.db.read.Query(t.Context(), "EXPLAIN QUERY PLAN "+tt.text, "", "", "", "", "", "", "", "")
+		rows, err := q.db.Read.Query(t.Context(), "EXPLAIN QUERY PLAN "+tt.text, "", "", "", "", "", "", "", "")
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/journal"
+	"github.com/b24rules/b24rules/internal/lease"
 	"github.com/b24rules/b24rules/internal/queue"
 
 	"github.com/jackc/pgx/v5"
@@ -54,20 +55,20 @@ func TestALostLease(t *testing.T) {
 		})
 		push(t, q, "0", queue.Route{Rule: "r", Entity: "deal:1"})
 		<-begun
-		if err := q.Holds("acme"); err != nil {
+		if err := q.Leases().Holds("acme"); err != nil {
 			t.Errorf("holds: %v", err)
 		}
-		if err := q.Holds("nobody's"); !errors.Is(err, queue.ErrNotHeld) {
+		if err := q.Leases().Holds("nobody's"); !errors.Is(err, lease.ErrNotHeld) {
 			t.Errorf("holds a portal that it does not work: %v", err)
 		}
 		// The other worker has found the run running and started it again.
 		behind(t, dsn, takenByAnother+`; UPDATE b24_run SET claim = 7`)
 		taken := time.Now()
 		time.Sleep(2 * time.Second)
-		if err := ended.Load(); err == nil || !errors.Is(*err, queue.ErrNotHeld) {
-			t.Errorf("the run has ended with %v, want %v", err, queue.ErrNotHeld)
+		if err := ended.Load(); err == nil || !errors.Is(*err, lease.ErrNotHeld) {
+			t.Errorf("the run has ended with %v, want %v", err, lease.ErrNotHeld)
 		}
-		if err := q.Holds("acme"); !errors.Is(err, queue.ErrNotHeld) {
+		if err := q.Leases().Holds("acme"); !errors.Is(err, lease.ErrNotHeld) {
 			t.Errorf("holds what another has: %v", err)
 		}
 		if r := runs(t, q, journal.Filter{})[0]; r.State != journal.Running || !r.Finished.IsZero() {
@@ -83,7 +84,7 @@ func TestALostLease(t *testing.T) {
 		if took := time.Since(taken); took < 4*time.Second || took > 10*time.Second {
 			t.Errorf("taken over after %v, want between a term of 4s and 10s", took)
 		}
-		if err := q.Holds("acme"); err != nil {
+		if err := q.Leases().Holds("acme"); err != nil {
 			t.Errorf("holds: %v", err)
 		}
 	})
@@ -192,7 +193,7 @@ func TestHeartbeats(t *testing.T) {
 		if least := number(t, dsn, `SELECT MIN(beat) FROM b24_lease`); least < 5 {
 			t.Errorf("%d heartbeats of a lease, want them for the older process", least)
 		}
-		if err := q.Holds("acme"); err != nil {
+		if err := q.Leases().Holds("acme"); err != nil {
 			t.Errorf("holds: %v", err)
 		}
 	})
@@ -315,7 +316,7 @@ func TestTheLeaderTakesNoRuns(t *testing.T) {
 	<-begun
 	leader := openDSN(t, dsn, queue.Options{Lease: time.Second, Portals: []string{""}})
 	work(t, leader, func(context.Context, *queue.Run) error { return nil })
-	for leader.Holds("") != nil {
+	for leader.Leases().Holds("") != nil {
 		if err := wait(t.Context(), 10*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
@@ -323,7 +324,7 @@ func TestTheLeaderTakesNoRuns(t *testing.T) {
 	if all := runs(t, first, journal.Filter{}); len(all) != 1 || all[0].State != journal.Running {
 		t.Errorf("after the leader's start: %+v", all)
 	}
-	if first.Holds("") == nil || leader.Holds("acme") == nil {
+	if first.Leases().Holds("") == nil || leader.Leases().Holds("acme") == nil {
 		t.Error("a process holds a lease that it may not have")
 	}
 	close(end)

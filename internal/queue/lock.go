@@ -10,29 +10,18 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/database"
 	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/lease"
 	"github.com/b24rules/b24rules/internal/store"
 )
 
-// ErrNotHeld is returned by Holds for a portal whose lease this process does not
-// hold, and cancels the runs of a portal whose lease it has lost.
-var ErrNotHeld = lease.ErrNotHeld
-
-// Holds returns nil when this process may act for a portal now: no other process
-// works it, and none will before a request that starts now has been sent. Call it
-// directly before each request. On SQLite it is always nil: the process with the
-// lock has all portals until it ends.
-func (q *Queue) Holds(portal string) error {
-	return q.leases.Holds(portal)
-}
-
 // newHolder holds the leases of the portals that Work executes.
 func (q *Queue) newHolder(p *pool) *lease.Holder {
 	return lease.NewHolder(q.leases, lease.Options{
-		Term: q.options.Lease, Grace: q.options.Grace, Portals: func() []string { return *q.portals.Load() }, Waiting: func(ctx context.Context) (map[string]bool, error) { return journal.WaitingPortals(ctx, q.db.read) },
+		Term: q.options.Lease, Grace: q.options.Grace, Portals: func() []string { return *q.portals.Load() }, Waiting: func(ctx context.Context) (map[string]bool, error) { return journal.WaitingPortals(ctx, q.db.Read) },
 		Transact: func(ctx context.Context, do func(t store.Tx) error) error {
-			return transact(ctx, q.db, func(t txConn) error { return do(t) })
+			return database.Transact(ctx, q.db, func(t database.Tx) error { return do(t) })
 		},
 		Commit: func(ctx context.Context, news bool, do func(ctx context.Context, t store.Tx) error) error {
 			return q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
@@ -76,7 +65,7 @@ const (
 // were running when their process ended wait again. The lock ends with Work, Close
 // or the process. PostgreSQL has no such lock: portals have leases.
 func (q *Queue) Lock(ctx context.Context) error {
-	taken, err := q.db.lock(ctx)
+	taken, err := q.db.Lock(ctx)
 	if err != nil {
 		return fmt.Errorf("database %s: %w", q.db, q.withHolder(ctx, err))
 	}
@@ -163,7 +152,7 @@ func (q *Queue) noteTakeover(portal string, until time.Time) {
 
 // withHolder adds the process that holds the lock to ErrInUse.
 func (q *Queue) withHolder(ctx context.Context, err error) error {
-	if !errors.Is(err, ErrInUse) {
+	if !errors.Is(err, database.ErrInUse) {
 		return err
 	}
 	n, ok, readErr := q.Note(ctx, holderNote)
@@ -175,7 +164,7 @@ func (q *Queue) withHolder(ctx context.Context, err error) error {
 
 // endLock ends the lock of a process that ends in order, and notes the time.
 func (q *Queue) endLock(ctx context.Context) {
-	if !q.db.leases() {
+	if !q.db.Leases() {
 		if err := q.SetNote(ctx, holderNote, q.spareTimes()); err != nil {
 			q.options.Log.WarnContext(ctx, "cannot note that this process has ended", slog.Any("error", err))
 		}
@@ -184,7 +173,7 @@ func (q *Queue) endLock(ctx context.Context) {
 }
 
 func (q *Queue) unlock() {
-	if err := q.db.unlock(); err != nil {
+	if err := q.db.Unlock(); err != nil {
 		q.options.Log.Error("cannot release the database", slog.Any("error", err))
 	}
 }

@@ -27,7 +27,7 @@ type Memory struct {
 // Memory returns the memory of a rule for an entity, to read it. Changes of it are
 // not stored.
 func (q *base) Memory(portal, rule, entity string) *Memory {
-	return &Memory{db: q.db.read, writes: q.writes, portal: portal, rule: rule, entity: entity}
+	return &Memory{db: q.db.Read, writes: q.writes, portal: portal, rule: rule, entity: entity}
 }
 
 // Get returns the value of a key when a run last succeeded. It does not see the

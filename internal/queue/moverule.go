@@ -77,7 +77,7 @@ SELECT EXISTS (SELECT 1 FROM b24_memory WHERE portal = $1 AND rule = $2)
 // MoveRule gives a rule what another one has: its waiting and parked runs, its memory, pause and
 // windows, and what it has made. Its hold ends. It reports whether there was anything.
 func (q Repairs) MoveRule(ctx context.Context, portal, from, to string) (moved bool, err error) {
-	if err = q.db.read.QueryRow(ctx, hasRule, portal, from).Scan(&moved); err == nil && moved {
+	if err = q.db.Read.QueryRow(ctx, hasRule, portal, from).Scan(&moved); err == nil && moved {
 		err = q.writes.doInOwnTransaction(ctx, func(ctx context.Context, t *tx) error {
 			for _, text := range []string{moveWaiting, mergeWaiting, mergeEvents} {
 				if _, err := t.Exec(ctx, text, portal, from, to); err != nil {

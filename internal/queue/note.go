@@ -67,7 +67,7 @@ func writeNote(ctx context.Context, t *tx, name, value string) error {
 func (q NoteTable) Note(ctx context.Context, name string) (n Note, ok bool, err error) {
 	n.Name = name
 	var at int64
-	err = q.db.read.QueryRow(ctx, `SELECT value, set_at FROM b24_note WHERE name = $1`, name).Scan(&n.Value, &at)
+	err = q.db.Read.QueryRow(ctx, `SELECT value, set_at FROM b24_note WHERE name = $1`, name).Scan(&n.Value, &at)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Note{}, false, nil
 	}
@@ -80,7 +80,7 @@ func (q NoteTable) Note(ctx context.Context, name string) (n Note, ok bool, err 
 
 // Notes returns the notes whose names start with prefix, sorted by name.
 func (q NoteTable) Notes(ctx context.Context, prefix string) ([]Note, error) {
-	return store.All(ctx, q.db.read, "read notes", func(row store.Row) (n Note, err error) {
+	return store.All(ctx, q.db.Read, "read notes", func(row store.Row) (n Note, err error) {
 		var at int64
 		err = row.Scan(&n.Name, &n.Value, &at)
 		n.Set = store.Time(at)

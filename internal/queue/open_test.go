@@ -2,7 +2,6 @@ package queue_test
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -13,34 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/database"
 	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
-
-func TestOpenRefusesOtherDatabases(t *testing.T) {
-	for dsn, want := range map[string]string{
-		"":                                       "want sqlite:PATH",
-		"queue.db":                               "want sqlite:PATH",
-		"sqlite:":                                "needs the path of a file",
-		"sqlite::memory:":                        "needs the path of a file",
-		"postgres://u:hunter2@127.0.0.1:1/b24":   "127.0.0.1/b24",
-		"postgres://u:hunter2@127.0.0.1:1":       "names no database",
-		"postgres://u:hun/ter2#@127.0.0.1:1/b24": "percent-encode",
-		"mysql://u:hunter2@host/b24":             "want sqlite:PATH",
-		"sqlite:/no/such/directory/q.db":         "no such file or directory",
-		"sqlite:" + filepath.Dir(t.Name()):       "directory",
-	} {
-		q, err := queue.Open(t.Context(), dsn, queue.Options{})
-		if err == nil {
-			t.Errorf("%q: accepted", dsn)
-			_ = q.Close()
-			continue
-		}
-		if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%q: error %q, want one with %q and no password", dsn, err, want)
-		}
-	}
-}
 
 func TestOpenRefusesNonsenseOptions(t *testing.T) {
 	for name, o := range map[string]queue.Options{
@@ -52,19 +27,6 @@ func TestOpenRefusesNonsenseOptions(t *testing.T) {
 		if _, err := queue.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "q.db"), o); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
-	}
-}
-
-func TestPathsThatAURIWouldMisread(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a?b#c %41 очередь.db")
-	q := open(t, path, queue.Options{})
-	push(t, q, "0")
-	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if info.Mode().Perm() != 0o600 {
-		t.Errorf("the file has mode %v, want it private", info.Mode())
 	}
 }
 
@@ -85,50 +47,19 @@ func TestASecondWorkerIsRefused(t *testing.T) {
 	who := fmt.Sprintf("process %d", os.Getpid())
 	for _, name := range []string{path, link} {
 		other := open(t, name, queue.Options{})
-		if err := other.Lock(t.Context()); !errors.Is(err, queue.ErrInUse) || !strings.Contains(err.Error(), who) {
-			t.Errorf("second worker of %s: %v, want %v and who it is", filepath.Base(name), err, queue.ErrInUse)
+		if err := other.Lock(t.Context()); !errors.Is(err, database.ErrInUse) || !strings.Contains(err.Error(), who) {
+			t.Errorf("second worker of %s: %v, want %v and who it is", filepath.Base(name), err, database.ErrInUse)
 		}
 		push(t, other, "0", queue.Route{Rule: "r", Entity: "deal:1"}) // that it may
 	}
 	out, err := child(t, "lock", path).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), queue.ErrInUse.Error()) {
+	if err == nil || !strings.Contains(string(out), database.ErrInUse.Error()) {
 		t.Errorf("worker in another process: %v, %s", err, out)
 	}
 	if err := q.Close(); err != nil {
 		t.Fatal(err)
 	}
 	work(t, open(t, path, queue.Options{}), func(context.Context, *queue.Run) error { return nil }) // free again
-}
-
-func TestANewerDatabaseIsRefused(t *testing.T) {
-	for name, change := range map[string]string{
-		"ours": `INSERT INTO b24_migration (version, applied_at) VALUES (99, 0)`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "queue.db")
-			q, err := queue.Open(t.Context(), "sqlite:"+path, queue.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := q.Close(); err != nil {
-				t.Fatal(err)
-			}
-			db, err := sql.Open("sqlite", path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := db.Exec(change); err != nil {
-				t.Fatal(err)
-			}
-			if err := db.Close(); err != nil {
-				t.Fatal(err)
-			}
-			_, err = queue.Open(t.Context(), "sqlite:"+path, queue.Options{})
-			if !errors.Is(err, queue.ErrNewer) || !strings.Contains(err.Error(), "99") {
-				t.Errorf("error is %v, want %v with the version", err, queue.ErrNewer)
-			}
-		})
-	}
 }
 
 func TestReopeningKeepsEverything(t *testing.T) {

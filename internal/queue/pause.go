@@ -78,7 +78,7 @@ func (q HoldTable) Resume(ctx context.Context, portal, rule string, also ...Also
 
 // Pauses returns all pauses, sorted by portal and rule.
 func (q HoldTable) Pauses(ctx context.Context) ([]Pause, error) {
-	return store.All(ctx, q.db.read, "read pauses", func(row store.Row) (Pause, error) {
+	return store.All(ctx, q.db.Read, "read pauses", func(row store.Row) (Pause, error) {
 		var (
 			p  Pause
 			at int64

@@ -44,7 +44,7 @@ func (q *Queue) WaitIdle(ctx context.Context) error {
 	for {
 		changed := q.changes.next()
 		var busy bool
-		err := q.db.read.QueryRow(ctx,
+		err := q.db.Read.QueryRow(ctx,
 			`SELECT EXISTS (SELECT 1 FROM b24_run r WHERE r.state IN ('waiting', 'blocked', 'queued', 'running') AND NOT `+journal.WhereAsleep+`)`, store.Micros(clock())).Scan(&busy)
 		if err != nil {
 			return errors.Join(ctx.Err(), fmt.Errorf("look for unfinished runs: %w", err))

@@ -93,7 +93,7 @@ func (p *pool) look(ctx context.Context) error {
 	portals, all := p.q.touched.take()
 	if all {
 		p.lookedAt = clock()
-		waiting, err := journal.WaitingPortals(ctx, p.q.db.read)
+		waiting, err := journal.WaitingPortals(ctx, p.q.db.Read)
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/database"
 	"github.com/b24rules/b24rules/internal/lease"
 	"github.com/b24rules/b24rules/internal/store"
 	"github.com/b24rules/b24rules/internal/wakeup"
@@ -139,7 +140,7 @@ type Queue struct {
 // base is what the parts of a queue share.
 type base struct {
 	options Options
-	db      *database
+	db      *database.DB
 	writes  *committer
 	leases  *lease.Set
 	touched touched
@@ -165,14 +166,11 @@ func Open(ctx context.Context, dsn string, options Options) (*Queue, error) {
 	if err := options.check(); err != nil {
 		return nil, err
 	}
-	db, err := openDatabase(ctx, dsn)
+	db, err := database.Open(ctx, dsn, options.Log)
 	if err != nil {
 		return nil, err
 	}
-	if err := db.migrate(ctx, options.Log); err != nil {
-		return nil, errors.Join(fmt.Errorf("database %s: %w", db, err), db.close())
-	}
-	b := &base{options: options, db: db, writes: newCommitter(db.backend), touched: newTouched(), leases: lease.NewSet(!db.leases())}
+	b := &base{options: options, db: db, writes: newCommitter(db.Backend), touched: newTouched(), leases: lease.NewSet(!db.Leases())}
 	b.portals.Store(&options.Portals)
 	return &Queue{
 		base: b, Input: Input{b}, Repairs: Repairs{b}, HoldTable: HoldTable{b}, NoteTable: NoteTable{b}, Retention: Retention{b}, finisher: finisher{b},
@@ -191,12 +189,12 @@ func (q *Queue) Close() error {
 		return errors.New("queue: Close while Work is running: end its context and wait for it first")
 	}
 	q.writes.stop()
-	return q.db.close()
+	return q.db.Close()
 }
 
 // Database is the database of the queue, for packages that have tables in it. The
 // schema of all tables is in this package.
-func (q *Queue) Database() store.DB { return sharedDatabase{q.db.read, q.writes} }
+func (q *Queue) Database() store.DB { return sharedDatabase{q.db.Read, q.writes} }
 
 type sharedDatabase struct {
 	store.Reader

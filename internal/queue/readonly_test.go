@@ -4,12 +4,15 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/b24rules/b24rules/internal/journal"
+	"github.com/b24rules/b24rules/internal/store"
+	"modernc.org/sqlite"
 )
 
 // A read-only database, such as on a file system that was remounted after an error,
@@ -23,7 +26,7 @@ func TestAReadOnlyDatabase(t *testing.T) {
 	if err := q.Ping(t.Context()); err != nil {
 		t.Errorf("ping: %v", err)
 	}
-	execute(t, q, "PRAGMA query_only = ON")
+	setReadOnly(t, q, "ON")
 	q.pinged.Store(nil) // a second later
 	if err := q.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "readonly") {
 		t.Errorf("ping of a read-only database: %v", err)
@@ -33,7 +36,7 @@ func TestAReadOnlyDatabase(t *testing.T) {
 			t.Errorf("a push to a read-only database: %v", err)
 		}
 	}
-	execute(t, q, "PRAGMA query_only = OFF")
+	setReadOnly(t, q, "OFF")
 	if err := push(); err != nil {
 		t.Errorf("a push afterwards: %v", err)
 	}
@@ -63,12 +66,16 @@ func TestADatabaseThatStartsNoRun(t *testing.T) {
 		}
 		ended, ran := make(chan error, 1), make(chan struct{})
 		go func() { ended <- q.Work(ctx, func(context.Context, *Run) error { close(ran); return nil }) }()
-		execute(t, q, "CREATE TRIGGER full BEFORE UPDATE ON b24_run BEGIN SELECT RAISE(ABORT, 'no room'); END")
+		if err := execute(t, q, "CREATE TRIGGER full BEFORE UPDATE ON b24_run BEGIN SELECT RAISE(ABORT, 'no room'); END"); err != nil {
+			t.Fatal(err)
+		}
 		time.Sleep(15 * time.Second)
 		if n := lines.Load(); n < 5 || n > 40 {
 			t.Errorf("logged %d times in some 10 seconds, want about once a second", n)
 		}
-		execute(t, q, "DROP TRIGGER full")
+		if err := execute(t, q, "DROP TRIGGER full"); err != nil {
+			t.Fatal(err)
+		}
 		select {
 		case <-ran:
 		case <-time.After(10 * time.Second):
@@ -90,10 +97,35 @@ type writerFunc func(line []byte)
 func (f writerFunc) Write(line []byte) (int, error) { f(line); return len(line), nil }
 
 // execute changes the database under the queue.
-func execute(t *testing.T, q *Queue, statement string) {
+func execute(t *testing.T, q *Queue, statement string) error {
 	t.Helper()
-	// This is the only connection that writes; its running transaction ends first.
-	if _, err := sqliteOf(q).write.ExecContext(t.Context(), statement); err != nil {
+	return q.Database().Write(t.Context(), func(ctx context.Context, t store.Tx) error {
+		_, err := t.Exec(ctx, statement)
+		return err
+	})
+}
+
+// writers are the connections of this process that write, by the names of their files.
+var writers sync.Map
+
+func init() {
+	sqlite.RegisterConnectionHook(func(c sqlite.ExecQuerierContext, dsn string) error {
+		if file, options, _ := strings.Cut(strings.TrimPrefix(dsn, "file:"), "?"); strings.Contains(options, "_txlock=immediate") {
+			writers.Store(file, c)
+		}
+		return nil
+	})
+}
+
+// setReadOnly makes the connection of an idle queue refuse writes, or take them again. In
+// that state no transaction can start in which a statement could run.
+func setReadOnly(t *testing.T, q *Queue, value string) {
+	t.Helper()
+	c, ok := writers.Load(q.db.String())
+	if !ok {
+		t.Fatalf("no connection to %s", q.db)
+	}
+	if _, err := c.(sqlite.ExecQuerierContext).ExecContext(t.Context(), "PRAGMA query_only = "+value, nil); err != nil {
 		t.Fatal(err)
 	}
 }

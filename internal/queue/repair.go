@@ -113,7 +113,7 @@ func (q Repairs) repairAll(ctx context.Context, f journal.Filter, repair func(ct
 	limit := f.Limit
 	f.Limit = repairPage
 	for {
-		page, err := journal.FindRuns(ctx, q.db.read, f)
+		page, err := journal.FindRuns(ctx, q.db.Read, f)
 		if err != nil || len(page) == 0 {
 			return n, err
 		}
@@ -135,7 +135,7 @@ func (q Repairs) repairAll(ctx context.Context, f journal.Filter, repair func(ct
 // repair changes a run, and unblocks the runs of its entity.
 func (q Repairs) repair(ctx context.Context, run int64, change func(ctx context.Context, t *tx, i journal.Run) error) error {
 	return q.writes.do(ctx, func(ctx context.Context, t *tx) error {
-		i, err := journal.ScanRun(clock())(t.QueryRow(ctx, journal.SelectRuns+` WHERE r.id = $1`+t.forUpdate("r"), run))
+		i, err := journal.ScanRun(clock())(t.QueryRow(ctx, journal.SelectRuns+` WHERE r.id = $1`+t.ForUpdate("r"), run))
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrNoRun
 		}

@@ -117,7 +117,7 @@ type oldEvent struct{ id, received int64 }
 
 // oldEvents returns the next events after last that are older than a time.
 func (q Retention) oldEvents(ctx context.Context, before time.Time, last oldEvent) ([]oldEvent, error) {
-	return store.All(ctx, q.db.read, "", func(row store.Row) (oldEvent, error) {
+	return store.All(ctx, q.db.Read, "", func(row store.Row) (oldEvent, error) {
 		var e oldEvent
 		err := row.Scan(&e.id, &e.received)
 		return e, err

@@ -61,7 +61,7 @@ func (r *Run) Forget() { r.memory.Forget() }
 // change that; a key that must not outlive them contains a part of Event.
 func (r *Run) Done(ctx context.Context, key string) (bool, error) {
 	var done bool
-	err := r.q.db.read.QueryRow(ctx,
+	err := r.q.db.Read.QueryRow(ctx,
 		`SELECT EXISTS (SELECT 1 FROM b24_done WHERE run_id = $1 AND key = $2)`, r.ID, key).Scan(&done)
 	if err != nil {
 		return false, fmt.Errorf("done mark %s: %w", key, err)

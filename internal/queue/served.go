@@ -13,8 +13,8 @@ func (q *Queue) Served(ctx context.Context) (served bool, err error) {
 	switch {
 	case q.working.Load():
 		return true, nil
-	case q.db.leases():
-		served, err = lease.Served(ctx, q.db.read)
+	case q.db.Leases():
+		served, err = lease.Served(ctx, q.db.Read)
 	default:
 		_, served, err = q.holder(ctx)
 	}
@@ -26,8 +26,8 @@ func (q *Queue) Served(ctx context.Context) (served bool, err error) {
 
 // Processes returns the processes that work the database: on SQLite there is at most one.
 func (q *base) Processes(ctx context.Context) (all []lease.Worker, err error) {
-	if q.db.leases() {
-		all, err = lease.Workers(ctx, q.db.read)
+	if q.db.Leases() {
+		all, err = lease.Workers(ctx, q.db.Read)
 	} else if name, works, noted := q.holder(ctx); works {
 		all = []lease.Worker{{Name: name}}
 	} else {
@@ -45,6 +45,6 @@ func (q *base) holder(ctx context.Context) (name string, works bool, err error) 
 	if err != nil || n.Value == "" {
 		return "", false, err // without a look at the lock, which a process that starts now may take
 	}
-	works, err = q.db.locked(ctx)
+	works, err = q.db.Locked(ctx)
 	return n.Value, works, err
 }

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -24,7 +25,11 @@ func BenchmarkSleepers(b *testing.B) {
 		if err := q.Push(b.Context(), event, nil); err != nil {
 			b.Fatal(err)
 		}
-		if _, err := sqliteOf(q).write.ExecContext(b.Context(), fillSleepers, n, store.Micros(clock().Add(24*time.Hour))); err != nil {
+		err := q.Database().Write(b.Context(), func(ctx context.Context, t store.Tx) error {
+			_, err := t.Exec(ctx, fillSleepers, n, store.Micros(clock().Add(24*time.Hour)))
+			return err
+		})
+		if err != nil {
 			b.Fatal(err)
 		}
 		for _, does := range []struct {

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/database"
 	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/store"
 )
@@ -37,33 +38,33 @@ func (c *counter) take() int {
 
 // countingDB counts what a backend executes.
 type countingDB struct {
-	backend
+	database.Backend
 	*counter
 }
 
-func (d countingDB) begin(ctx context.Context) (txConn, error) {
-	tx, err := d.backend.begin(ctx)
+func (d countingDB) Begin(ctx context.Context) (database.Tx, error) {
+	tx, err := d.Backend.Begin(ctx)
 	return countingTx{tx, d.counter}, err
 }
 
 type countingTx struct {
-	txConn
+	database.Tx
 	*counter
 }
 
 func (t countingTx) Exec(ctx context.Context, text string, args ...any) (int64, error) {
 	t.add()
-	return t.txConn.Exec(ctx, text, args...)
+	return t.Tx.Exec(ctx, text, args...)
 }
 
 func (t countingTx) Query(ctx context.Context, text string, args ...any) (store.Rows, error) {
 	t.add()
-	return t.txConn.Query(ctx, text, args...)
+	return t.Tx.Query(ctx, text, args...)
 }
 
 func (t countingTx) QueryRow(ctx context.Context, text string, args ...any) store.Row {
 	t.add()
-	return t.txConn.QueryRow(ctx, text, args...)
+	return t.Tx.QueryRow(ctx, text, args...)
 }
 
 type countingReader struct {
@@ -116,7 +117,7 @@ func TestStatementsOfARun(t *testing.T) {
 					t.Fatal(err)
 				}
 				count := &counter{}
-				q.writes.db, q.db.read = countingDB{q.db.backend, count}, countingReader{q.db.read, count}
+				q.writes.db, q.db.Read = countingDB{q.db.Backend, count}, countingReader{q.db.Read, count}
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := make(chan error, 1)
 				go func() { ended <- q.Work(ctx, tt.do) }()
@@ -159,7 +160,7 @@ func TestOrderOfStarts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		changed := &orderedDB{backend: q.writes.db}
+		changed := &orderedDB{Backend: q.writes.db}
 		q.writes.db = changed
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
@@ -191,7 +192,7 @@ func TestOrderOfStarts(t *testing.T) {
 // orderedDB notes the runs that each transaction changes: the entity of one that it stores,
 // and "own" for the end of a run.
 type orderedDB struct {
-	backend
+	database.Backend
 	mu  sync.Mutex
 	all []*orderedTx
 }
@@ -208,9 +209,9 @@ func (d *orderedDB) of(word string) []string {
 	return nil
 }
 
-func (d *orderedDB) begin(ctx context.Context) (txConn, error) {
-	tx, err := d.backend.begin(ctx)
-	t := &orderedTx{txConn: tx}
+func (d *orderedDB) Begin(ctx context.Context) (database.Tx, error) {
+	tx, err := d.Backend.Begin(ctx)
+	t := &orderedTx{Tx: tx}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.all = append(d.all, t)
@@ -218,7 +219,7 @@ func (d *orderedDB) begin(ctx context.Context) (txConn, error) {
 }
 
 type orderedTx struct {
-	txConn
+	database.Tx
 	changed []string
 }
 
@@ -226,7 +227,7 @@ func (t *orderedTx) Exec(ctx context.Context, text string, args ...any) (int64, 
 	if text == leaveRun {
 		t.changed = append(t.changed, "own")
 	}
-	return t.txConn.Exec(ctx, text, args...)
+	return t.Tx.Exec(ctx, text, args...)
 }
 
 func (t *orderedTx) QueryRow(ctx context.Context, text string, args ...any) store.Row {
@@ -234,5 +235,5 @@ func (t *orderedTx) QueryRow(ctx context.Context, text string, args ...any) stor
 		entity, _ := args[2].(string)
 		t.changed = append(t.changed, entity)
 	}
-	return t.txConn.QueryRow(ctx, text, args...)
+	return t.Tx.QueryRow(ctx, text, args...)
 }

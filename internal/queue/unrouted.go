@@ -55,7 +55,7 @@ func (q Input) RouteAgain(ctx context.Context, portal string, route func(e journ
 // routeAgain routes a batch of events after last. next is the id of its last event, 0
 // if no further events follow.
 func (q Input) routeAgain(ctx context.Context, t *tx, portal string, last int64, route func(e journal.Event) ([]Route, []string, error)) (next int64, seen int, err error) {
-	events, err := store.All(ctx, t, "", journal.ScanEvent, selectUnrouted+t.forUpdate("e"), portal, last, unroutedBatch)
+	events, err := store.All(ctx, t, "", journal.ScanEvent, selectUnrouted+t.ForUpdate("e"), portal, last, unroutedBatch)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -34,7 +34,7 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 	defer end()
 	runs, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	p := &pool{q: q, do: do, ctx: runs, shards: shards{any: !q.db.leases(), workers: q.options.Workers, byName: map[string]*shard{}}}
+	p := &pool{q: q, do: do, ctx: runs, shards: shards{any: !q.db.Leases(), workers: q.options.Workers, byName: map[string]*shard{}}}
 	q.writes.pool.Store(p)
 	defer q.writes.pool.Store(nil)
 	// A transaction that is running does not claim yet: the first look of the pool comes
@@ -45,7 +45,7 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 	var wg sync.WaitGroup
 	ended := make(chan struct{})
 	look := func() {}
-	if q.db.leases() {
+	if q.db.Leases() {
 		h := q.newHolder(p)
 		look = h.Look
 		wg.Go(func() { h.Run(ctx, ended) })
@@ -53,7 +53,7 @@ func (q *Queue) Work(ctx context.Context, do func(ctx context.Context, r *Run) e
 	wg.Go(func() { p.loop(ctx) })
 	var failed error
 	wg.Go(func() {
-		if failed = q.db.watch(ctx, q.options.Log, func(news string) { q.received(news, look) }); failed != nil {
+		if failed = q.db.Watch(ctx, q.options.Log, func(news string) { q.received(news, look) }); failed != nil {
 			end()
 		}
 	})
@@ -107,7 +107,7 @@ func (q *Queue) recover(ctx context.Context, t *tx, portal string) error {
 	running, err := store.All(ctx, t, "", func(row store.Row) (i journal.Run, err error) { // not those that end just now
 		err = row.Scan(&i.ID, &i.Attempt)
 		return i, err
-	}, selectRunning+t.forUpdate("r"), portal)
+	}, selectRunning+t.ForUpdate("r"), portal)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/app/report"
+	"github.com/b24rules/b24rules/internal/database"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -51,9 +52,9 @@ Exit codes: 0 copied, 1 the configuration has errors, 2 usage error, 3 the copy 
 			if *to != "" {
 				return moveDatabase(ctx, env, c.Database, *to)
 			}
-			info, err := queue.Backup(ctx, c.Database, args[0])
+			info, err := database.Backup(ctx, c.Database, args[0])
 			switch {
-			case errors.Is(err, queue.ErrNotSQLite):
+			case errors.Is(err, database.ErrNotSQLite):
 				return errors.New("the database is PostgreSQL: copy it with pg_dump --format=custom --file=FILE DATABASE, which can run while serve is running")
 			case errors.Is(err, os.ErrExist):
 				return fmt.Errorf("%s exists already: name a new file", args[0])
@@ -83,7 +84,7 @@ func moveDatabase(ctx context.Context, env environment, from, to string) error {
 	if served {
 		return errors.New("serve is running: stop it first, because what it stores after the copy is not in PostgreSQL")
 	}
-	tables, err := queue.Move(ctx, from, to, warnings(env))
+	tables, err := database.Move(ctx, from, to, warnings(env))
 	if err != nil {
 		return err
 	}
@@ -131,7 +132,7 @@ func restore(ctx context.Context, env environment, config, file string, yes bool
 	if !strings.HasPrefix(c.Database, "sqlite:") {
 		return errors.New("the database is PostgreSQL: restore it with pg_restore, then start serve")
 	}
-	info, err := queue.CheckBackup(ctx, file)
+	info, err := database.CheckBackup(ctx, file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s does not exist", file)
 	}
@@ -142,9 +143,9 @@ func restore(ctx context.Context, env environment, config, file string, yes bool
 	if !yes {
 		return usagef("%s is whole and has %s: add --yes to replace the database by it", file, has)
 	}
-	replaced, tokens, err := queue.Restore(ctx, c.Database, file, ".before-"+time.Now().Format("20060102-150405"))
+	replaced, tokens, err := database.Restore(ctx, c.Database, file, ".before-"+time.Now().Format("20060102-150405"))
 	switch {
-	case errors.Is(err, queue.ErrInUse):
+	case errors.Is(err, database.ErrInUse):
 		return fmt.Errorf("%w: stop serve first", err)
 	case err != nil:
 		return err

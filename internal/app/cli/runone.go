@@ -12,6 +12,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/audit"
+	"github.com/b24rules/b24rules/internal/database"
 	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/queue"
 )
@@ -131,7 +132,7 @@ func (o *oneRun) push(ctx context.Context, a *service.Service, targets []service
 // workUnlessServed executes runs until end is called, unless another process does.
 func workUnlessServed(ctx context.Context, env environment, s *service.Service) (end func(), err error) {
 	end, err = s.Work(ctx, "")
-	if errors.Is(err, queue.ErrInUse) {
+	if errors.Is(err, database.ErrInUse) {
 		env.say("serve is running and does the work")
 		return func() {}, nil
 	}

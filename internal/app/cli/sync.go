@@ -14,8 +14,8 @@ import (
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/database"
 	"github.com/b24rules/b24rules/internal/journal"
-	"github.com/b24rules/b24rules/internal/queue"
 )
 
 var syncCmd = &command{
@@ -248,7 +248,7 @@ func (s *syncing) follow(ctx context.Context, env environment, a *service.Servic
 			case err == nil:
 				end, working, served = stop, true, false
 			case ctx.Err() != nil:
-			case !errors.Is(err, queue.ErrInUse):
+			case !errors.Is(err, database.ErrInUse):
 				return err
 			case !served:
 				env.say("serve is running and does the work; Ctrl-C does not stop the sync")
@@ -262,7 +262,7 @@ func (s *syncing) follow(ctx context.Context, env environment, a *service.Servic
 		}
 		if ctx.Err() != nil {
 			w.clear()
-			if working && a.Queue().Holds(s.portal) == nil || !working && !served {
+			if working && a.Queue().Leases().Holds(s.portal) == nil || !working && !served {
 				return fmt.Errorf("stopped at %d of %s: repeat the command to resume", w.job.Seen, report.Plural(w.job.Total, "entity", "entities"))
 			}
 			env.say("serve continues the sync")

@@ -12,7 +12,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/app/service"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/database"
 )
 
 var unbindCmd = &command{
@@ -84,7 +84,7 @@ func (u *unbinding) portalRun(ctx context.Context, env environment) error {
 	defer a.Close()
 	p := a.Portal(u.portal)
 	if u.yes && !u.unused {
-		if err := a.Queue().Lock(ctx); errors.Is(err, queue.ErrInUse) {
+		if err := a.Queue().Lock(ctx); errors.Is(err, database.ErrInUse) {
 			return fmt.Errorf("serve would bind the events again, stop it first: %w", err)
 		} else if err != nil {
 			return err

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/b24rules/b24rules/bitrix"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/database"
 )
 
 // database returns the DSN of the queue. Findings do not repeat it, because it may
@@ -47,7 +47,7 @@ func (r *reader) database(in *layout) string {
 			return ""
 		}
 	}
-	if err := queue.CheckDSN(text); err != nil {
+	if err := database.CheckDSN(text); err != nil {
 		f := r.errorf(pos, "invalid-value", "%v", err)
 		if !strings.HasPrefix(text, "postgres") {
 			f.Hint = "database: sqlite:b24rules.db"

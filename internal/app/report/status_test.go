@@ -36,7 +36,7 @@ func TestStatusShowsJobs(t *testing.T) {
 		{Portal: "other", Kind: "sync", Key: "totals"},
 		{Kind: "retention"},
 	} {
-		if err := table.Add(t.Context(), j); err != nil {
+		if err := table.AddOnce(t.Context(), j); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -191,7 +191,7 @@ func TestTimesOfARemovedRule(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, apptest.Options{})
 	table := jobs.New(h.Service.Queue().Database())
-	if err := table.Add(h.Context(), jobs.Job{Portal: demo.PortalName, Kind: "replan", Key: "gone", Place: []byte(`{"look": true}`)}); err != nil {
+	if err := table.AddOnce(h.Context(), jobs.Job{Portal: demo.PortalName, Kind: "replan", Key: "gone", Place: []byte(`{"look": true}`)}); err != nil {
 		t.Fatal(err)
 	}
 	h.Until("the job is over", func() bool {

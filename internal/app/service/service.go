@@ -438,7 +438,7 @@ func (p *permits) get(portal string) error {
 	if !p.required.Load() {
 		return nil
 	}
-	return p.queue.Holds(portal)
+	return p.queue.Leases().Holds(portal)
 }
 
 // repeat calls do at each interval until ctx ends.

@@ -1,4 +1,4 @@
-package queue
+package database
 
 import (
 	"context"
@@ -24,7 +24,7 @@ var ErrNewer = errors.New("the database was made by a newer version of the progr
 
 // migrate updates the tables. If it refuses a newer version, it has changed nothing. It
 // calls before with the old and the new version if it is to change existing tables.
-func migrate(ctx context.Context, db backend, dir string, before func(from, to int) error) error {
+func migrate(ctx context.Context, db Backend, dir string, before func(from, to int) error) error {
 	files, err := fs.Glob(schemaFiles, dir+"/*.sql")
 	if err != nil {
 		return fmt.Errorf("schema: %w", err)
@@ -50,8 +50,8 @@ func migrate(ctx context.Context, db backend, dir string, before func(from, to i
 }
 
 // schemaVersion returns the version of the tables, 0 without tables.
-func schemaVersion(ctx context.Context, db backend) (version int, err error) {
-	err = transact(ctx, db, func(t txConn) error {
+func schemaVersion(ctx context.Context, db Backend) (version int, err error) {
+	err = Transact(ctx, db, func(t Tx) error {
 		if _, err := t.Exec(ctx, `CREATE TABLE IF NOT EXISTS b24_migration (version INTEGER PRIMARY KEY, applied_at BIGINT NOT NULL)`); err != nil {
 			return err
 		}
@@ -64,12 +64,12 @@ func schemaVersion(ctx context.Context, db backend) (version int, err error) {
 }
 
 // apply runs one file and notes its version in the same transaction.
-func apply(ctx context.Context, db backend, version int, file string) error {
+func apply(ctx context.Context, db Backend, version int, file string) error {
 	text, err := schemaFiles.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	return transact(ctx, db, func(t txConn) error {
+	return Transact(ctx, db, func(t Tx) error {
 		if _, err := t.Exec(ctx, string(text)); err != nil {
 			return err
 		}
@@ -78,15 +78,15 @@ func apply(ctx context.Context, db backend, version int, file string) error {
 	})
 }
 
-// transact runs do in its own transaction.
-func transact(ctx context.Context, db backend, do func(t txConn) error) error {
-	t, err := db.begin(ctx)
+// Transact runs do in its own transaction.
+func Transact(ctx context.Context, db Backend, do func(t Tx) error) error {
+	t, err := db.Begin(ctx)
 	if err != nil {
 		return err
 	}
 	if err := do(t); err != nil {
-		_ = t.rollback(ctx) // err is the error that matters
+		_ = t.Rollback(ctx) // err is the error that matters
 		return err
 	}
-	return t.commit(ctx)
+	return t.Commit(ctx)
 }

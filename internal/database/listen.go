@@ -1,4 +1,4 @@
-package queue
+package database
 
 import (
 	"context"
@@ -10,27 +10,25 @@ import (
 
 const (
 	// pollEvery is how often a worker looks for changes of other processes without
-	// a connection that listens. With one it looks every lookEvery (see dispatcher).
+	// a connection that listens.
 	pollEvery = time.Second
 
 	// listenIdle is how long a connection may receive nothing before it is checked.
 	listenIdle = 10 * time.Second
 )
 
-// watch listens on its own connection, and looks every second while it has none.
-func (db *postgresDB) watch(ctx context.Context, log *slog.Logger, received func(news string)) error {
+// Watch listens on its own connection, and looks every second while it has none.
+func (db *postgresDB) Watch(ctx context.Context, log *slog.Logger, received func(news string)) error {
 	logged := false
 	for ctx.Err() == nil {
-		if !db.pollOnly {
-			err := db.listen(ctx, received)
-			if ctx.Err() != nil {
-				return nil
-			}
-			if !logged {
-				log.WarnContext(ctx, "cannot listen for new events, looking for them every second", slog.Any("error", cleanError(err)))
-			}
-			logged = true
+		err := db.listen(ctx, received)
+		if ctx.Err() != nil {
+			break
 		}
+		if !logged {
+			log.WarnContext(ctx, "cannot listen for new events, looking for them every second", slog.Any("error", cleanError(err)))
+		}
+		logged = true
 		received("")
 		if wakeup.Sleep(ctx, pollEvery) != nil {
 			break

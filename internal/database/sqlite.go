@@ -1,4 +1,4 @@
-package queue
+package database
 
 import (
 	"context"
@@ -44,16 +44,19 @@ type sqliteDB struct {
 	held *sql.DB // the lock; nil when we do not hold it
 }
 
-func openSQLite(ctx context.Context, path string) (*database, error) {
+func openSQLite(ctx context.Context, path string, log *slog.Logger) (*DB, error) {
 	path, err := createFile(path)
 	if err != nil {
 		return nil, err
 	}
 	db := &sqliteDB{path: path, statements: map[string]*sql.Stmt{}}
-	if err := db.open(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("database %s: %w", path, err), db.close())
+	if err = db.open(ctx); err == nil {
+		err = db.migrate(ctx, log)
 	}
-	return &database{backend: db, read: sqliteReader{db.read}}, nil
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("database %s: %w", path, err), db.Close())
+	}
+	return &DB{Backend: db, Read: sqliteReader{db.read}}, nil
 }
 
 func (db *sqliteDB) open(ctx context.Context) (err error) {
@@ -105,8 +108,8 @@ func (c connector) Driver() driver.Driver { return c.driver }
 
 func (db *sqliteDB) String() string { return db.path }
 
-func (db *sqliteDB) close() error {
-	errs := []error{db.rescue(), db.unlock()}
+func (db *sqliteDB) Close() error {
+	errs := []error{db.rescue(), db.Unlock()}
 	for _, pool := range []*sql.DB{db.read, db.write} {
 		if pool != nil {
 			errs = append(errs, pool.Close())
@@ -135,10 +138,10 @@ func createFile(path string) (string, error) {
 	return path, nil
 }
 
-// lock takes a lock that ends with the process, even if it is killed, on every
+// Lock takes a lock that ends with the process, even if it is killed, on every
 // system that SQLite runs on: an exclusive transaction, never committed, on an empty
 // database next to the real one.
-func (db *sqliteDB) lock(ctx context.Context) (taken bool, err error) {
+func (db *sqliteDB) Lock(ctx context.Context) (taken bool, err error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	if db.held != nil {
@@ -161,8 +164,8 @@ func (db *sqliteDB) lock(ctx context.Context) (taken bool, err error) {
 	return true, nil
 }
 
-// locked tries to read the lock, which an exclusive transaction does not let others do.
-func (db *sqliteDB) locked(ctx context.Context) (bool, error) {
+// Locked tries to read the lock, which an exclusive transaction does not let others do.
+func (db *sqliteDB) Locked(ctx context.Context) (bool, error) {
 	if _, err := os.Stat(db.path + ".lock"); errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -179,14 +182,14 @@ func (db *sqliteDB) locked(ctx context.Context) (bool, error) {
 	return false, err
 }
 
-func (db *sqliteDB) leases() bool { return false }
+func (db *sqliteDB) Leases() bool { return false }
 
 func busy(err error) bool {
 	e := (*sqlite.Error)(nil)
 	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
-func (db *sqliteDB) unlock() error {
+func (db *sqliteDB) Unlock() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	if db.held == nil {
@@ -201,10 +204,10 @@ func (db *sqliteDB) unlock() error {
 // database.
 const othersEvery = 500 * time.Millisecond
 
-// watch notices changes by other processes. The pragma reads one number of the
+// Watch notices changes by other processes. The pragma reads one number of the
 // shared memory; writes of the same connection, which makes all of ours, do not
 // change it.
-func (db *sqliteDB) watch(ctx context.Context, log *slog.Logger, received func(news string)) error {
+func (db *sqliteDB) Watch(ctx context.Context, log *slog.Logger, received func(news string)) error {
 	var last int64
 	for {
 		if err := db.inPlace(); err != nil {
@@ -301,8 +304,8 @@ func copiedVersion(ctx context.Context, path string) (version int, err error) {
 	return version, errors.Join(err, db.Close())
 }
 
-// lost implements backend: SQLite has no connection to lose.
-func (db *sqliteDB) lost(error) bool { return false }
+// Lost implements Backend: SQLite has no connection to lose.
+func (db *sqliteDB) Lost(error) bool { return false }
 
 // sqliteURI escapes the characters that a path may contain and a URI may not.
 func sqliteURI(path string, query ...string) string {
@@ -336,7 +339,7 @@ type sqliteTx struct {
 	unprepared []string
 }
 
-func (db *sqliteDB) begin(ctx context.Context) (txConn, error) {
+func (db *sqliteDB) Begin(ctx context.Context) (Tx, error) {
 	t, err := db.write.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, err
@@ -344,8 +347,8 @@ func (db *sqliteDB) begin(ctx context.Context) (txConn, error) {
 	return &sqliteTx{Tx: t, db: db}, nil
 }
 
-func (t *sqliteTx) commit(ctx context.Context) error {
-	if err := t.Commit(); err != nil {
+func (t *sqliteTx) Commit(ctx context.Context) error {
+	if err := t.Tx.Commit(); err != nil {
 		return err
 	}
 	for _, text := range t.unprepared {
@@ -364,11 +367,11 @@ func (t *sqliteTx) commit(ctx context.Context) error {
 func (sqliteReader) ByIndex(index string) string { return " INDEXED BY " + index }
 func (*sqliteTx) ByIndex(index string) string    { return " INDEXED BY " + index }
 
-// forUpdate and skipLocked implement txConn: only one transaction writes at a time.
-func (t *sqliteTx) forUpdate(string) string  { return "" }
-func (t *sqliteTx) skipLocked(string) string { return "" }
+// ForUpdate and SkipLocked implement Tx: only one transaction writes at a time.
+func (t *sqliteTx) ForUpdate(string) string  { return "" }
+func (t *sqliteTx) SkipLocked(string) string { return "" }
 
-func (t *sqliteTx) among(nth int, values []int64) (text string, arg any) {
+func (t *sqliteTx) Among(nth int, values []int64) (text string, arg any) {
 	if len(values) == 1 {
 		return fmt.Sprintf(" = $%d", nth), values[0]
 	}
@@ -376,14 +379,14 @@ func (t *sqliteTx) among(nth int, values []int64) (text string, arg any) {
 	return fmt.Sprintf(" IN (SELECT value FROM json_each($%d))", nth), string(list)
 }
 
-func (t *sqliteTx) shared() bool { return false }
+func (t *sqliteTx) Shared() bool { return false }
 
-func (t *sqliteTx) duplicate(error) bool { return false }
+func (t *sqliteTx) Duplicate(error) bool { return false }
 
-// announce implements txConn: watch notices every commit.
-func (t *sqliteTx) announce(context.Context, []string) error { return nil }
+// Announce implements Tx: Watch notices every commit.
+func (t *sqliteTx) Announce(context.Context, []string) error { return nil }
 
-func (t *sqliteTx) rollback(context.Context) error { return t.Rollback() }
+func (t *sqliteTx) Rollback(context.Context) error { return t.Tx.Rollback() }
 
 func (t *sqliteTx) statement(ctx context.Context, text string) *sql.Stmt {
 	if s, ok := t.db.statements[text]; ok {

@@ -1,4 +1,4 @@
-package queue
+package database
 
 import (
 	"context"
@@ -37,13 +37,12 @@ const (
 
 // A postgresDB is a PostgreSQL database, of 13 or later.
 type postgresDB struct {
-	pool     *pgxpool.Pool
-	name     string
-	pollOnly bool // does not listen: see PollOnly
+	pool *pgxpool.Pool
+	name string
 }
 
 // openPostgres connects. Errors of the driver that may repeat the DSN are omitted.
-func openPostgres(ctx context.Context, dsn string) (*database, error) {
+func openPostgres(ctx context.Context, dsn string, log *slog.Logger) (*DB, error) {
 	config, err := postgresConfig(dsn)
 	if err != nil {
 		return nil, err
@@ -58,7 +57,11 @@ func openPostgres(ctx context.Context, dsn string) (*database, error) {
 		pool.Close()
 		return nil, fmt.Errorf("database %s: %w", name, cleanError(err))
 	}
-	return &database{backend: db, read: pgReader{pool}}, nil
+	if err := db.migrate(ctx, log); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("database %s: %w", name, err)
+	}
+	return &DB{Backend: db, Read: pgReader{pool}}, nil
 }
 
 func postgresConfig(dsn string) (*pgxpool.Config, error) {
@@ -156,7 +159,7 @@ func cleanError(err error) error {
 
 func (db *postgresDB) String() string { return db.name }
 
-func (db *postgresDB) close() error {
+func (db *postgresDB) Close() error {
 	db.pool.Close()
 	return nil
 }
@@ -183,17 +186,17 @@ func (db *postgresDB) migrate(ctx context.Context, log *slog.Logger) error {
 	})
 }
 
-// leases implements backend: each portal has a lease.
-func (db *postgresDB) leases() bool { return true }
+// Leases implements Backend: each portal has a lease.
+func (db *postgresDB) Leases() bool { return true }
 
-func (db *postgresDB) lock(context.Context) (taken bool, err error) { return false, nil }
+func (db *postgresDB) Lock(context.Context) (taken bool, err error) { return false, nil }
 
-func (db *postgresDB) unlock() error { return nil }
+func (db *postgresDB) Unlock() error { return nil }
 
-func (db *postgresDB) locked(context.Context) (bool, error) { return false, nil }
+func (db *postgresDB) Locked(context.Context) (bool, error) { return false, nil }
 
-// lost implements backend. See https://www.postgresql.org/docs/current/errcodes-appendix.html.
-func (db *postgresDB) lost(err error) bool {
+// Lost implements Backend. See https://www.postgresql.org/docs/current/errcodes-appendix.html.
+func (db *postgresDB) Lost(err error) bool {
 	var server *pgconn.PgError
 	if errors.As(err, &server) {
 		switch server.Code {
@@ -249,7 +252,7 @@ type pgTx struct {
 	cancel context.CancelFunc
 }
 
-func (db *postgresDB) begin(ctx context.Context) (txConn, error) {
+func (db *postgresDB) Begin(ctx context.Context) (Tx, error) {
 	ctx, cancel := context.WithTimeout(ctx, transactTimeout)
 	t, err := db.pool.Begin(ctx)
 	if err != nil {
@@ -261,7 +264,7 @@ func (db *postgresDB) begin(ctx context.Context) (txConn, error) {
 
 const notify = `SELECT pg_notify('b24rules', news) FROM unnest($1::text[]) AS news`
 
-func (t *pgTx) announce(_ context.Context, news []string) error {
+func (t *pgTx) Announce(_ context.Context, news []string) error {
 	_, err := t.tx.Exec(t.ctx, notify, news)
 	return err
 }
@@ -270,27 +273,27 @@ func (t *pgTx) announce(_ context.Context, news []string) error {
 func (pgReader) ByIndex(string) string { return "" }
 func (*pgTx) ByIndex(string) string    { return "" }
 
-func (t *pgTx) forUpdate(alias string) string { return " FOR UPDATE OF " + alias }
+func (t *pgTx) ForUpdate(alias string) string { return " FOR UPDATE OF " + alias }
 
-func (t *pgTx) skipLocked(alias string) string { return t.forUpdate(alias) + " SKIP LOCKED" }
+func (t *pgTx) SkipLocked(alias string) string { return t.ForUpdate(alias) + " SKIP LOCKED" }
 
-func (t *pgTx) among(nth int, values []int64) (text string, arg any) {
+func (t *pgTx) Among(nth int, values []int64) (text string, arg any) {
 	return fmt.Sprintf(" = ANY($%d)", nth), values
 }
 
-func (t *pgTx) shared() bool { return true }
+func (t *pgTx) Shared() bool { return true }
 
-func (t *pgTx) duplicate(err error) bool {
+func (t *pgTx) Duplicate(err error) bool {
 	var server *pgconn.PgError
 	return errors.As(err, &server) && server.Code == "23505"
 }
 
-func (t *pgTx) commit(context.Context) error {
+func (t *pgTx) Commit(context.Context) error {
 	defer t.cancel()
 	return t.tx.Commit(t.ctx)
 }
 
-func (t *pgTx) rollback(context.Context) error {
+func (t *pgTx) Rollback(context.Context) error {
 	defer t.cancel()
 	return t.tx.Rollback(t.ctx)
 }

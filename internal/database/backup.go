@@ -1,4 +1,4 @@
-package queue
+package database
 
 import (
 	"context"
@@ -117,10 +117,10 @@ func Restore(ctx context.Context, dsn, backup, suffix string) (replaced string, 
 		return "", 0, err
 	}
 	lock := &sqliteDB{path: path}
-	if _, err := lock.lock(ctx); err != nil {
+	if _, err := lock.Lock(ctx); err != nil {
 		return "", 0, err
 	}
-	defer func() { err = errors.Join(err, lock.unlock()) }()
+	defer func() { err = errors.Join(err, lock.Unlock()) }()
 	next := path + ".restoring"
 	if err := copySQLite(ctx, backup, next); err != nil { // also checks each page once more
 		return "", 0, fmt.Errorf("copy the backup: %w", err)

@@ -1,4 +1,4 @@
-package queue
+package database
 
 import (
 	"context"
@@ -32,11 +32,11 @@ func Move(ctx context.Context, from, to string, log *slog.Logger) (tables []Move
 	if _, err := Backup(ctx, from, file); err != nil {
 		return nil, err
 	}
-	q, err := Open(ctx, "sqlite:"+file, Options{Log: log})
+	current, err := Open(ctx, "sqlite:"+file, log)
 	if err != nil {
 		return nil, err
 	}
-	if err := q.Close(); err != nil {
+	if err := current.Close(); err != nil {
 		return nil, err
 	}
 	source, err := sql.Open("sqlite", sqliteURI(file, "mode=ro"))
@@ -44,12 +44,12 @@ func Move(ctx context.Context, from, to string, log *slog.Logger) (tables []Move
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
-	target, err := Open(ctx, to, Options{Log: log}) // creates the tables
+	target, err := Open(ctx, to, log) // creates the tables
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
-	pg, ok := target.db.backend.(*postgresDB)
+	pg, ok := target.Backend.(*postgresDB)
 	if !ok {
 		return nil, errors.New("want a PostgreSQL database: postgres://USER@HOST/NAME")
 	}
