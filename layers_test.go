@@ -46,6 +46,7 @@ var layers = map[string]int{
 	"internal/queue":        2,
 	"internal/journal":      1,
 	"internal/database":     1,
+	"internal/notes":        1,
 	"internal/store":        0,
 	"internal/jobs":         2,
 	"internal/ledger":       2,

@@ -15,6 +15,7 @@ import (
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/internal/jobs"
 	"github.com/b24rules/b24rules/internal/journal"
+	"github.com/b24rules/b24rules/internal/notes"
 	"github.com/b24rules/b24rules/internal/queue"
 
 	"github.com/google/go-cmp/cmp"
@@ -247,7 +248,7 @@ func TestJobsOfAnOlderVersion(t *testing.T) {
 		"catchup.ac.me.x.7000":  `{"portal":`,
 		"catching.ac.me.r.8000": `{}`,
 	} {
-		if err := q.SetNote(t.Context(), name, value); err != nil {
+		if err := notes.Set(t.Context(), q.Database(), name, value); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -277,8 +278,8 @@ func TestJobsOfAnOlderVersion(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("jobs (-want +got):\n%s", diff)
 	}
-	if notes, err := q.Notes(t.Context(), "catch"); err != nil || len(notes) != 1 {
-		t.Errorf("notes that are left: %v, %v", notes, err)
+	if stored, err := notes.List(t.Context(), q.Database(), "catch"); err != nil || len(stored) != 1 {
+		t.Errorf("notes that are left: %v, %v", stored, err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/jobs"
 	"github.com/b24rules/b24rules/internal/journal"
+	"github.com/b24rules/b24rules/internal/notes"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/store"
 )
@@ -257,14 +258,14 @@ const notePrefix = "catchup."
 // Adopt moves the unfinished jobs that an older version of the program has stored as
 // notes into the table of jobs. Such a version may still be running and store more.
 func Adopt(ctx context.Context, q *queue.Queue, log *slog.Logger) error {
-	notes, err := q.Notes(ctx, notePrefix)
-	if err != nil || len(notes) == 0 {
+	stored, err := notes.List(ctx, q.Database(), notePrefix)
+	if err != nil || len(stored) == 0 {
 		return err
 	}
 	var bad error
 	latest := map[[2]string]time.Time{} // of the syncs of a portal and rule
 	all := map[string]Job{}
-	for _, n := range notes {
+	for _, n := range stored {
 		var old struct {
 			Job
 			Finished time.Time `json:"finished"`

@@ -31,20 +31,20 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// notes are what workers do.
-type notes struct {
+// A recorder has what workers do.
+type recorder struct {
 	mu    sync.Mutex
 	lines []string
 	begun time.Time
 }
 
-func (j *notes) note(format string, args ...any) {
+func (j *recorder) note(format string, args ...any) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.lines = append(j.lines, fmt.Sprintf("%v ", time.Since(j.begun).Truncate(time.Second))+fmt.Sprintf(format, args...))
 }
 
-func (j *notes) want(t *testing.T, want ...string) {
+func (j *recorder) want(t *testing.T, want ...string) {
 	t.Helper()
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -61,11 +61,11 @@ type world struct {
 	queue *queue.Queue
 	table *jobs.Table
 	log   bytes.Buffer // of the runners; read it when they have stopped
-	notes
+	recorder
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, path: filepath.Join(t.TempDir(), "queue.db"), notes: notes{begun: time.Now()}}
+	w := &world{t: t, path: filepath.Join(t.TempDir(), "queue.db"), recorder: recorder{begun: time.Now()}}
 	w.open()
 	return w
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/journal"
+	"github.com/b24rules/b24rules/internal/notes"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/store"
 
@@ -120,7 +121,7 @@ func testBackfillAndEventsOverlap(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 		push(t, q, "1", queue.Route{Rule: "r", Entity: "deal:2", Debounce: 10 * time.Second})
-		j := newNotes()
+		j := newRunLog()
 		work(t, q, func(_ context.Context, r *queue.Run) error { j.note(r); return nil })
 		waitIdle(t, q)
 		want := []entry{
@@ -152,7 +153,7 @@ func testABackfillKeepsItsPlace(t *testing.T) {
 	}
 	check := func(want string) {
 		t.Helper()
-		if n, _, err := q.Note(t.Context(), "place"); err != nil || n.Value != want {
+		if n, _, err := notes.Get(t.Context(), q.Database(), "place"); err != nil || n.Value != want {
 			t.Errorf("place is %+v, %v, want %s", n, err, want)
 		}
 	}
@@ -185,27 +186,31 @@ func testABackfillKeepsItsPlace(t *testing.T) {
 	check("57")
 }
 
-func testNotes(t *testing.T) {
+func testTallyCountsABackfill(t *testing.T) {
 	q := openNew(t, queue.Options{})
-	for _, name := range []string{"sync b", "sync a", "alive"} {
-		if err := q.SetNote(t.Context(), name, "of "+name); err != nil {
+	push(t, q, "1", queue.Route{Rule: "r", Entity: "deal:1"})
+	page := func(code string, routes ...queue.Route) queue.BackfillResult {
+		r, err := q.Backfill(t.Context(), queue.Page{Portal: "acme", Code: code, Routes: routes})
+		if err != nil {
 			t.Fatal(err)
 		}
+		return r
 	}
-	if err := q.SetNote(t.Context(), "sync a", "anew"); err != nil {
-		t.Fatal(err)
-	}
-	if err := q.SetNote(t.Context(), "", ""); err == nil {
-		t.Error("a note without a name was accepted")
-	}
-	notes, err := q.Notes(t.Context(), "sync ")
-	if err != nil || len(notes) != 2 || notes[0].Value != "anew" || notes[1].Value != "of sync b" {
-		t.Errorf("notes are %+v, %v", notes, err)
-	}
-	if err := q.DeleteNote(t.Context(), "alive"); err != nil {
-		t.Fatal(err)
-	}
-	if n, ok, err := q.Note(t.Context(), "alive"); err != nil || ok {
-		t.Errorf("deleted note is %+v, %v", n, err)
+	before := page("SYNC", queue.Route{Rule: "r", Entity: "deal:2"})
+	first := page("SYNC", queue.Route{Rule: "r", Entity: "deal:3"}, queue.Route{Rule: "s", Entity: "deal:3"}, queue.Route{Rule: "r", Entity: "deal:1"})
+	// Unfinished runs of all pages count.
+	page("OTHER", queue.Route{Rule: "r", Entity: "deal:4"})
+	for _, tt := range []struct {
+		rule  string
+		since int64
+		want  int
+	}{{"", first.Event, 4}, {"r", first.Event, 3}, {"r", before.Event, 3}, {"x", before.Event, 0}} {
+		got, err := journal.Tally(t.Context(), q.Database(), "acme", "SYNC", tt.rule, tt.since)
+		if err != nil || got[journal.Waiting] != tt.want {
+			t.Errorf("rule %q since %d: %v, %v; want %d waiting", tt.rule, tt.since, got, err, tt.want)
+		}
+		if n, err := journal.Pending(t.Context(), q.Database(), "acme", tt.rule); err != nil || n != tt.want {
+			t.Errorf("rule %q: %d pending, %v; want %d", tt.rule, n, err, tt.want)
+		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/database"
 	"github.com/b24rules/b24rules/internal/journal"
+	"github.com/b24rules/b24rules/internal/notes"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -35,7 +36,7 @@ func TestBackup(t *testing.T) {
 		written <- n
 	}()
 	time.Sleep(100 * time.Millisecond)
-	if err := q.SetNote(t.Context(), "oauth.acme", "old"); err != nil {
+	if err := notes.Set(t.Context(), q.Database(), "oauth.acme", "old"); err != nil {
 		t.Fatal(err)
 	}
 	info, err := database.Backup(t.Context(), dsn, file)
@@ -57,7 +58,7 @@ func TestBackup(t *testing.T) {
 		t.Errorf("restore while the database is worked: %v", err)
 	}
 	waitIdle(t, q)
-	if err := q.SetNote(t.Context(), "oauth.acme", "new"); err != nil {
+	if err := notes.Set(t.Context(), q.Database(), "oauth.acme", "new"); err != nil {
 		t.Fatal(err)
 	}
 	stop()
@@ -70,7 +71,7 @@ func TestBackup(t *testing.T) {
 	if s := stats(t, back); int64(s.Events) != info.Events {
 		t.Errorf("%d events after the restore, want %d", s.Events, info.Events)
 	}
-	if note, _, err := back.Note(t.Context(), "oauth.acme"); err != nil || note.Value != "new" {
+	if note, _, err := notes.Get(t.Context(), back.Database(), "oauth.acme"); err != nil || note.Value != "new" {
 		t.Errorf("tokens %+v, %v", note, err)
 	}
 	if s := stats(t, openDSN(t, "sqlite:"+replaced, queue.Options{})); int64(s.Events) != n {

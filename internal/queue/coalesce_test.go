@@ -89,7 +89,7 @@ func testCoalescing(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q := openNew(t, queue.Options{})
-				j := newNotes()
+				j := newRunLog()
 				work(t, q, func(_ context.Context, r *queue.Run) error {
 					j.note(r)
 					var last int
@@ -117,7 +117,7 @@ func testCoalescing(t *testing.T) {
 func testAnEventDuringARunIsFollowedByARun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{})
-		j := newNotes()
+		j := newRunLog()
 		work(t, q, func(_ context.Context, r *queue.Run) error {
 			j.note(r)
 			time.Sleep(10 * time.Second)
@@ -143,7 +143,7 @@ func testAnEventDuringARunIsFollowedByARun(t *testing.T) {
 func testAnEventOfARunThatFailsMeanwhileJoinsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{RetryFirst: noRetry, RetryMax: noRetry})
-		j := newNotes()
+		j := newRunLog()
 		work(t, q, func(ctx context.Context, r *queue.Run) error {
 			j.note(r)
 			if string(r.Event.Data) == "0" {
@@ -184,7 +184,7 @@ func testAnEventOfARunThatFailsMeanwhileJoinsIt(t *testing.T) {
 func testRunsOfOneEntityTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{})
-		j := newNotes()
+		j := newRunLog()
 		work(t, q, func(_ context.Context, r *queue.Run) error {
 			j.note(r)
 			time.Sleep(2 * time.Second)

@@ -183,28 +183,6 @@ func TestUrgentWritesPutOthersOffForAWhile(t *testing.T) {
 	})
 }
 
-// When a connection is lost, the transaction may or may not have been committed,
-// and it is repeated.
-func TestARepeatedClaimOfANoteIsTheSameClaim(t *testing.T) {
-	q := openTest(t)
-	for range 2 {
-		if mine, err := q.claimNote(t.Context(), "n", "me"); err != nil || !mine {
-			t.Errorf("claim: %v, %v", mine, err)
-		}
-		if mine, err := q.claimNote(t.Context(), "n", "other"); err != nil || mine {
-			t.Errorf("claim of another: %v, %v", mine, err)
-		}
-	}
-	for range 2 {
-		if err := q.endClaim(t.Context(), "n", "me", "", "new", true); err != nil {
-			t.Errorf("end the claim: %v", err)
-		}
-	}
-	if err := q.endClaim(t.Context(), "n", "me", "", "another", true); err == nil {
-		t.Error("a note that was changed meanwhile is overwritten")
-	}
-}
-
 func TestSuccessClearsDoneMarks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openTest(t)

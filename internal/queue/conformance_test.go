@@ -25,9 +25,6 @@ var conformance = []struct {
 	{"AnEventBringsABackfillForward", testAnEventBringsABackfillForward},
 	{"BackfillAndEventsMeet", testBackfillAndEventsOverlap},
 	{"ABackfillKeepsItsPlace", testABackfillKeepsItsPlace},
-	{"Notes", testNotes},
-	{"NotesAreUpdatedByOneProcessAtATime", testNotesAreUpdatedByOneProcessAtATime},
-	{"AFailedUpdateKeepsTheNote", testAFailedUpdateKeepsTheNote},
 	{"TallyCountsABackfill", testTallyCountsABackfill},
 
 	{"Coalescing", testCoalescing},

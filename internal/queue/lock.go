@@ -13,6 +13,7 @@ import (
 	"github.com/b24rules/b24rules/internal/database"
 	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/lease"
+	"github.com/b24rules/b24rules/internal/notes"
 	"github.com/b24rules/b24rules/internal/store"
 )
 
@@ -80,19 +81,19 @@ func (q *Queue) Lock(ctx context.Context) error {
 		q.unlock()
 		return fmt.Errorf("queue: make unfinished runs wait again: %w", err)
 	}
-	last, ok, err := q.Note(ctx, holderNote)
+	last, ok, err := notes.Get(ctx, q.Database(), holderNote)
 	if err != nil {
 		return err
 	}
 	if ok {
 		q.noteTakeovers(last)
 	}
-	return q.SetNote(ctx, holderNote, lease.Process())
+	return notes.Set(ctx, q.Database(), holderNote, lease.Process())
 }
 
 // noteTakeovers calls Options.Takeover for the process that has left a holderNote. After
 // a kill it may have used the limits until now.
-func (q *Queue) noteTakeovers(last Note) {
+func (q *Queue) noteTakeovers(last notes.Note) {
 	now := clock()
 	times, ended := strings.CutPrefix(last.Value, endedNote)
 	var used map[string]int64
@@ -155,7 +156,7 @@ func (q *Queue) withHolder(ctx context.Context, err error) error {
 	if !errors.Is(err, database.ErrInUse) {
 		return err
 	}
-	n, ok, readErr := q.Note(ctx, holderNote)
+	n, ok, readErr := notes.Get(ctx, q.Database(), holderNote)
 	if readErr != nil || !ok || n.Value == "" {
 		return fmt.Errorf("%w: stop it, or use another database for this process", err)
 	}
@@ -165,7 +166,7 @@ func (q *Queue) withHolder(ctx context.Context, err error) error {
 // endLock ends the lock of a process that ends in order, and notes the time.
 func (q *Queue) endLock(ctx context.Context) {
 	if !q.db.Leases() {
-		if err := q.SetNote(ctx, holderNote, q.spareTimes()); err != nil {
+		if err := notes.Set(ctx, q.Database(), holderNote, q.spareTimes()); err != nil {
 			q.options.Log.WarnContext(ctx, "cannot note that this process has ended", slog.Any("error", err))
 		}
 	}

@@ -47,7 +47,7 @@ func testADeletedEntityWinsOverLateUpdates(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q := openNew(t, queue.Options{})
-				j := newNotes()
+				j := newRunLog()
 				work(t, q, func(_ context.Context, r *queue.Run) error { j.note(r); return nil })
 				for _, p := range tt.pushes {
 					time.Sleep(p.at - time.Since(j.begun))

@@ -73,7 +73,7 @@ func testWhatIsPausedDoesNotStart(t *testing.T) {
 func testAPauseReachesWhatWaitsForAWorker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Workers: 1})
-		j := newNotes()
+		j := newRunLog()
 		work(t, q, func(_ context.Context, r *queue.Run) error {
 			j.note(r)
 			time.Sleep(10 * time.Second)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/b24rules/b24rules/internal/journal"
+	"github.com/b24rules/b24rules/internal/notes"
 	"github.com/b24rules/b24rules/internal/store"
 )
 
@@ -27,7 +28,7 @@ func (q *Queue) Ping(ctx context.Context) error {
 	if at := q.pinged.Load(); at != nil && clock().Sub(*at) < pingValidFor {
 		return nil
 	}
-	if err := q.SetNote(ctx, pingNote, strings.Repeat("-", pingSize)); err != nil {
+	if err := notes.Set(ctx, q.Database(), pingNote, strings.Repeat("-", pingSize)); err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
 	now := clock()

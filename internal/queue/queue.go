@@ -129,7 +129,6 @@ type Queue struct {
 	Input
 	Repairs
 	HoldTable
-	NoteTable
 	Retention
 	finisher
 
@@ -153,7 +152,6 @@ type (
 	Input     struct{ *base } // stores events and the runs that they ask for
 	Repairs   struct{ *base } // replays and discards runs
 	HoldTable struct{ *base } // keeps runs from starting, because of a fault or a person
-	NoteTable struct{ *base } // small values that belong to no run
 	Retention struct{ *base } // deletes what has been kept long enough
 	finisher  struct{ *base } // stores the results of runs
 )
@@ -173,7 +171,7 @@ func Open(ctx context.Context, dsn string, options Options) (*Queue, error) {
 	b := &base{options: options, db: db, writes: newCommitter(db.Backend), touched: newTouched(), leases: lease.NewSet(!db.Leases())}
 	b.portals.Store(&options.Portals)
 	return &Queue{
-		base: b, Input: Input{b}, Repairs: Repairs{b}, HoldTable: HoldTable{b}, NoteTable: NoteTable{b}, Retention: Retention{b}, finisher: finisher{b},
+		base: b, Input: Input{b}, Repairs: Repairs{b}, HoldTable: HoldTable{b}, Retention: Retention{b}, finisher: finisher{b},
 	}, nil
 }
 

@@ -143,15 +143,15 @@ func stats(t testing.TB, q *queue.Queue) journal.Counts {
 	return s
 }
 
-// Notes are the runs that a work function received.
-type notes struct {
+// A runLog has the runs that a work function received.
+type runLog struct {
 	mu    sync.Mutex
 	begun time.Time
 	lines []entry
 }
 
 type entry struct {
-	At      time.Duration // since the notes were created
+	At      time.Duration // since the log was created
 	Rule    string
 	Entity  string
 	Count   int
@@ -161,9 +161,9 @@ type entry struct {
 	Deleted bool
 }
 
-func newNotes() *notes { return &notes{begun: time.Now()} }
+func newRunLog() *runLog { return &runLog{begun: time.Now()} }
 
-func (j *notes) note(r *queue.Run) {
+func (j *runLog) note(r *queue.Run) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.lines = append(j.lines, entry{
@@ -174,7 +174,7 @@ func (j *notes) note(r *queue.Run) {
 	})
 }
 
-func (j *notes) all() []entry {
+func (j *runLog) all() []entry {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return append([]entry(nil), j.lines...)

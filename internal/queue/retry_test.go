@@ -181,7 +181,7 @@ func testResultsOfAnAttempt(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q := openNew(t, queue.Options{RetryFirst: time.Microsecond, RetryMax: time.Microsecond})
-				j := newNotes()
+				j := newRunLog()
 				work(t, q, func(_ context.Context, r *queue.Run) error { j.note(r); return tt.result(r) })
 				tt.route.Rule, tt.route.Entity = "r", "deal:1"
 				push(t, q, "0", tt.route)
@@ -229,7 +229,7 @@ func testANewEventBringsARetryForward(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				q := openNew(t, queue.Options{RetryFirst: noRetry, RetryMax: noRetry})
-				j := newNotes()
+				j := newRunLog()
 				work(t, q, func(_ context.Context, r *queue.Run) error {
 					j.note(r)
 					if string(r.Event.Data) == "0" {

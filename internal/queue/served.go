@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/b24rules/b24rules/internal/lease"
+	"github.com/b24rules/b24rules/internal/notes"
 )
 
 // Served reports whether a process works the database now: on PostgreSQL, any portal of
@@ -41,7 +42,7 @@ func (q *base) Processes(ctx context.Context) (all []lease.Worker, err error) {
 
 // holder returns the process that has the lock of the database. works is false if none has it.
 func (q *base) holder(ctx context.Context) (name string, works bool, err error) {
-	n, _, err := NoteTable{q}.Note(ctx, holderNote)
+	n, _, err := notes.Get(ctx, q.db.Read, holderNote)
 	if err != nil || n.Value == "" {
 		return "", false, err // without a look at the lock, which a process that starts now may take
 	}

@@ -25,7 +25,7 @@ func TestACutOffRunWaits(t *testing.T) {
 		time.Sleep(time.Second)
 		stop() // the run is cancelled after a second
 
-		j := newNotes()
+		j := newRunLog()
 		work(t, q, func(_ context.Context, r *queue.Run) error {
 			j.note(r)
 			return nil
@@ -48,7 +48,7 @@ func TestACutOffRunWaits(t *testing.T) {
 func TestRetryFrom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := openNew(t, queue.Options{Attempts: 2})
-		j := newNotes()
+		j := newRunLog()
 		work(t, q, func(_ context.Context, r *queue.Run) error {
 			j.note(r)
 			return queue.RetryFrom(time.Now().Add(time.Minute), errPortal)

@@ -24,6 +24,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/testkit"
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/journal"
+	"github.com/b24rules/b24rules/internal/notes"
 	"github.com/b24rules/b24rules/rules"
 )
 
@@ -128,12 +129,12 @@ func New(t testing.TB, o Options) *Harness {
 	})
 	if o.CatchUp != nil { // a stop before the first heartbeat would hide the downtime
 		h.Until("alive", func() bool {
-			_, ok, err := h.Service.Queue().Note(h.Context(), service.HeartbeatNote(demo.PortalName))
+			_, ok, err := notes.Get(h.Context(), h.Service.Queue().Database(), service.HeartbeatNote(demo.PortalName))
 			return ok && err == nil
 		})
 		// The engine may not know yet that its heartbeat is stored. This write waits
 		// for the engine's transaction.
-		if err := h.Service.Queue().SetNote(h.Context(), service.HeartbeatNote(demo.PortalName), ""); err != nil {
+		if err := notes.Set(h.Context(), h.Service.Queue().Database(), service.HeartbeatNote(demo.PortalName), ""); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/ledger"
-	"github.com/b24rules/b24rules/internal/queue"
+	"github.com/b24rules/b24rules/internal/notes"
 )
 
 // OldKeysNote is the name of the note about what steps of a portal find only by their old_key or
@@ -25,14 +25,14 @@ func OldKeys(marks []int64) string {
 }
 
 // addOldKeys counts what steps of the portal find only by their old_key or old_scope.
-func (p *PortalStatus) addOldKeys(ctx context.Context, notes []queue.Note, made *ledger.Ledger, own []ledger.Mark) error {
-	i := slices.IndexFunc(notes, func(n queue.Note) bool { return n.Name == OldKeysNote(p.Portal) })
+func (p *PortalStatus) addOldKeys(ctx context.Context, stored []notes.Note, made *ledger.Ledger, own []ledger.Mark) error {
+	i := slices.IndexFunc(stored, func(n notes.Note) bool { return n.Name == OldKeysNote(p.Portal) })
 	if i < 0 {
 		return nil
 	}
 	var ids []int64
-	if err := json.Unmarshal([]byte(notes[i].Value), &ids); err != nil {
-		return fmt.Errorf("read the note %s: %w", notes[i].Name, err)
+	if err := json.Unmarshal([]byte(stored[i].Value), &ids); err != nil {
+		return fmt.Errorf("read the note %s: %w", stored[i].Name, err)
 	}
 	for _, m := range own {
 		if !m.Made || !slices.Contains(ids, m.ID) {

@@ -9,6 +9,7 @@ import (
 	"github.com/b24rules/b24rules/engine"
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/journal"
+	"github.com/b24rules/b24rules/internal/notes"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/refused"
 )
@@ -36,9 +37,9 @@ func TokenNote(portal string) string { return "token." + portal }
 
 // tokenTimes returns since when portals have their application tokens.
 func tokenTimes(ctx context.Context, q *queue.Queue) (map[string]time.Time, error) {
-	notes, err := q.Notes(ctx, TokenNote(""))
-	out := make(map[string]time.Time, len(notes))
-	for _, n := range notes {
+	stored, err := notes.List(ctx, q.Database(), TokenNote(""))
+	out := make(map[string]time.Time, len(stored))
+	for _, n := range stored {
 		out[strings.TrimPrefix(n.Name, TokenNote(""))] = n.Set
 	}
 	return out, err

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/notes"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -24,7 +25,7 @@ type Rights struct {
 func RightsNote(portal string) string { return "rights." + portal }
 
 // ReadRights returns what a note says.
-func ReadRights(n queue.Note) (r Rights, err error) {
+func ReadRights(n notes.Note) (r Rights, err error) {
 	if err := json.Unmarshal([]byte(n.Value), &r); err != nil {
 		return r, fmt.Errorf("note %s: %w", n.Name, err)
 	}
@@ -45,12 +46,12 @@ func (l LostRights) Text() string {
 
 // ReadLostRights returns the lost rights by portal, without portals that have lost none.
 func ReadLostRights(ctx context.Context, q *queue.Queue, now time.Time) (map[string]LostRights, error) {
-	notes, err := q.Notes(ctx, RightsNote(""))
+	stored, err := notes.List(ctx, q.Database(), RightsNote(""))
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]LostRights{}
-	for _, n := range notes {
+	for _, n := range stored {
 		r, err := ReadRights(n)
 		if err != nil {
 			return nil, err

@@ -17,6 +17,7 @@ import (
 	"github.com/b24rules/b24rules/internal/jobs"
 	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/ledger"
+	"github.com/b24rules/b24rules/internal/notes"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -178,7 +179,7 @@ func ReadStatusOf(ctx context.Context, q *queue.Queue, backlogs []journal.Backlo
 			portals = append(portals, h.Portal)
 		}
 	}
-	oldKeys, err := q.Notes(ctx, OldKeysNote(""))
+	oldKeys, err := notes.List(ctx, q.Database(), OldKeysNote(""))
 	if err != nil {
 		return Status{}, err
 	}

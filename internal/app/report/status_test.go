@@ -14,6 +14,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/jobs"
 	"github.com/b24rules/b24rules/internal/journal"
+	"github.com/b24rules/b24rules/internal/notes"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/store"
 )
@@ -80,7 +81,7 @@ func TestStatusOfANewPortal(t *testing.T) {
 		return out.String()
 	}
 	const hint = "acme  ok  0 runs wait; no event is stored; b24rules doctor --portal acme says whether events can arrive\n"
-	if err := q.SetNote(t.Context(), report.TokenNote("acme"), "digest"); err != nil {
+	if err := notes.Set(t.Context(), q.Database(), report.TokenNote("acme"), "digest"); err != nil {
 		t.Fatal(err)
 	}
 	if got := text(); got != "2 portals, no fault\n" {

@@ -25,6 +25,7 @@ import (
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/cause"
 	"github.com/b24rules/b24rules/internal/journal"
+	"github.com/b24rules/b24rules/internal/notes"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/store"
 )
@@ -377,7 +378,7 @@ func TestAlertsOfRights(t *testing.T) {
 		t.Helper()
 		value, err := json.Marshal(r)
 		if err == nil {
-			err = w.queue.SetNote(t.Context(), report.RightsNote(portal), string(value))
+			err = notes.Set(t.Context(), w.queue.Database(), report.RightsNote(portal), string(value))
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/journal"
+	"github.com/b24rules/b24rules/internal/notes"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/rules"
 )
@@ -326,7 +327,7 @@ func TestRuleIsBack(t *testing.T) {
 			files.put("invoice-total.yaml", &fstest.MapFile{Data: []byte(others)})
 			reload()
 			noted := func() bool {
-				_, ok, err := h.Service.Queue().Note(h.Context(), "removed."+demo.PortalName+"/invoice-total")
+				_, ok, err := notes.Get(h.Context(), h.Service.Queue().Database(), "removed."+demo.PortalName+"/invoice-total")
 				if err != nil {
 					t.Fatal(err)
 				}

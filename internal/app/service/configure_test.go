@@ -22,6 +22,7 @@ import (
 	"github.com/b24rules/b24rules/internal/diag"
 	"github.com/b24rules/b24rules/internal/hold"
 	"github.com/b24rules/b24rules/internal/journal"
+	"github.com/b24rules/b24rules/internal/notes"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -340,7 +341,7 @@ func TestRemovedPortalAfterARestart(t *testing.T) {
 	}})
 	token := h.Options.Emulator.ApplicationToken
 	h.Until("the digest is stored", func() bool {
-		_, ok, err := h.Service.Queue().Note(h.Context(), "token."+demo.PortalName)
+		_, ok, err := notes.Get(h.Context(), h.Service.Queue().Database(), "token."+demo.PortalName)
 		return ok && err == nil
 	})
 	h.Stop()
@@ -380,7 +381,7 @@ func TestAddedPortal(t *testing.T) {
 		p.Name = "second"
 		c.Portals = append(c.Portals, p)
 	})
-	if _, ok, err := h.Service.Queue().Note(h.Context(), service.HeartbeatNote("second")); !ok || err != nil {
+	if _, ok, err := notes.Get(h.Context(), h.Service.Queue().Database(), service.HeartbeatNote("second")); !ok || err != nil {
 		t.Errorf("heartbeat %v, %v", ok, err)
 	}
 	if h.Logged("first start with this portal") != 2 {
@@ -505,7 +506,7 @@ func TestRefusedEventsOverErrors(t *testing.T) {
 		h.Start()
 	}
 	kept := func() string {
-		note, _, err := h.Service.Queue().Note(h.Context(), report.TokenNote(demo.PortalName))
+		note, _, err := notes.Get(h.Context(), h.Service.Queue().Database(), report.TokenNote(demo.PortalName))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/ingest"
+	"github.com/b24rules/b24rules/internal/notes"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/refused"
 )
@@ -96,12 +97,12 @@ func (d *downtime) begin(ctx context.Context, portal string) {
 // heartbeat stores heartbeats of portals. It first stores the jobs for downtimes since
 // the last ones, so a crash or a failing database cannot lose a job.
 func (d *downtime) heartbeat(ctx context.Context, portals ...*Portal) error {
-	notes, err := d.queue.Notes(ctx, HeartbeatNote(""))
+	stored, err := notes.List(ctx, d.queue.Database(), HeartbeatNote(""))
 	if err != nil {
 		return err
 	}
 	last := map[string]time.Time{}
-	for _, n := range notes {
+	for _, n := range stored {
 		last[n.Name] = n.Set
 	}
 	now := time.Now().Round(0) // the monotonic clock stands still in a suspended computer
@@ -120,7 +121,7 @@ func (d *downtime) heartbeat(ctx context.Context, portals ...*Portal) error {
 	}
 	err = d.windows().Open(ctx, windows...)
 	if err == nil {
-		err = d.queue.SetNotes(ctx, alive, "")
+		err = notes.SetAll(ctx, d.queue.Database(), alive, "")
 	}
 	if err != nil {
 		for _, p := range incomplete {
@@ -161,14 +162,14 @@ func (d *downtime) windowSince(p *Portal, last, now time.Time, afterLoss bool) (
 // keepToken stores what proves the events of a portal. So they are stored after a restart without the
 // portal, while it is held as removed.
 func (d *downtime) keepToken(ctx context.Context, portal string, digest ingest.Digest) error {
-	was, known, err := d.queue.Note(ctx, report.TokenNote(portal))
+	was, known, err := notes.Get(ctx, d.queue.Database(), report.TokenNote(portal))
 	if err != nil || known && was.Value == digest.String() {
 		return err
 	}
 	if known {
 		return d.replaceToken(ctx, portal, digest)
 	}
-	return d.queue.SetNote(ctx, report.TokenNote(portal), digest.String())
+	return notes.Set(ctx, d.queue.Database(), report.TokenNote(portal), digest.String())
 }
 
 // replaceToken is keepToken for a token that has changed while events were received. Each process
@@ -177,7 +178,7 @@ func (d *downtime) replaceToken(ctx context.Context, portal string, digest inges
 	if err := d.tokenChanged(ctx, portal); err != nil {
 		return err
 	}
-	return d.queue.SetNote(ctx, report.TokenNote(portal), digest.String())
+	return notes.Set(ctx, d.queue.Database(), report.TokenNote(portal), digest.String())
 }
 
 // tokenChanged opens a window for the events that were refused before the application token of a

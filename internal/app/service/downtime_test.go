@@ -15,6 +15,7 @@ import (
 	"github.com/b24rules/b24rules/internal/app/service"
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/journal"
+	"github.com/b24rules/b24rules/internal/notes"
 	"github.com/b24rules/b24rules/rules"
 )
 
@@ -269,7 +270,7 @@ func TestNoHeartbeatIsDowntime(t *testing.T) {
 	if err := h.Service.Heartbeat(ctx, demo.PortalName); err == nil {
 		t.Error("a heartbeat without a database is no error")
 	}
-	if n, _, err := h.Service.Queue().Note(h.Context(), service.HeartbeatNote(demo.PortalName)); err != nil || time.Since(n.Set) < service.LongestGap {
+	if n, _, err := notes.Get(h.Context(), h.Service.Queue().Database(), service.HeartbeatNote(demo.PortalName)); err != nil || time.Since(n.Set) < service.LongestGap {
 		t.Error("a heartbeat was stored before the job")
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/jobs"
 	"github.com/b24rules/b24rules/internal/journal"
+	"github.com/b24rules/b24rules/internal/notes"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -68,7 +69,7 @@ func (l *looks) endRemoved(ctx context.Context, gen *fleet.Generation) error {
 			continue
 		}
 		_, err := table.Cancel(ctx, j.Portal, catchup.KindLook, j.Key)
-		errs = append(errs, err, l.queue.DeleteNote(ctx, notePrefix+j.Portal+"."+j.Key))
+		errs = append(errs, err, notes.Delete(ctx, l.queue.Database(), notePrefix+j.Portal+"."+j.Key))
 	}
 	return errors.Join(errs...)
 }
@@ -78,7 +79,7 @@ const notePrefix = "look."
 
 // known reads the notes of all rules at once.
 func (l *looks) known(ctx context.Context) (map[string]string, error) {
-	all, err := l.queue.Notes(ctx, notePrefix)
+	all, err := notes.List(ctx, l.queue.Database(), notePrefix)
 	if err != nil {
 		return nil, err
 	}
@@ -89,13 +90,13 @@ func (l *looks) known(ctx context.Context) (map[string]string, error) {
 	return known, nil
 }
 
-func (l *looks) addOne(ctx context.Context, portal string, r *engine.Rule, inputs map[string]any, notes map[string]string) error {
+func (l *looks) addOne(ctx context.Context, portal string, r *engine.Rule, inputs map[string]any, stored map[string]string) error {
 	types, _, _ := ScopeOf(r)
 	name := notePrefix + portal + "." + r.ID
-	note, known := notes[name]
+	note, known := stored[name]
 	if !known {
 		var err error
-		if note, known, err = l.renamed(ctx, portal, r, notes); err != nil {
+		if note, known, err = l.renamed(ctx, portal, r, stored); err != nil {
 			return err
 		}
 	}
@@ -107,7 +108,7 @@ func (l *looks) addOne(ctx context.Context, portal string, r *engine.Rule, input
 		if err := l.replan(ctx, portal, r, false); err != nil { // it may have planned times before
 			return err
 		}
-		return l.queue.DeleteNote(ctx, name)
+		return notes.Delete(ctx, l.queue.Database(), name)
 	}
 	given := textOf(inputs)
 	digest, times := shortSum(r.Set.Version+"\n"+given), shortSum(timesOf(r)+"\n"+given)
@@ -137,18 +138,18 @@ func (l *looks) addOne(ctx context.Context, portal string, r *engine.Rule, input
 	if err != nil {
 		return err
 	}
-	return l.queue.SetNote(ctx, name, now)
+	return notes.Set(ctx, l.queue.Database(), name, now)
 }
 
 // renamed returns the note of a rule that has taken over another one. With the memory of the
 // other rule it needs no own look.
-func (l *looks) renamed(ctx context.Context, portal string, r *engine.Rule, notes map[string]string) (note string, known bool, err error) {
+func (l *looks) renamed(ctx context.Context, portal string, r *engine.Rule, stored map[string]string) (note string, known bool, err error) {
 	for _, from := range slices.Backward(r.From) {
 		old := notePrefix + portal + "." + from
-		if note, known = notes[old]; !known {
+		if note, known = stored[old]; !known {
 			continue
 		}
-		return note, true, l.queue.DeleteNote(ctx, old)
+		return note, true, notes.Delete(ctx, l.queue.Database(), old)
 	}
 	return "", false, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/fleet"
 	"github.com/b24rules/b24rules/internal/catchup"
+	"github.com/b24rules/b24rules/internal/notes"
 )
 
 // ruleWasRemoved is why a window is opened for a rule that is back.
@@ -28,7 +29,7 @@ func (k *portalKeeper) removals(ctx context.Context) error {
 	if c.CatchUp.Off || p == nil || p.Offline {
 		return nil
 	}
-	notes, err := k.queue.Notes(ctx, removedNote(k.portal, ""))
+	stored, err := notes.List(ctx, k.queue.Database(), removedNote(k.portal, ""))
 	if err != nil {
 		return err
 	}
@@ -41,7 +42,7 @@ func (k *portalKeeper) removals(ctx context.Context) error {
 	}
 	var errs []error
 	noted := map[string]bool{}
-	for _, n := range notes {
+	for _, n := range stored {
 		rule, old := strings.TrimPrefix(n.Name, removedNote(k.portal, "")), time.Since(n.Set) >= removedFor
 		if noted[rule] = true; runs[rule] == "" && !old {
 			continue
@@ -52,14 +53,14 @@ func (k *portalKeeper) removals(ctx context.Context) error {
 			err = catchup.NewWindows(k.queue.Database()).Open(ctx, catchup.Window{Portal: k.portal, Rule: runs[rule], From: n.Set, To: time.Now(), Why: ruleWasRemoved})
 		}
 		if err == nil {
-			err = k.queue.DeleteNote(ctx, n.Name)
+			err = notes.Delete(ctx, k.queue.Database(), n.Name)
 		}
 		errs = append(errs, err)
 	}
 	missing := k.gen.Missing(k.portal)
 	for r := range k.before().Rules(k.portal) {
 		if runs[r.ID] == "" && !noted[r.ID] && !slices.Contains(missing, r.Set.Name) {
-			errs = append(errs, k.queue.SetNote(ctx, removedNote(k.portal, r.ID), ""))
+			errs = append(errs, notes.Set(ctx, k.queue.Database(), removedNote(k.portal, r.ID), ""))
 		}
 	}
 	return errors.Join(errs...)

@@ -15,6 +15,7 @@ import (
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/lease"
+	"github.com/b24rules/b24rules/internal/notes"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -108,12 +109,12 @@ func (s *Service) loadDigests(ctx context.Context) error {
 
 // readDigests returns what proves the events of portals that run or have run.
 func readDigests(ctx context.Context, q *queue.Queue) (map[string]ingest.Digest, error) {
-	notes, err := q.Notes(ctx, report.TokenNote(""))
+	stored, err := notes.List(ctx, q.Database(), report.TokenNote(""))
 	if err != nil {
 		return nil, err
 	}
 	all := map[string]ingest.Digest{}
-	for _, n := range notes {
+	for _, n := range stored {
 		digest, ok := ingest.ParseDigest(n.Value)
 		if !ok {
 			return nil, fmt.Errorf("the note %s is no digest of a token", n.Name)
@@ -176,7 +177,7 @@ func (k *ruleKeeper) forgetPortal(ctx context.Context, portal string, holds []qu
 		err = windows.Drop(ctx, owed)
 	}
 	if err == nil {
-		err = k.queue.DeleteNote(ctx, report.TokenNote(portal))
+		err = notes.Delete(ctx, k.queue.Database(), report.TokenNote(portal))
 	}
 	if err != nil {
 		return err

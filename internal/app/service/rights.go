@@ -10,6 +10,7 @@ import (
 
 	"github.com/b24rules/b24rules/internal/app/report"
 	"github.com/b24rules/b24rules/internal/jobs"
+	"github.com/b24rules/b24rules/internal/notes"
 	"github.com/b24rules/b24rules/internal/queue"
 )
 
@@ -56,7 +57,7 @@ func (r *rights) work(ctx context.Context, j *jobs.Claimed) error {
 		return nil
 	}
 	var was report.Rights
-	note, ok, err := r.queue.Note(ctx, report.RightsNote(p.Name))
+	note, ok, err := notes.Get(ctx, r.queue.Database(), report.RightsNote(p.Name))
 	if err == nil && ok {
 		was, err = report.ReadRights(note)
 	}
@@ -78,5 +79,5 @@ func (r *rights) work(ctx context.Context, j *jobs.Claimed) error {
 	if err != nil {
 		return fmt.Errorf("rights of portal %s: %w", p.Name, err)
 	}
-	return r.queue.SetNote(ctx, report.RightsNote(p.Name), string(value))
+	return notes.Set(ctx, r.queue.Database(), report.RightsNote(p.Name), string(value))
 }

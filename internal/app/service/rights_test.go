@@ -12,6 +12,7 @@ import (
 	"github.com/b24rules/b24rules/internal/catchup"
 	"github.com/b24rules/b24rules/internal/jobs"
 	"github.com/b24rules/b24rules/internal/journal"
+	"github.com/b24rules/b24rules/internal/notes"
 )
 
 // TestRightsReduced: the user of the webhook loses the right to items of other people. The portal
@@ -94,7 +95,7 @@ func TestRightsLost(t *testing.T) {
 		}
 		var r report.Rights
 		h.Until("the rights are looked at", func() bool {
-			n, ok, err := h.Service.Queue().Note(h.Context(), report.RightsNote(demo.PortalName))
+			n, ok, err := notes.Get(h.Context(), h.Service.Queue().Database(), report.RightsNote(demo.PortalName))
 			if err == nil && ok {
 				r, err = report.ReadRights(n)
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/b24rules/b24rules/internal/ingest"
 	"github.com/b24rules/b24rules/internal/journal"
 	"github.com/b24rules/b24rules/internal/ledger"
+	"github.com/b24rules/b24rules/internal/notes"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
@@ -190,11 +191,11 @@ func (k *portalKeeper) oldKeys(ctx context.Context) error {
 		old = append(old, m.ID)
 	}
 	name, value := report.OldKeysNote(k.portal), report.OldKeys(old)
-	was, ok, err := k.queue.Note(ctx, name)
+	was, ok, err := notes.Get(ctx, k.queue.Database(), name)
 	if err != nil || ok && was.Value == value || !ok && len(old) == 0 {
 		return err
 	}
-	return k.queue.SetNote(ctx, name, value)
+	return notes.Set(ctx, k.queue.Database(), name, value)
 }
 
 // removedRules holds the rules that the portal no longer has and whose runs wait. So runs that

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/b24rules/b24rules/bitrix"
+	"github.com/b24rules/b24rules/internal/notes"
 	"github.com/b24rules/b24rules/internal/queue"
 	"github.com/b24rules/b24rules/internal/redact"
 )
@@ -42,7 +43,7 @@ func (n *tokenNote) hide(t bitrix.Tokens) {
 
 // Load implements bitrix.TokenStore.
 func (n *tokenNote) Load(ctx context.Context) (bitrix.Tokens, error) {
-	note, _, err := n.queue.Note(ctx, n.name)
+	note, _, err := notes.Get(ctx, n.queue.Database(), n.name)
 	if err != nil {
 		return bitrix.Tokens{}, err
 	}
@@ -55,7 +56,7 @@ func (n *tokenNote) Load(ctx context.Context) (bitrix.Tokens, error) {
 
 // Update implements bitrix.TokenStore.
 func (n *tokenNote) Update(ctx context.Context, change func(context.Context, bitrix.Tokens) (bitrix.Tokens, error)) error {
-	return n.queue.UpdateNote(ctx, n.name, func(ctx context.Context, old string) (string, error) {
+	return notes.Update(ctx, n.queue.Database(), n.name, func(ctx context.Context, old string) (string, error) {
 		t, err := bitrix.ReadTokens([]byte(old))
 		if err != nil {
 			return "", err

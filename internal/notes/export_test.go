@@ -1,0 +1,6 @@
+package notes
+
+var (
+	Claim    = claim
+	EndClaim = endClaim
+)
