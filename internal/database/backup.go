@@ -15,9 +15,8 @@ import (
 
 // BackupInfo is what a backup holds.
 type BackupInfo struct {
-	Bytes         int64
-	Events, Runs  int64
-	SchemaVersion int
+	Bytes        int64
+	Events, Runs int64
 }
 
 // ErrNotSQLite is returned for a database that the server's own tools copy.
@@ -87,8 +86,7 @@ func CheckBackup(ctx context.Context, file string) (BackupInfo, error) {
 	if found != "ok" {
 		return info, fmt.Errorf("%s is damaged: %s", file, found)
 	}
-	err = db.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM b24_event), (SELECT COUNT(*) FROM b24_run), (SELECT MAX(version) FROM b24_migration)`).
-		Scan(&info.Events, &info.Runs, &info.SchemaVersion)
+	err = db.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM b24_event), (SELECT COUNT(*) FROM b24_run)`).Scan(&info.Events, &info.Runs)
 	if err != nil {
 		return info, fmt.Errorf("%s is not a database of b24rules: %w", file, err)
 	}

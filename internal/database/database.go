@@ -75,21 +75,34 @@ type Tx interface {
 	Rollback(ctx context.Context) error
 }
 
-// errDSN describes a valid DSN. It does not repeat the given one, which may hold a
-// password.
-var errDSN = errors.New("database: want sqlite:PATH such as sqlite:/var/lib/b24rules/queue.db, or postgres://USER:PASSWORD@HOST/NAME")
-
 // Open opens the database that dsn names ("sqlite:PATH" or "postgres://..."), and creates
 // or updates its tables. The caller closes it.
 func Open(ctx context.Context, dsn string, log *slog.Logger) (*DB, error) {
+	open, err := parse(dsn)
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, log)
+}
+
+// CheckDSN checks the name of a database without connecting. Its error does not
+// repeat the name.
+func CheckDSN(dsn string) error {
+	_, err := parse(dsn)
+	return err
+}
+
+// parse returns the function that opens the database of a name.
+func parse(dsn string) (open func(ctx context.Context, log *slog.Logger) (*DB, error), err error) {
 	scheme, rest, ok := strings.Cut(dsn, ":")
 	switch {
 	case ok && scheme == "sqlite" && rest != "" && !strings.HasPrefix(rest, ":memory:"):
-		return openSQLite(ctx, rest, log)
+		return func(ctx context.Context, log *slog.Logger) (*DB, error) { return openSQLite(ctx, rest, log) }, nil
 	case ok && scheme == "sqlite":
 		return nil, errors.New("database: sqlite needs the path of a file, want sqlite:PATH such as sqlite:/var/lib/b24rules/queue.db")
 	case ok && (scheme == "postgres" || scheme == "postgresql"):
-		return openPostgres(ctx, dsn, log)
+		config, err := postgresConfig(dsn)
+		return func(ctx context.Context, log *slog.Logger) (*DB, error) { return openPostgres(ctx, config, log) }, err
 	}
-	return nil, errDSN
+	return nil, errors.New("database: want sqlite:PATH such as sqlite:/var/lib/b24rules/queue.db, or postgres://USER:PASSWORD@HOST/NAME")
 }

@@ -30,9 +30,7 @@ func (db *postgresDB) Watch(ctx context.Context, log *slog.Logger, received func
 		}
 		logged = true
 		received("")
-		if wakeup.Sleep(ctx, pollEvery) != nil {
-			break
-		}
+		_ = wakeup.Sleep(ctx, pollEvery) // the loop sees the end
 	}
 	return nil
 }

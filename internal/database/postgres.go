@@ -42,11 +42,7 @@ type postgresDB struct {
 }
 
 // openPostgres connects. Errors of the driver that may repeat the DSN are omitted.
-func openPostgres(ctx context.Context, dsn string, log *slog.Logger) (*DB, error) {
-	config, err := postgresConfig(dsn)
-	if err != nil {
-		return nil, err
-	}
+func openPostgres(ctx context.Context, config *pgxpool.Config, log *slog.Logger) (*DB, error) {
 	name := config.ConnConfig.Host + "/" + config.ConnConfig.Database
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
@@ -114,20 +110,6 @@ func checkPool(dsn string) error {
 		return fmt.Errorf("database: pool_max_conns=%d is too small for one process, must be at least %d", n, leastConns)
 	}
 	return nil
-}
-
-// CheckDSN checks the name of a database without connecting. Its error does not
-// repeat the name.
-func CheckDSN(dsn string) error {
-	scheme, rest, ok := strings.Cut(dsn, ":")
-	switch {
-	case ok && (scheme == "postgres" || scheme == "postgresql"):
-		_, err := postgresConfig(dsn)
-		return err
-	case ok && scheme == "sqlite" && rest != "":
-		return nil
-	}
-	return errDSN
 }
 
 // firstLine is the text of an error without the joined ones: the driver tries an

@@ -8,11 +8,11 @@ import (
 	"log/slog"
 	"math"
 	"math/rand/v2"
-	"os"
 	"runtime/debug"
 	"sync"
 	"time"
 
+	"github.com/b24rules/b24rules/internal/lease"
 	"github.com/b24rules/b24rules/internal/store"
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
@@ -57,7 +57,6 @@ type Runner struct {
 	table  *Table
 	leases Leases
 	kinds  map[string]Kind
-	owner  string
 	log    *slog.Logger
 
 	mu      sync.Mutex
@@ -66,8 +65,7 @@ type Runner struct {
 
 // NewRunner returns a runner of the jobs of a table.
 func NewRunner(t *Table, leases Leases, log *slog.Logger) *Runner {
-	host, _ := os.Hostname() // only shown to people
-	return &Runner{table: t, leases: leases, kinds: map[string]Kind{}, owner: fmt.Sprintf("process %d on %s", os.Getpid(), host), log: log, running: map[int64]*Claimed{}}
+	return &Runner{table: t, leases: leases, kinds: map[string]Kind{}, log: log, running: map[int64]*Claimed{}}
 }
 
 // Handle makes the runner execute jobs of a kind. Call it before Run.
@@ -181,7 +179,7 @@ func (r *Runner) claim(ctx context.Context, d dueJob) (*Claimed, error) {
 		if err != nil || !held {
 			return err
 		}
-		one, err := scan(t.QueryRow(ctx, claimJob, d.id, d.claim, number, r.owner, store.Micros(time.Now())))
+		one, err := scan(t.QueryRow(ctx, claimJob, d.id, d.claim, number, lease.Process(), store.Micros(time.Now())))
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
@@ -202,8 +200,8 @@ func (r *Runner) work(ctx context.Context, k Kind, j *Claimed) {
 		delete(r.running, j.ID)
 	}()
 	defer j.cancel(nil)
-	lease := r.leases.Context(j.Portal)
-	defer context.AfterFunc(lease, func() { j.cancel(context.Cause(lease)) })()
+	held := r.leases.Context(j.Portal)
+	defer context.AfterFunc(held, func() { j.cancel(context.Cause(held)) })()
 	err := call(ctx, k, j)
 	e := k.end(j, err, ctx.Err() != nil)
 	j.log(ctx, r.log, e)

@@ -25,8 +25,8 @@ const (
 	Cancelled State = "cancelled"
 )
 
-// Job is a stored job. Add and Replace need only Kind; ID, State, Attempts, Owner, Error,
-// Created, Started and Ended are set by this package.
+// Job is a stored job. AddOnce and Replace need only Kind; ID, State, Attempts, Error,
+// Created and Ended are set by this package.
 type Job struct {
 	ID     int64
 	Portal string // "" for the leader
@@ -43,18 +43,13 @@ type Job struct {
 	// it is to do here. nil is stored as null.
 	Place json.RawMessage
 
-	Owner string // the process that claimed it last, for people
 	Error string // of the last attempt; "" after progress
 
 	Created time.Time
-	Started time.Time // the last attempt; zero before the first
 	Ended   time.Time // zero while it is open
 
 	claim int64
 }
-
-// Open reports whether the job is waiting or running.
-func (j Job) Open() bool { return j.State == Waiting || j.State == Running }
 
 // Table is the jobs in a database.
 type Table struct{ db store.DB }
@@ -156,12 +151,11 @@ func addOnce(ctx context.Context, tx store.Tx, j Job) (added bool, id int64, err
 type Filter struct {
 	Portal    string
 	Kind, Key string
-	Leader    bool // only jobs of no portal
 	Open      bool // only waiting and running ones
 	Limit     int  // 0 means 1,000
 }
 
-const columns = `id, portal, kind, key, state, due_at, every, attempts, place, claim, owner, error, created_at, started_at, ended_at`
+const columns = `id, portal, kind, key, state, due_at, every, attempts, place, claim, error, created_at, ended_at`
 
 // List returns the jobs that f selects, newest first.
 func (t *Table) List(ctx context.Context, f Filter) ([]Job, error) {
@@ -171,9 +165,6 @@ func (t *Table) List(ctx context.Context, f Filter) ([]Job, error) {
 			args = append(args, value)
 			where = append(where, fmt.Sprintf("%s = $%d", column, len(args)))
 		}
-	}
-	if f.Leader {
-		where = append(where, "portal = ''")
 	}
 	if f.Open {
 		where = append(where, "state IN ('waiting', 'running')")
@@ -185,13 +176,13 @@ func (t *Table) List(ctx context.Context, f Filter) ([]Job, error) {
 
 func scan(row store.Row) (Job, error) {
 	var (
-		j                                   Job
-		due, every, created, started, ended int64
-		place                               string
+		j                          Job
+		due, every, created, ended int64
+		place                      string
 	)
-	err := row.Scan(&j.ID, &j.Portal, &j.Kind, &j.Key, &j.State, &due, &every, &j.Attempts, &place, &j.claim, &j.Owner, &j.Error, &created, &started, &ended)
+	err := row.Scan(&j.ID, &j.Portal, &j.Kind, &j.Key, &j.State, &due, &every, &j.Attempts, &place, &j.claim, &j.Error, &created, &ended)
 	j.Due, j.Every, j.Place = store.Time(due), time.Duration(every)*time.Microsecond, json.RawMessage(place)
-	j.Created, j.Started, j.Ended = store.Time(created), store.Time(started), store.Time(ended)
+	j.Created, j.Ended = store.Time(created), store.Time(ended)
 	return j, err
 }
 

@@ -145,20 +145,18 @@ type UnroutedEvents struct {
 	Portal  string
 	Missing []string // the rule sets: see Event.Missing
 	Events  int
-	First   time.Time // when the first one was received
 }
 
 const countUnrouted = `
-SELECT portal, missing, COUNT(*), MIN(received_at) FROM b24_event
+SELECT portal, missing, COUNT(*) FROM b24_event
 WHERE missing <> '' GROUP BY portal, missing ORDER BY portal, missing`
 
 // Unrouted counts the events that rule sets have not seen, by portal and rule sets.
 func Unrouted(ctx context.Context, from store.Reader) ([]UnroutedEvents, error) {
 	return store.All(ctx, from, "count unrouted events", func(row store.Row) (m UnroutedEvents, err error) {
 		var missing string
-		var first int64
-		err = row.Scan(&m.Portal, &missing, &m.Events, &first)
-		m.Missing, m.First = strings.Fields(missing), store.Time(first)
+		err = row.Scan(&m.Portal, &missing, &m.Events)
+		m.Missing = strings.Fields(missing)
 		return m, err
 	}, countUnrouted)
 }

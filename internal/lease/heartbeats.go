@@ -34,21 +34,21 @@ func Process() string {
 	return fmt.Sprintf("process %d on %s", os.Getpid(), host)
 }
 
-// ClaimsRuns is the end of the info of a process that claims runs from their rows. A
+// claimsRuns is the end of the info of a process that claims runs from their rows. A
 // process of the version before, which used River, does not have it.
-const ClaimsRuns = ", claims runs"
+const claimsRuns = ", claims runs"
 
-// oneHeartbeat is before ClaimsRuns in the info of a process that has one heartbeat for
+// oneHeartbeat is before claimsRuns in the info of a process that has one heartbeat for
 // all its leases. Its versions before had one in the row of each lease.
 const oneHeartbeat = ", one heartbeat"
 
-// Ends is what a process that ends writes as the portals that it can work, as JSON: it keeps
+// ends is what a process that ends writes as the portals that it can work, as JSON: it keeps
 // its heartbeat for the runs that end, and takes no portal.
-const Ends = "null"
+const ends = "null"
 
-// Name returns the process of an info, as Process names it.
-func Name(info string) string {
-	return strings.TrimSuffix(strings.TrimSuffix(info, ClaimsRuns), oneHeartbeat)
+// nameOf returns the process of an info, as Process names it.
+func nameOf(info string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(info, claimsRuns), oneHeartbeat)
 }
 
 // leaseSums tell whether a row of b24_lease has changed.
@@ -69,7 +69,7 @@ func (h *Holder) renew(ctx context.Context, leaving bool) error {
 		clear(workers)
 		// First, because an acquisition that has read the last heartbeat ends before this
 		// one is stored, and the next statements see it.
-		if _, err := t.Exec(ctx, renewWorker, h.id, Process()+oneHeartbeat+ClaimsRuns, portals); err != nil {
+		if _, err := t.Exec(ctx, renewWorker, h.id, Process()+oneHeartbeat+claimsRuns, portals); err != nil {
 			return err
 		}
 		if err := h.readWorkers(ctx, t, workers); err != nil {
@@ -104,7 +104,7 @@ func (h *Holder) renew(ctx context.Context, leaving bool) error {
 // canWork returns the portals that this process can work as JSON, "" for all.
 func (h *Holder) canWork(leaving bool) (string, error) {
 	if leaving {
-		return Ends, nil
+		return ends, nil
 	}
 	configured := h.o.Portals()
 	if configured == nil {
@@ -117,7 +117,7 @@ func (h *Holder) canWork(leaving bool) (string, error) {
 // hasOlder reports whether a process judges leases by the heartbeats in their rows.
 func hasOlder(workers map[string]workerRow) bool {
 	for _, w := range workers {
-		if !strings.HasSuffix(w.info, oneHeartbeat+ClaimsRuns) {
+		if !strings.HasSuffix(w.info, oneHeartbeat+claimsRuns) {
 			return true
 		}
 	}
@@ -182,7 +182,7 @@ func (h *Holder) observe(rows map[string]leaseRow, workers map[string]workerRow)
 			if w.wasAlive = old.wasAlive || old.heartbeat != w.heartbeat; old.heartbeat == w.heartbeat {
 				w.since = old.since
 			}
-			if w.logged = old.logged; w.wasAlive && !w.logged && !strings.HasSuffix(w.info, ClaimsRuns) {
+			if w.logged = old.logged; w.wasAlive && !w.logged && !strings.HasSuffix(w.info, claimsRuns) {
 				w.logged = true
 				h.o.Log.Warn("a process of an older version works on the same database: replace it", slog.String("worker", w.info))
 			}

@@ -154,7 +154,7 @@ func (h *Holder) tick(ctx context.Context, leaving bool) error {
 
 // giveUp returns the leases above a fair share, if other processes can take them.
 func (h *Holder) giveUp(v view, held []*Lease) {
-	staying := slices.DeleteFunc(slices.Clone(held), func(l *Lease) bool { return !v.mine[l.portal] || l.Leaving() })
+	staying := slices.DeleteFunc(slices.Clone(held), func(l *Lease) bool { return !v.mine[l.portal] || l.isLeaving() })
 	if excess := len(staying) - v.target(); excess > 0 && len(v.workers) > 1 {
 		slices.SortFunc(staying, func(a, b *Lease) int { return a.busy() - b.busy() })
 		for _, l := range staying[:excess] {
@@ -291,7 +291,7 @@ func (h *Holder) returnRow(ctx context.Context, portal string, token int64, spar
 // release ends a lease: no run starts any more; running ones may take grace, and
 // are then cancelled. It returns at once.
 func (h *Holder) release(l *Lease, grace time.Duration) {
-	if l.Leaving() {
+	if l.isLeaving() {
 		return
 	}
 	l.drain()

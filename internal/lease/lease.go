@@ -131,8 +131,8 @@ func (l *Lease) drain() {
 	}
 }
 
-// Leaving reports whether no run may start any more.
-func (l *Lease) Leaving() bool {
+// isLeaving reports whether no run may start any more.
+func (l *Lease) isLeaving() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.leaving

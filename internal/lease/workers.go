@@ -26,13 +26,13 @@ func Workers(ctx context.Context, from store.Reader) ([]Worker, error) {
 		if err := row.Scan(&w.Name, &portals, &w.Heartbeat); err != nil {
 			return w, err
 		}
-		w.Name = Name(w.Name)
+		w.Name = nameOf(w.Name)
 		if portals == "" { // it works all
 			return w, nil
 		}
 		err = json.Unmarshal([]byte(portals), &w.Portals)
 		return w, err
-	}, `SELECT info, portals, beat FROM b24_worker WHERE portals <> $1 ORDER BY info`, Ends)
+	}, `SELECT info, portals, beat FROM b24_worker WHERE portals <> $1 ORDER BY info`, ends)
 }
 
 const (

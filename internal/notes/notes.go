@@ -1,5 +1,4 @@
-// Package notes keeps small values under names: what belongs to no run, such as the
-// progress of a backfill or the tokens of a portal.
+// Package notes stores small values under names, such as the tokens of a portal.
 package notes
 
 import (

@@ -143,7 +143,7 @@ func TestConfigFindings(t *testing.T) {
 		{"a password for SQLite", "database_password_file: b24rules.yaml\n" + minimal(web, token), "1:25 invalid-value: an SQLite database has no password (remove database_password_file)"},
 		{"a password of nobody", "database: postgres://h/d\ndatabase_password_file: b24rules.yaml\n" + minimal(web, token), "2:25"},
 		{"database", "database: mysql://u:s3cr3t@h/d\n" + minimal(web, token), "1:11 invalid-value: database: want sqlite:PATH such as sqlite:/var/lib/b24rules/queue.db, or postgres://USER:PASSWORD@HOST/NAME (database: sqlite:b24rules.db)"},
-		{"database without a path", "database: 'sqlite:'\n" + minimal(web, token), "1:11 invalid-value: database: want sqlite:PATH"},
+		{"database without a path", "database: 'sqlite:'\n" + minimal(web, token), "1:11 invalid-value: database: sqlite needs the path of a file, want sqlite:PATH"},
 		{"no rules", "portals: {main: {webhook: '" + hook + "', application_token: x}}\n", "1:1 missing-key: the configuration needs rules"},
 		{"empty rules", "rules: []\n" + strings.TrimPrefix(minimal(web, token), "rules: [rules]\n"), "1:8 missing-key: rules names no file and no folder"},
 		{"rules of a wrong type", "rules: [{a: b}]\n" + strings.TrimPrefix(minimal(web, token), "rules: [rules]\n"), "1:9 wrong-type: want text, got a mapping"},
