@@ -21,7 +21,7 @@ import (
 
 const (
 	// minConns and maxConns bound the connections of a process. Writes need one
-	// (see committer), the leases one, and one listens; the others read.
+	// (they share transactions), the leases one, and one listens; the others read.
 	minConns, maxConns = 2, 20
 
 	// idleInTransaction is when the server ends an idle transaction, and frees its

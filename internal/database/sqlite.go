@@ -25,7 +25,7 @@ import (
 	"github.com/b24rules/b24rules/internal/wakeup"
 )
 
-// ErrInUse is returned by Lock and Work when another process works the database.
+// ErrInUse is returned by Lock when another process works the database.
 var ErrInUse = errors.New("another process works this database")
 
 // A sqliteDB is one file with two pools: a single connection that writes, and a few
@@ -332,7 +332,7 @@ func sqlRows(r *sql.Rows, err error) (store.Rows, error) {
 
 // A sqliteTx uses the prepared statements of earlier transactions. It cannot prepare
 // statements itself, because it holds the only connection. All texts are constants
-// of this package, so their number is bounded.
+// of the program, so their number is bounded.
 type sqliteTx struct {
 	*sql.Tx
 	db         *sqliteDB

@@ -190,8 +190,7 @@ func (q *Queue) Close() error {
 	return q.db.Close()
 }
 
-// Database is the database of the queue, for packages that have tables in it. The
-// schema of all tables is in this package.
+// Database is the database of the queue, for packages that have tables in it.
 func (q *Queue) Database() store.DB { return sharedDatabase{q.db.Read, q.writes} }
 
 type sharedDatabase struct {

@@ -27,12 +27,12 @@ func (q *Queue) Served(ctx context.Context) (served bool, err error) {
 
 // Processes returns the processes that work the database: on SQLite there is at most one.
 func (q *base) Processes(ctx context.Context) (all []lease.Worker, err error) {
+	var name string
+	var works bool
 	if q.db.Leases() {
 		all, err = lease.Workers(ctx, q.db.Read)
-	} else if name, works, noted := q.holder(ctx); works {
+	} else if name, works, err = q.holder(ctx); works {
 		all = []lease.Worker{{Name: name}}
-	} else {
-		err = noted
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the processes that work the database: %w", err)
