@@ -58,10 +58,7 @@ func Update(ctx context.Context, db store.DB, name string, change func(ctx conte
 
 func claimOf(name string) string { return name + ".claim" }
 
-const takeClaim = `
-INSERT INTO b24_note (name, value, set_at) VALUES ($1, $2, $3)
-ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at
-WHERE b24_note.set_at < $4 OR b24_note.value = excluded.value` // ours: it is repeated after a lost connection
+const takeClaim = setNote + ` WHERE b24_note.set_at < $4 OR b24_note.value = excluded.value` // ours: it is repeated after a lost connection
 
 func claim(ctx context.Context, db store.DB, name, id string) (mine bool, err error) {
 	err = write(ctx, db, name, func(ctx context.Context, t store.Tx) error {
@@ -73,10 +70,7 @@ func claim(ctx context.Context, db store.DB, name, id string) (mine bool, err er
 	return mine, err
 }
 
-const changeNote = `
-INSERT INTO b24_note (name, value, set_at) VALUES ($1, $2, $3)
-ON CONFLICT (name) DO UPDATE SET value = excluded.value, set_at = excluded.set_at
-WHERE b24_note.value = $4 OR b24_note.value = excluded.value`
+const changeNote = setNote + ` WHERE b24_note.value = $4 OR b24_note.value = excluded.value`
 
 // endClaim stores a changed note, if save is true, and releases the claim. If the
 // claim was too old, another process may have taken it: then the value of that
