@@ -138,6 +138,7 @@ func TestCatalogueAdd(t *testing.T) {
 	another(exitUsage, `portal has no "Достака", did you mean ufCrm_1701 (Доставка)?`, "--input", "delivery_field=Достака", "amount-with-delivery")
 	another(exitFine, "under inputs of portal main:\n", "--input", "delivery_field=доставка", "amount-with-delivery")
 	another(exitFine, `field: "closedate" # `, "--input", "field=closedate", "required-field")
+	another(exitFailure, "sum_field, the company's field for the sum, in the portal's base currency (the portal has no custom fields there: add one, or name a standard field): name it with --input", "company-won-total")
 	// A field of another kind: the copy is there, and its place is shown.
 	another(exitFindings, "ufCrm_1702 (Комиссия) of a deal takes money such as 300|USD, this is a number", "--input", "field=комиссия", "deal-commission")
 	if got := rules(); !strings.Contains(got, "deal-commission.yaml") {

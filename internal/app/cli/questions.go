@@ -125,7 +125,11 @@ func (q *questions) input(ctx context.Context, inputs *setup.Inputs, in engine.I
 		if len(options) == 0 {
 			return fmt.Errorf("%s: the portal has none that the user of the credentials can see, so nothing was written", question)
 		}
-		question += ": " + inputs.List(in.Name)
+		if list := inputs.List(in.Name); list != "" {
+			question += ": " + list
+		} else {
+			question += " (the portal has no custom fields there: add one, or name a standard field)"
+		}
 	}
 	for {
 		answer, err := q.askFor(ctx, "", question+":", fmt.Sprintf("name it with --input %s=VALUE", in.Name))

@@ -356,9 +356,12 @@ func list(options []Option) string {
 	return strings.Join(out, ", ")
 }
 
-// List names the options of an input for a question.
+// List names the options of an input for a question, "" if it would name none.
 func (in *Inputs) List(name string) string {
 	options, _ := in.Options(name)
+	if !slices.ContainsFunc(options, func(o Option) bool { return !o.unnamed }) {
+		return ""
+	}
 	return list(options)
 }
 
