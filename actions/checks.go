@@ -191,12 +191,26 @@ func checkUpsertElement(c *engine.StepCheck) {
 	checkElementName(c)
 	checkElementValues(c, "fields")
 	checkElementValues(c, "match")
+	if !checkElementKey(c) {
+		return
+	}
 	if c.Types().Given("key") && !dependsOnRun(c, "key") && c.DependsOnEvent("fields") {
 		c.Warnf("key", "constant-key", "the key is the same in every run, so all runs write the same element").Hint = "use event.id in it"
 		return
 	}
 	checkSharedKey(c, "element", diag.Phrasef("use event.id in it"))
 	checkRepeatedKey(c, "element")
+}
+
+// checkElementKey reports a key that is no number or text: the steps for items take a record there. It
+// reports whether the key can be one.
+func checkElementKey(c *engine.StepCheck) bool {
+	kind := map[formula.Kind]string{formula.Record: "a record", formula.List: "a list"}[c.Types().Type("key").Kind]
+	if kind == "" {
+		return true
+	}
+	c.Errorf("key", "wrong-type", "key takes a number or text, not "+kind).Hint = "write the value alone, such as key: =event.id; properties belong into fields"
+	return false
 }
 
 // checkElementValues warns of properties in the shape of lists.element.add, which has

@@ -29,6 +29,9 @@ func customerPortal(t *testing.T) *snapshot.Snapshot {
 		{Name: "UF_CRM_PAID", Type: "boolean", Title: "Paid"},
 		{Name: "UF_CRM_FLOORS", Type: "integer", Title: "Floors"},
 		{Name: "UF_CRM_DRIVER", Type: "employee", Title: "Driver"},
+		{Name: "UF_CRM_REGION", Type: "string", Title: "Район"},
+		{Name: "UF_CRM_FLOOR_1", Type: "string", Title: "Этаж"},
+		{Name: "UF_CRM_FLOOR_2", Type: "string", Title: "Этаж"},
 	} {
 		if err := portal.AddUserField(2, f); err != nil {
 			t.Fatal(err)

@@ -77,6 +77,7 @@ func checkSyncElements(c *engine.StepCheck) {
 	checkScopeOfRun(c, "would delete the elements of all other entities")
 	checkScopeOfEntity(c)
 	checkRepeatedScope(c)
+	checkElementKey(c)
 	checkRowKey(c)
 	checkElementName(c)
 	checkElementValues(c, "fields")

@@ -11,7 +11,7 @@ import (
 // UnknownType says why a known portal does not have a type of items, and which it has. The
 // reason is empty if it has the type, or if that is not known.
 func UnknownType(portal *snapshot.Snapshot, entityTypeID int) (why, hint diag.Phrase) {
-	if entityTypeID <= 0 || !portal.Knows(snapshot.PartTypes) || portal.Unread["type "+numInt(entityTypeID).String()] != "" || portal.TypeOf(entityTypeID) != nil {
+	if entityTypeID <= 0 || !portal.Knows(snapshot.PartTypes) || !portal.Knows(snapshot.PartType(entityTypeID)) || portal.TypeOf(entityTypeID) != nil {
 		return why, hint
 	}
 	why = diag.Phrasef("portal %s has no type %d of items", portal.Portal, entityTypeID)

@@ -217,6 +217,35 @@ func (n NamedArg) WarnValuef(code, format string, args ...any) *Finding {
 	return n.report.Warnf(n.entry.Value.Node, code, format, args...)
 }
 
+// Warner reports a likely mistake at a place.
+type Warner func(code, format string, args ...any) *Finding
+
+// EachConst calls f for each constant that the value can be: the value itself, if it is the same in
+// every run, or what a choice such as deal.paid ? "WON" : "NEW" can give. warn reports a mistake in it.
+func (n NamedArg) EachConst(f func(v any, warn Warner)) {
+	if v, constant := n.Const(); constant {
+		f(v, n.WarnValuef)
+		return
+	}
+	value := n.entry.Value
+	if value.Formula == nil {
+		return
+	}
+	for _, o := range value.Formula.Outcomes() {
+		f(o.Value, func(code, format string, args ...any) *Finding {
+			if r, places := n.report.(partReporter); places {
+				return r.WarnPartf(value.Node, o.From, o.To, code, format, args...)
+			}
+			return n.WarnValuef(code, format, args...)
+		})
+	}
+}
+
+// partReporter is a Reporter that knows the places of the parts of a formula.
+type partReporter interface {
+	WarnPartf(n *yaml.Node, from, to int, code, format string, args ...any) *Finding
+}
+
 // EachName calls f for each entry of an argument whose name is known.
 func (s *StepCheck) EachName(arg string, f func(n NamedArg)) {
 	entries, _ := s.step.Types.Part(arg)

@@ -14,6 +14,14 @@ type Owner struct {
 	Rows   bool   // can have product rows; a smart process only if it is set up so
 }
 
+// Plural names entities of a built-in type: deals, companies, smart invoices.
+func (o Owner) Plural() string {
+	if o.ID == TypeCompany {
+		return "companies"
+	}
+	return strings.ReplaceAll(o.Name, "_", " ") + "s"
+}
+
 // owners are those that crm.item.* serves; the old invoice (5) is refused there.
 // https://apidocs.bitrix24.com/api-reference/crm/data-types.html
 var owners = [...]Owner{

@@ -118,6 +118,14 @@ func (c *reporter) Warnf(n *yaml.Node, code, format string, args ...any) *diag.F
 	return c.file.WithEnd(n, c.list.Warnf(c.file.Pos(n), code, format, args...))
 }
 
+// WarnPartf reports a warning at a part of a formula.
+func (c *reporter) WarnPartf(n *yaml.Node, from, to int, code, format string, args ...any) *diag.Finding {
+	f := c.list.Warnf(diag.Pos{}, code, format, args...)
+	start, end := c.file.Span(n, engine.FormulaOffset+from, engine.FormulaOffset+to)
+	f.Pos, f.EndLine, f.EndColumn = start, end.Line, end.Column
+	return f
+}
+
 // mapping reads a mapping node. It reports false when the node is no mapping or has
 // errors.
 func (c *reporter) mapping(n *yaml.Node) (yamlfile.Mapping, bool) {

@@ -125,6 +125,7 @@ type Formula struct {
 	ifFalse   Facts
 	ofElement Facts
 	doubts    []Problem
+	outcomes  []Outcome
 	measured  bool // the result has to be measured
 	fromData  bool
 	isPath    bool
@@ -182,6 +183,7 @@ func Compile(src string, env Env) (f *Formula, problems []Problem) {
 	}
 	f.paths, f.doubts = c.survey(tree.Node)
 	f.fromData = c.fromData(tree.Node)
+	f.outcomes = c.outcomes(tree.Node)
 	p, isPath := c.path(tree.Node)
 	f.isPath = isPath && slices.Contains(f.paths, strings.ReplaceAll(p, pathSeparator, "."))
 	f.lowered = lowered

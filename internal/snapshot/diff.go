@@ -46,9 +46,7 @@ func Diff(before, after *Snapshot) []Change {
 	if d.both(PartTypes) {
 		d.types()
 	}
-	if d.both(PartLists) {
-		d.lists()
-	}
+	d.lists()
 	return d.changes
 }
 
@@ -163,17 +161,22 @@ func (d *differ) directories() {
 }
 
 func (d *differ) types() {
-	merge(d.before.Types, d.after.Types, func(t Type) int { return t.ID },
+	known := func(types []Type) []Type {
+		return slices.DeleteFunc(slices.Clone(types), func(t Type) bool { return !d.both(PartType(t.ID)) })
+	}
+	merge(known(d.before.Types), known(d.after.Types), func(t Type) int { return t.ID },
 		func(t Type) { d.add(Removed, "portal", "%s", t.Name()) },
 		func(t Type) { d.add(Added, "portal", "%s", t.Name()) },
 		func(a, b Type) {
 			where := a.Name()
 			d.text(where, "the type", "title", a.Title, b.Title)
 			d.flag(where, "the type", "with product rows", a.Products, b.Products)
-			merge(a.Pipelines, b.Pipelines, func(p Pipeline) int { return p.ID },
-				func(p Pipeline) { d.add(Removed, where, "pipeline %s", named(fmt.Sprint(p.ID), p.Title)) },
-				func(p Pipeline) { d.add(Added, where, "pipeline %s", named(fmt.Sprint(p.ID), p.Title)) },
-				func(x, y Pipeline) { d.text(where, fmt.Sprintf("pipeline %d", x.ID), "title", x.Title, y.Title) })
+			if d.both(PartPipelines(a.ID)) {
+				merge(a.Pipelines, b.Pipelines, func(p Pipeline) int { return p.ID },
+					func(p Pipeline) { d.add(Removed, where, "pipeline %s", named(fmt.Sprint(p.ID), p.Title)) },
+					func(p Pipeline) { d.add(Added, where, "pipeline %s", named(fmt.Sprint(p.ID), p.Title)) },
+					func(x, y Pipeline) { d.text(where, fmt.Sprintf("pipeline %d", x.ID), "title", x.Title, y.Title) })
+			}
 			merge(a.Fields, b.Fields, func(f Field) string { return f.Name },
 				func(f Field) { d.add(Removed, where, "field %s", named(f.Name, f.Title)) },
 				func(f Field) { d.add(Added, where, "field %s", named(f.Name, f.Title)) },
@@ -203,7 +206,12 @@ func digits(n *int) string {
 }
 
 func (d *differ) lists() {
-	merge(d.before.Lists, d.after.Lists, func(l List) string { return l.Type + " " + fmt.Sprint(l.ID) },
+	known := func(lists []List) []List {
+		return slices.DeleteFunc(slices.Clone(lists), func(l List) bool {
+			return !d.before.KnowsLists(l.Type) || !d.after.KnowsLists(l.Type) || !d.both(PartList(l.ID))
+		})
+	}
+	merge(known(d.before.Lists), known(d.after.Lists), func(l List) string { return l.Type + " " + fmt.Sprint(l.ID) },
 		func(l List) { d.add(Removed, "portal", "%s", l.name()) },
 		func(l List) { d.add(Added, "portal", "%s", l.name()) },
 		func(a, b List) {

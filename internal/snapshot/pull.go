@@ -1,12 +1,14 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/schemas"
@@ -26,7 +28,7 @@ func Pull(ctx context.Context, name string, c *bitrix.Client) (*Snapshot, error)
 		switch {
 		case err == nil:
 		case refused(err):
-			p.s.Unread[part.name] = reason(err)
+			p.unread(part.name, err)
 		default:
 			return nil, err
 		}
@@ -51,7 +53,33 @@ func reason(err error) string { return strings.Join(strings.Fields(err.Error()),
 type pull struct {
 	ctx    context.Context
 	client *bitrix.Client
-	s      *Snapshot
+
+	mu sync.Mutex // of s while types and lists are read
+	s  *Snapshot
+}
+
+// each reads n things in parallel, so that their calls share requests: one at a time, a portal with
+// 200 lists would take minutes. The error is the first one in the order of the things.
+func each(n int, read func(i int) error) error {
+	errs := make([]error, n)
+	var readers sync.WaitGroup
+	for i := range n {
+		readers.Go(func() { errs[i] = read(i) })
+	}
+	readers.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unread notes that the portal refuses a part.
+func (p *pull) unread(part string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.s.Unread[part] = reason(err)
 }
 
 func decode(method string, raw json.RawMessage, into any) error {
@@ -119,24 +147,19 @@ type typeRow struct {
 
 // types reads the built-in types and the smart processes.
 func (p *pull) types() error {
+	var types []Type
 	for _, o := range schemas.Owners() {
-		if err := p.addType(Type{ID: o.ID, Title: ownerTitle(o), Products: o.Rows}); err != nil {
-			return err
-		}
+		types = append(types, Type{ID: o.ID, Title: ownerTitle(o), Products: o.Rows})
 	}
-	rows, err := all[typeRow](p, "crm.type.list", nil, "types")
-	if err != nil && bitrix.IsCode(err, "ACCESS_DENIED") {
-		rows, err = p.ownerTypes() // crm.type.list is for administrators of the CRM
-	}
-	if err != nil {
-		return err
+	rows, failed := all[typeRow](p, "crm.type.list", nil, "types")
+	if bitrix.IsCode(failed, "ACCESS_DENIED") {
+		rows, failed = p.ownerTypes() // crm.type.list is for administrators of the CRM
 	}
 	for _, r := range rows {
-		if err := p.addType(Type{ID: int(r.Entity), Number: int(r.ID), Title: r.Title, Products: bool(r.Products)}); err != nil {
-			return err
-		}
+		types = append(types, Type{ID: int(r.Entity), Number: int(r.ID), Title: r.Title, Products: bool(r.Products)})
 	}
-	return nil
+	// The built-in types can be read also if the smart processes cannot.
+	return cmp.Or(each(len(types), func(i int) error { return p.addType(types[i]) }), failed)
 }
 
 func ownerTitle(o schemas.Owner) string { return strings.ReplaceAll(o.Name, "_", " ") }
@@ -166,7 +189,7 @@ func (p *pull) addType(t Type) error {
 	f, err := p.client.ItemFields(p.ctx, t.ID)
 	switch {
 	case err != nil && refused(err):
-		p.s.Unread[fmt.Sprintf("type %d", t.ID)] = reason(err)
+		p.unread(PartType(t.ID), err)
 		return nil
 	case err != nil:
 		return err
@@ -178,6 +201,8 @@ func (p *pull) addType(t Type) error {
 	if err := p.pipelines(&t); err != nil {
 		return err
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.s.Types = append(p.s.Types, t)
 	return nil
 }
@@ -216,7 +241,7 @@ func (p *pull) pipelines(t *Type) error {
 	case err != nil && bitrix.IsCode(err, "ENTITY_TYPE_NOT_SUPPORTED"):
 		return nil // a type without pipelines
 	case err != nil && refused(err):
-		p.s.Unread[fmt.Sprintf("pipelines of type %d", t.ID)] = reason(err)
+		p.unread(PartPipelines(t.ID), err)
 		return nil
 	case err != nil:
 		return err
@@ -247,32 +272,40 @@ func (p *pull) stagesOf(typ, pipeline int) string {
 	return ""
 }
 
-// lists reads the universal lists, also those of business processes.
-// https://apidocs.bitrix24.com/api-reference/lists/lists/lists-get.html
+// lists reads the universal lists, also those of business processes, which may have other
+// rights.
 func (p *pull) lists() error {
-	for _, typ := range []string{"lists", "bitrix_processes"} {
-		rows, err := all[struct {
-			ID    bitrix.ID `json:"ID"`
-			Code  string    `json:"CODE"`
-			Title string    `json:"NAME"`
-		}](p, "lists.get", map[string]any{"IBLOCK_TYPE_ID": typ}, "")
-		if err != nil {
-			return err
-		}
-		for _, r := range rows {
-			if err := p.addList(List{ID: int(r.ID), Type: typ, Code: r.Code, Title: r.Title}); err != nil {
-				return err
-			}
-		}
+	if err := p.listsOf(typeLists); err != nil {
+		return err
 	}
-	return nil
+	err := p.listsOf(typeProcesses)
+	if refused(err) {
+		p.unread(PartProcesses, err)
+		return nil
+	}
+	return err
+}
+
+// https://apidocs.bitrix24.com/api-reference/lists/lists/lists-get.html
+func (p *pull) listsOf(typ string) error {
+	rows, err := all[struct {
+		ID    bitrix.ID `json:"ID"`
+		Code  string    `json:"CODE"`
+		Title string    `json:"NAME"`
+	}](p, "lists.get", map[string]any{"IBLOCK_TYPE_ID": typ}, "")
+	if err != nil {
+		return err
+	}
+	return each(len(rows), func(i int) error {
+		return p.addList(List{ID: int(rows[i].ID), Type: typ, Code: rows[i].Code, Title: rows[i].Title})
+	})
 }
 
 func (p *pull) addList(l List) error {
 	f, err := p.client.ListFields(p.ctx, l.Type, l.ID)
 	switch {
 	case err != nil && refused(err):
-		p.s.Unread[fmt.Sprintf("list %d", l.ID)] = reason(err)
+		p.unread(PartList(l.ID), err)
 		return nil
 	case err != nil:
 		return err
@@ -282,6 +315,8 @@ func (p *pull) addList(l List) error {
 			ID: x.ID, Code: x.Code, Title: x.Name, Type: x.Type, Required: x.Required, Multiple: x.Multiple, Choices: choices(x.Enum),
 		})
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.s.Lists = append(p.s.Lists, l)
 	return nil
 }

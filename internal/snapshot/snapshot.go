@@ -32,8 +32,8 @@ type Snapshot struct {
 	Directories map[string][]Choice
 	Types       []Type
 	Lists       []List
-	// Unread are the parts that could not be read (currencies, types, lists, directories)
-	// with the reason. Nothing is known about them.
+	// Unread are the parts that could not be read, with the reason. Nothing is known about
+	// them.
 	Unread map[string]string
 }
 
@@ -43,7 +43,23 @@ const (
 	PartCurrencies  = "currencies"
 	PartDirectories = "directories"
 	PartTypes       = "types"
-	PartLists       = "lists"
+	PartLists       = "lists" // of all kinds
+	PartProcesses   = "lists of business processes"
+)
+
+// PartType is a type of items in Unread.
+func PartType(entityTypeID int) string { return fmt.Sprintf("type %d", entityTypeID) }
+
+// PartPipelines are the pipelines of a type in Unread.
+func PartPipelines(entityTypeID int) string { return fmt.Sprintf("pipelines of type %d", entityTypeID) }
+
+// PartList is a list in Unread.
+func PartList(id int) string { return fmt.Sprintf("list %d", id) }
+
+// The IBLOCK_TYPE_ID of lists and of business processes.
+const (
+	typeLists     = "lists"
+	typeProcesses = "bitrix_processes"
 )
 
 // Choice is a value that a field can have: an option, a stage, an entry of a directory.
@@ -118,6 +134,17 @@ type Property struct {
 // Knows reports whether a part could be read.
 func (s *Snapshot) Knows(part string) bool { return s != nil && s.Unread[part] == "" }
 
+// KnowsLists reports whether the lists of an IBLOCK_TYPE_ID could be read.
+func (s *Snapshot) KnowsLists(typ string) bool {
+	switch typ {
+	case typeLists:
+		return s.Knows(PartLists)
+	case typeProcesses:
+		return s.Knows(PartLists) && s.Knows(PartProcesses)
+	}
+	return false
+}
+
 // TypeOf returns the type with an entityTypeId, nil if there is none or it is not known.
 func (s *Snapshot) TypeOf(entityTypeID int) *Type {
 	if s == nil {
@@ -147,10 +174,7 @@ func (s *Snapshot) ListOf(typ string, id int) *List {
 // Name names the type for people: deals, items of type 1038 (Invoice totals).
 func (t *Type) Name() string {
 	if o := schemas.OwnerByType(t.ID); o.Name != "" && t.ID < schemas.FirstDynamicType {
-		if t.ID == schemas.TypeCompany {
-			return "companies"
-		}
-		return strings.ReplaceAll(o.Name, "_", " ") + "s"
+		return o.Plural()
 	}
 	return fmt.Sprintf("items of type %d (%s)", t.ID, t.Title)
 }
@@ -250,27 +274,48 @@ func Choose(choices []Choice, text string) (found bool, near *Choice) {
 	return false, Nearest(text, choices, func(c Choice) []string { return []string{c.ID, c.Title} })
 }
 
+// Titled returns the names of the elements with a title, in any case.
+func Titled[T any](title string, list []T, of func(T) (name, title string)) (names []string) {
+	for _, x := range list {
+		if name, called := of(x); title != "" && strings.EqualFold(called, title) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Nearest returns the element one of whose names is most similar to text: equal in any
-// case, then spelled similarly. It is nil if none is.
+// case, then spelled similarly, then the only one that starts with it. Of names that are equally
+// similar, the first of an element goes before the second of another one. The result is nil if none is.
 func Nearest[T any](text string, list []T, names func(T) []string) *T {
-	var all []string
+	var candidates []string
 	owner := map[string]int{}
-	for i, x := range list {
-		for _, n := range names(x) {
-			if n == "" {
+	for k, more := 0, true; more; k++ {
+		more = false
+		for i, x := range list {
+			called := names(x)
+			if k >= len(called) {
 				continue
 			}
-			if strings.EqualFold(n, text) {
+			more = true
+			n := called[k]
+			if strings.EqualFold(n, text) && n != "" {
 				return &list[i]
 			}
-			if _, taken := owner[n]; !taken {
+			if _, taken := owner[n]; n != "" && !taken {
 				owner[n] = i
-				all = append(all, n)
+				candidates = append(candidates, n)
 			}
 		}
 	}
-	if near := diag.Closest(text, all); near != "" {
+	if near := diag.Closest(text, candidates); near != "" {
 		return &list[owner[near]]
+	}
+	started := slices.DeleteFunc(candidates, func(n string) bool {
+		return len([]rune(text)) < 3 || !strings.HasPrefix(strings.ToLower(n), strings.ToLower(text))
+	})
+	if len(started) == 1 {
+		return &list[owner[started[0]]]
 	}
 	return nil
 }

@@ -1,12 +1,14 @@
 package snapshot_test
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -298,5 +300,64 @@ func TestFind(t *testing.T) {
 	t.Chdir(deep)
 	if found, err := snapshot.Find(".."); err != nil || len(found) != 2 {
 		t.Errorf("%v %v", found, err)
+	}
+}
+
+// TestUnreadIsNotRemoved: what the portal refuses is reported as that alone.
+func TestUnreadIsNotRemoved(t *testing.T) {
+	t.Parallel()
+	portal := demoPortal(t)
+	before := pull(t, portal)
+	for _, tt := range []struct {
+		fault emulator.Fault
+		want  string
+	}{
+		{emulator.Fault{Method: "lists.field.get"}, "list 47 cannot be read any more"},
+		{emulator.Fault{Method: "lists.get"}, "lists cannot be read any more"},
+		{emulator.Fault{Method: "lists.get", Skip: 1}, "lists of business processes cannot be read any more"},
+		{emulator.Fault{Method: "crm.item.fields"}, "type 1038 cannot be read any more"},
+		{emulator.Fault{Method: "crm.category.list"}, "pipelines of type "},
+	} {
+		tt.fault.Kind, tt.fault.Code = emulator.FaultRefuse, "ACCESS_DENIED"
+		if err := portal.SetFaults(tt.fault); err != nil {
+			t.Fatal(err)
+		}
+		changes := snapshot.Diff(before, pull(t, portal))
+		for _, c := range changes {
+			if c.Kind != snapshot.Changed {
+				t.Errorf("%s: %s", tt.want, c)
+			}
+		}
+		if !strings.Contains(fmt.Sprint(changes), tt.want) {
+			t.Errorf("%v, want %s", changes, tt.want)
+		}
+	}
+}
+
+// TestPullTakesFewRequests: a portal with many lists and types is read in batches, and the built-in types are
+// known also if the smart processes are not.
+func TestPullTakesFewRequests(t *testing.T) {
+	t.Parallel()
+	portal := demoPortal(t)
+	for i := range 100 {
+		portal.AddList(emulator.List{ID: 100 + i, Name: "List"})
+	}
+	for i := range 40 {
+		portal.AddType(emulator.Type{EntityTypeID: 1100 + 2*i, Title: "Type", NoStages: true})
+	}
+	var requests atomic.Int32
+	count := func(http.ResponseWriter, string) bool { requests.Add(1); return false }
+	s, err := snapshot.Pull(t.Context(), "main", clientOf(t, portal, count))
+	if err != nil || len(s.Lists) != 101 || len(s.Types) != 47 {
+		t.Fatalf("%d lists, %d types: %v", len(s.Lists), len(s.Types), err)
+	}
+	if n := requests.Load(); n > 60 {
+		t.Errorf("%d requests for 101 lists and 47 types", n)
+	}
+	if err := portal.SetFaults(emulator.Fault{Method: "crm.type.list", Kind: emulator.FaultRefuse, Code: "insufficient_scope"}); err != nil {
+		t.Fatal(err)
+	}
+	if s := pull(t, portal); s.Knows(snapshot.PartTypes) || s.TypeOf(2) == nil {
+		t.Errorf("%d types, unread %v", len(s.Types), s.Unread)
 	}
 }

@@ -93,6 +93,9 @@ func (p *Items) NeverRead(name string) (why, hint diag.Phrase) {
 // Missing says that the items have no field with a name, and which one may be meant.
 func (p *Items) Missing(name string) (why, hint diag.Phrase) {
 	why = diag.Phrasef("%s of portal %s have no field %q", p.Name(), p.portal.Portal, name)
+	if same := snapshot.Titled(name, p.Fields, func(f snapshot.Field) (string, string) { return f.Name, f.Title }); len(same) > 1 {
+		return why, diag.Phrasef("did you mean %s? All are called %q", diag.Alternatives(same), name)
+	}
 	near := snapshot.Nearest(ownPart(name), p.Fields, func(f snapshot.Field) []string { return []string{ownPart(f.Name), f.Title} })
 	if near == nil {
 		return why, hint
@@ -191,10 +194,24 @@ func (p *Items) neverChoice(f *snapshot.Field, choices []snapshot.Choice, text s
 		return why, hint
 	}
 	why = diag.Phrasef("%s of portal %s is never %q", p.label(f), p.portal.Portal, text)
-	if near != nil {
+	if own := inPipelines(choices, text); len(own) > 0 {
+		return why, diag.Phrasef("write %s", diag.Alternatives(own))
+	}
+	if near != nil && (f.Type != "crm_currency" || strings.EqualFold(near.ID, text)) { // all codes of currencies are similar
 		return why, choiceHint(f, *near)
 	}
 	return why, diag.Phrasef("it can be %s", fewChoices(choices))
+}
+
+// inPipelines returns the stages of further pipelines with an id that was written without the pipeline:
+// "C7:WON" for WON.
+func inPipelines(choices []snapshot.Choice, text string) (out []string) {
+	for _, c := range choices {
+		if _, own, of := strings.Cut(c.ID, ":"); of && text != "" && strings.EqualFold(own, text) {
+			out = append(out, fmt.Sprintf("%q", c.ID))
+		}
+	}
+	return out
 }
 
 // choiceHint says how a rule writes a choice.
@@ -242,13 +259,16 @@ func (p *Items) CheckName(n engine.NamedArg, name string) bool {
 	if doc, documented := schemas.ItemField(p.ID, name); documented && !p.Lacks(doc) {
 		return false
 	}
-	if !IsOfPortal(name) && !p.isTitle(name) && p.ID < schemas.FirstDynamicType {
+	why, hint := p.Missing(name)
+	if !IsOfPortal(name) && !p.isTitle(name) && p.ID < schemas.FirstDynamicType && (latinName.MatchString(name) || hint.Empty()) {
 		return false // reported as a field that is not documented
 	}
-	why, hint := p.Missing(name)
 	n.WarnNamef("unknown-item-field", "%s", why).SetHint(hint)
 	return true
 }
+
+// latinName is a name as documented fields have it.
+var latinName = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 
 // isTitle reports whether a name is the title of a field.
 func (p *Items) isTitle(name string) bool {
@@ -267,7 +287,9 @@ func (p *Items) CheckValue(n engine.NamedArg, name, operator string, written boo
 		n.WarnNamef("read-only-field", "a rule cannot write %s, only the portal can", p.label(f))
 		return true
 	}
-	if v, constant := n.Const(); constant && p.checkConstant(n, f, v, written) {
+	wrong := false
+	n.EachConst(func(v any, warn engine.Warner) { wrong = p.checkConstant(warn, f, v, written) || wrong })
+	if wrong {
 		return true
 	}
 	if written && (f.Custom || strings.HasPrefix(f.Name, "parentId")) {
@@ -279,7 +301,7 @@ func (p *Items) CheckValue(n engine.NamedArg, name, operator string, written boo
 
 // checkConstant warns of a constant that is none of the choices, or that the field cannot
 // take.
-func (p *Items) checkConstant(n engine.NamedArg, f *snapshot.Field, v any, written bool) bool {
+func (p *Items) checkConstant(warn engine.Warner, f *snapshot.Field, v any, written bool) bool {
 	code := "never-equal"
 	if written {
 		code = "field-value"
@@ -304,7 +326,7 @@ func (p *Items) checkConstant(n engine.NamedArg, f *snapshot.Field, v any, writt
 			}
 		}
 		if why, hint := p.neverChoice(f, choices, text); !why.Empty() {
-			n.WarnValuef(code, "%s", why).SetHint(hint)
+			warn(code, "%s", why).SetHint(hint)
 			return true
 		}
 	}
@@ -362,6 +384,14 @@ func checkCallProperties(c *engine.StepCheck) {
 	portal := c.Types().Portal()
 	l := portal.ListOf(name, int(number))
 	if l == nil {
+		if portal.KnowsLists(name) && portal.Knows(snapshot.PartList(int(number))) && number > 0 {
+			c.EachName("params", func(n engine.NamedArg) {
+				if n.Name == "IBLOCK_ID" {
+					why, hint := noList(portal, name, int(number))
+					n.WarnValuef("unknown-list", "%s", why).SetHint(hint)
+				}
+			})
+		}
 		return
 	}
 	for _, arg := range []string{"params.FIELDS", "params.FILTER"} {

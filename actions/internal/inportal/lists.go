@@ -39,12 +39,9 @@ func listOf(t *engine.ArgTypes) (l *snapshot.List, typ string, id int) {
 // that are no properties.
 func CheckList(c *engine.StepCheck, args ...string) {
 	portal := c.Types().Portal()
-	if portal == nil || !portal.Knows(snapshot.PartLists) {
-		return
-	}
 	l, typ, id := listOf(c.Types())
 	switch {
-	case id == 0 || portal.Unread[fmt.Sprintf("list %d", id)] != "":
+	case id == 0 || !portal.KnowsLists(typ) || !portal.Knows(snapshot.PartList(id)):
 	case l == nil:
 		why, hint := noList(portal, typ, id)
 		c.Warnf("list", "unknown-list", "%s", why).SetHint(orInput(c, "list", hint))
@@ -102,13 +99,18 @@ func checkProperty(n engine.NamedArg, portal *snapshot.Snapshot, l *snapshot.Lis
 	if f.Kind == value.KindFile {
 		return
 	}
-	if v, constant := n.Const(); constant && v != formula.Omitted {
+	n.EachConst(func(v any, warn engine.Warner) {
+		if v == formula.Omitted {
+			return
+		}
 		if err := f.Check(v); err != nil {
-			w := n.WarnValuef("field-value", "%s", err)
+			w := warn("field-value", "%s", err)
 			if f.Kind == value.KindChoice && w.Hint == "" {
 				w.Hintf("it can be %s", fewChoices(propertyOf(l, f.Name).Choices))
 			}
 		}
+	})
+	if _, constant := n.Const(); constant {
 		return
 	}
 	if n.Type().Kind == formula.List && !f.Multiple {
@@ -137,6 +139,9 @@ func checkChoices(n engine.NamedArg, l *snapshot.List, f *value.Field) {
 func noProperty(portal *snapshot.Snapshot, l *snapshot.List, name string) (why, hint diag.Phrase) {
 	why = diag.Phrasef("list %d (%s) of portal %s has no property %q", l.ID, l.Title, portal.Portal, name)
 	bare := strings.TrimPrefix(name, "PROPERTY_")
+	if same := snapshot.Titled(name, l.Properties, func(p snapshot.Property) (string, string) { return cmp.Or(p.Code, p.ID), p.Title }); len(same) > 1 {
+		return why, diag.Phrasef("did you mean %s? All are called %q", diag.Alternatives(same), name)
+	}
 	near := snapshot.Nearest(bare, l.Properties, func(p snapshot.Property) []string { return []string{p.Code, p.Title} })
 	for i, p := range l.Properties {
 		if p.ID == name { // an element has a property that has a code by its code
