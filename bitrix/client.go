@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/b24rules/b24rules/bitrix/internal/batch"
 	"github.com/b24rules/b24rules/bitrix/internal/limit"
@@ -186,6 +187,9 @@ func webhookURL(s Secret) (base, code string, err error) {
 	text := strings.TrimSpace(s.Reveal())
 	if text == "" {
 		return "", "", errors.New("the webhook URL is empty, " + want)
+	}
+	if strings.ContainsFunc(text, unicode.IsSpace) {
+		return "", "", errors.New("the webhook URL has a space or a line break in it, " + want)
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {

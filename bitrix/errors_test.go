@@ -344,15 +344,27 @@ func TestSecretNeverLeaks(t *testing.T) {
 }
 
 func TestMovedPortal(t *testing.T) {
-	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Host == "new.example" {
-			t.Error("the redirect was followed")
+	for _, tt := range []struct {
+		from, to, code, text string
+		temporary            bool
+	}{
+		{"https", "https://new.example/rest/", bitrix.CodeMoved, "the portal has moved to new.example: put that into the webhook's URL", false},
+		{"http", "https://portal.example/rest/", bitrix.CodeMoved, "takes encrypted requests only: write https:// in the webhook's URL", false},
+		{"https", "/auth/?login=yes", bitrix.CodeBadAnswer, "the answer (status 302) is a redirect to /auth/ on the same host", true},
+	} {
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Host == "new.example" || r.URL.Path == "/auth/" {
+				t.Error("the redirect was followed")
+			}
+			w.Header().Set("Location", tt.to)
+			w.WriteHeader(http.StatusFound)
+		})
+		from := func(c *bitrix.Config) {
+			c.Webhook = bitrix.Secret(tt.from + strings.TrimPrefix(c.Webhook.Reveal(), "https"))
 		}
-		w.Header().Set("Location", "https://new.example"+r.URL.Path)
-		w.WriteHeader(http.StatusFound)
-	})
-	err := newClient(t, h).Do(t.Context(), update(1))[0].Err
-	if got := judge(t, err); got.Outcome != bitrix.NotExecuted || got.Code != bitrix.CodeMoved || got.Temporary || !strings.Contains(err.Error(), "new.example:") {
-		t.Errorf("got %+v: %v", got, err)
+		err := newClient(t, h, from).Do(t.Context(), update(1))[0].Err
+		if got := judge(t, err); got.Outcome != bitrix.NotExecuted || got.Code != tt.code || got.Temporary != tt.temporary || !strings.Contains(err.Error(), tt.text) {
+			t.Errorf("%s: got %+v: %v", tt.to, got, err)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package bitrix
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
@@ -71,11 +72,27 @@ func (c *Client) Probe(ctx context.Context) (time.Time, error) {
 	if e != nil {
 		return time.Time{}, e
 	}
-	text := wire.Text(env.result)
-	at, err := time.Parse(time.RFC3339, text)
+	at, err := serverTime(env.result)
 	if err != nil {
-		return time.Time{}, &Error{Method: "server.time", Status: env.status, Code: CodeBadAnswer, Detail: "the answer is no time", Outcome: Unknown}
+		return time.Time{}, err
 	}
 	c.batcher.Unblock()
+	return at, nil
+}
+
+// ServerTime asks the portal for its time. Unlike Probe it waits for the rate limit.
+func (c *Client) ServerTime(ctx context.Context) (time.Time, error) {
+	a := c.Do(ctx, Call{Method: "server.time"})[0]
+	if a.Err != nil {
+		return time.Time{}, a.Err
+	}
+	return serverTime(a.Result)
+}
+
+func serverTime(result json.RawMessage) (time.Time, error) {
+	at, err := time.Parse(time.RFC3339, wire.Text(result))
+	if err != nil {
+		return time.Time{}, &Error{Method: "server.time", Status: http.StatusOK, Code: CodeBadAnswer, Detail: "the answer is no time", Outcome: Unknown}
+	}
 	return at, nil
 }

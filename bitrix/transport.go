@@ -187,7 +187,7 @@ func (t *transport) exchange(ctx context.Context, address string, body []byte) (
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		return resp.StatusCode, nil, t.moved(resp)
+		return resp.StatusCode, nil, t.moved(req.URL, resp)
 	}
 	data, err = io.ReadAll(io.LimitReader(resp.Body, t.cfg.MaxAnswer+1))
 	if err != nil {
@@ -228,19 +228,31 @@ func (t *transport) networkError(ctx context.Context, err error, unsent bool) *E
 	return e
 }
 
-// moved describes the redirect of a portal that was renamed. It is not
+// moved describes a redirect, such as that of a portal that was renamed. It is not
 // followed: the new address would get the secret, and POST would become GET.
-func (t *transport) moved(resp *http.Response) *Error {
-	host := "another address"
-	if u, err := resp.Location(); err == nil && u.Host != "" {
-		host = t.clean(u.Host)
+func (t *transport) moved(from *url.URL, resp *http.Response) *Error {
+	e := &Error{Status: resp.StatusCode, Code: CodeMoved, Outcome: NotExecuted}
+	location := resp.Header.Get("Location")
+	to, err := from.Parse(location)
+	where := "the webhook's URL"
+	if t.auth != nil {
+		where = "oauth.portal"
 	}
-	e := &Error{
-		Status: resp.StatusCode, Code: CodeMoved, Outcome: NotExecuted,
-		Detail: fmt.Sprintf("the portal has moved to %.100s: put that into the webhook's URL", host),
+	switch {
+	case err != nil || location == "":
+		e.Detail = "the portal has moved to another address: put that into " + where
+	case from.Scheme == "http" && to.Scheme == "https" && strings.EqualFold(to.Hostname(), from.Hostname()):
+		e.Detail = "the portal takes encrypted requests only: write https:// in " + where
+		return e
+	case !strings.EqualFold(to.Host, from.Host):
+		e.Detail = fmt.Sprintf("the portal has moved to %.100s: put that into %s", t.clean(to.Host), where)
+	default: // a form to log in, or a page about maintenance
+		e.Code, e.passing = CodeBadAnswer, true
+		e.Detail = fmt.Sprintf("the answer (status %d) is a redirect to %.100s on the same host", resp.StatusCode, t.clean(to.Path))
+		return e
 	}
 	if t.auth != nil {
-		e.Detail = fmt.Sprintf("the portal has moved to %.100s: put that into oauth.portal and install the application again", host)
+		e.Detail += " and install the application again"
 	}
 	return e
 }

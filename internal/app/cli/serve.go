@@ -128,6 +128,9 @@ func serveWith(ctx context.Context, env environment, path string, c *config.Conf
 			address = c.SecureURL()
 		}
 		env.say("portal %s: events at %s/hooks/%s", p.Name, address, p.Name)
+		if p.HasPlaceholder() {
+			env.say("portal %s: its events are refused until its application token, the placeholder of init, is that of the outbound webhook", p.Name)
+		}
 		if p.Shadow != 0 {
 			env.say("portal %s: in shadow mode, its rules write nothing; 'b24rules shadow' shows how often the portal agrees with them", p.Name)
 		}

@@ -94,6 +94,13 @@ type HTTPS struct {
 	Email string
 }
 
+// PlaceholderToken is how an application token starts that init writes before the outbound webhook exists.
+const PlaceholderToken = "to-be-replaced-"
+
+// HasPlaceholder reports whether the application token is not that of the portal yet, so that all events are
+// refused.
+func (p *Portal) HasPlaceholder() bool { return strings.HasPrefix(p.Token.Reveal(), PlaceholderToken) }
+
 // Portal is the configuration of one portal.
 type Portal struct {
 	// Name is the portal's name in the configuration, and the last part of its hook

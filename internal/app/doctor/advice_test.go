@@ -116,7 +116,7 @@ func TestFollowAdvice(t *testing.T) {
 		make func(t *testing.T) (broken doctor.Portal, follow func() doctor.Portal)
 	}{
 		{
-			"address", doctor.Failed, "no such host", "check the address in the configuration",
+			"address", doctor.Failed, "no such host", "check the address",
 			func(t *testing.T) (doctor.Portal, func() doctor.Portal) {
 				p := newPlain(t, emulator.Config{})
 				return p.examined("47", at("http://no-such-host.invalid"+p.secret)), func() doctor.Portal { return p.examined("47", nil) }
@@ -146,7 +146,7 @@ func TestFollowAdvice(t *testing.T) {
 			},
 		},
 		{
-			"credentials", doctor.Failed, "the portal has moved to", "change the address of the portal",
+			"credentials", doctor.Failed, "the portal has moved to", "use the new address",
 			func(t *testing.T) (doctor.Portal, func() doctor.Portal) {
 				p := newPlain(t, emulator.Config{})
 				old := p.answering(func(w http.ResponseWriter, r *http.Request) bool {
@@ -222,11 +222,7 @@ func TestFollowAdvice(t *testing.T) {
 			func(t *testing.T) (doctor.Portal, func() doctor.Portal) {
 				p := newPlain(t, emulator.Config{})
 				ignoring := p.answering(func(w http.ResponseWriter, r *http.Request) bool {
-					if !strings.Contains(r.URL.Path, "/crm.item.list") {
-						return false
-					}
-					_, _ = w.Write([]byte(`{"result":{"items":[{"id":1}]},"total":1,"time":{}}`))
-					return true
+					return answered(t, w, r, "crm.item.list", `{"result":{"items":[{"id":1}]},"total":1,"time":{}}`)
 				})
 				return p.examined("47", at(ignoring+p.secret)), func() doctor.Portal { return p.examined("47", nil) }
 			},
@@ -234,10 +230,14 @@ func TestFollowAdvice(t *testing.T) {
 		{
 			"rate", doctor.Warning, "were refused because of the rate limit", "set shared: true",
 			func(t *testing.T) (doctor.Portal, func() doctor.Portal) {
-				others := emulator.Config{Plan: emulator.PlanEnterprise}
-				others.Others.Level, others.Others.Rate = 247, 1 // 14 requests come faster than the bucket drains
 				examined := func(shared bool) doctor.Portal {
-					return newPlain(t, others).examined("47", func(c *bitrix.Config) { c.Plan, c.Shared = bitrix.PlanEnterprise, shared })
+					p := newPlain(t, emulator.Config{})
+					if err := p.portal.SetFaults(emulator.Fault{Kind: emulator.FaultRefuse, Code: "QUERY_LIMIT_EXCEEDED", Skip: 2, Count: 2}); err != nil {
+						t.Fatal(err)
+					}
+					q := p.examined("47", func(c *bitrix.Config) { c.Plan, c.Shared = bitrix.PlanEnterprise, shared })
+					q.Shared = shared
+					return q
 				}
 				return examined(false), func() doctor.Portal { return examined(true) }
 			},

@@ -4,7 +4,9 @@ package doctor
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -50,6 +52,9 @@ type Portal struct {
 	Webhook bool
 	// Zone is the time zone of the configuration, nil without one.
 	Zone *time.Location
+	// NoToken says that the configuration does not have the token of the outbound webhook yet, but the
+	// placeholder of init.
+	NoToken bool
 	// Rules are the rules that run in the portal.
 	Rules []Rule
 	// Hook is the address to which the portal sends its events, "" if it is not known.
@@ -123,18 +128,13 @@ func (x *examination) add(name string, state State, text, advice string) {
 func (x *examination) credentials(ctx context.Context) bool {
 	sent := x.Now()
 	at, err := x.Client.Probe(ctx)
+	if bitrix.IsCode(err, bitrix.CodeQueryLimit) {
+		// Others have used up the rate. This says nothing about the credentials.
+		sent = x.Now()
+		at, err = x.Client.ServerTime(ctx)
+	}
 	if err != nil {
-		advice := ""
-		switch bitrix.FaultOf(err) {
-		case bitrix.Unauthorised:
-			advice = newCredentials(err, x.Webhook)
-		case bitrix.Blocked:
-			advice = "the portal has blocked REST because of too many requests: find the program that sends them, and wait"
-		case bitrix.Unreachable:
-			advice = "the host answers, but not as a portal: check the address in the configuration"
-		case bitrix.NoFault:
-		}
-		x.add("credentials", Failed, err.Error(), advice)
+		x.add("credentials", Failed, err.Error(), x.adviceFor(err))
 		return false
 	}
 	x.add("credentials", OK, "the portal accepts them", "")
@@ -142,20 +142,52 @@ func (x *examination) credentials(ctx context.Context) bool {
 	return true
 }
 
+// unasked adds a check that could not be made because a call has failed.
+func (x *examination) unasked(name, text string, err error) {
+	x.add(name, Unknown, text, x.adviceFor(err))
+}
+
+// adviceFor says what to do about a call that has failed for a reason that concerns no single place.
+func (x *examination) adviceFor(err error) string {
+	var e *bitrix.Error
+	answered := errors.As(err, &e)
+	switch bitrix.FaultOf(err) {
+	case bitrix.Unauthorised:
+		return newCredentials(err, x.Webhook)
+	case bitrix.Blocked:
+		return "the portal has blocked REST because of too many requests: find the program that sends them, and wait"
+	case bitrix.Unreachable:
+		switch {
+		case bitrix.IsCode(err, bitrix.CodeNetwork):
+			return "the host takes connections and does not answer: try again in a minute, then check the address, the network and the firewall"
+		case answered && e.Status >= http.StatusInternalServerError:
+			return "the portal's server has a fault: try again in some minutes, then ask the portal's administrator"
+		}
+		return "the host answers, but not as a portal: check the address"
+	case bitrix.NoFault:
+	}
+	return "run the command again; if the portal answers the same, ask its support what the answer means"
+}
+
 // newCredentials says what to change after the portal has refused the credentials.
 func newCredentials(err error, webhook bool) string {
 	switch {
 	case bitrix.IsCode(err, "PAYMENT_REQUIRED"):
 		return "the portal's plan has ended or has no REST: the customer must pay"
+	case bitrix.IsCode(err, "ACCESS_DENIED"):
+		return "the portal's plan has no REST, or the portal does not allow it to this user: the customer must pay, or an administrator must allow it"
 	case bitrix.IsCode(err, bitrix.CodeMoved):
-		return "change the address of the portal in the configuration"
+		return "use the new address for the portal"
 	case bitrix.IsCode(err, "PORTAL_DELETED"):
-		return "the portal was deleted: remove it from the configuration"
+		return "remove the portal from the configuration"
 	case webhook:
-		return "make a new inbound webhook in the portal and put its URL into the configuration; a webhook ends when its user is dismissed"
+		return "make a new inbound webhook in the portal and use its URL; a webhook ends when its user is dismissed"
 	}
 	return "install the application again in the portal"
 }
+
+// checkDatabase is what to do if the database cannot be read.
+const checkDatabase = "check that this user can read the database of the configuration"
 
 // Limits of what is normal.
 const (
@@ -166,12 +198,15 @@ const (
 	// usualRefusals of serve's requests have another reason than another program: a command
 	// such as plan that runs next to serve causes a few.
 	usualRefusals = 10
+	// usualRefusalsOfOne is the same for the requests of one examination, which often follows another
+	// command, such as init.
+	usualRefusalsOfOne = 1
 )
 
 // clock compares our clock and time zone with the portal's. The portal's time is from
-// between sent and received, and whole seconds.
+// between sent and received, which a slow portal sets far apart, and whole seconds.
 func (x *examination) clock(sent, received, at time.Time) {
-	lead := sent.Sub(at) - time.Second
+	lead := max(0, sent.Sub(at)-time.Second)
 	if behind := at.Sub(received); behind > 0 {
 		lead = -behind
 	}
@@ -200,7 +235,7 @@ func (x *examination) clock(sent, received, at time.Time) {
 func (x *examination) user(ctx context.Context, name string) {
 	u, err := x.Client.Profile(ctx)
 	if err != nil {
-		x.add(name, Unknown, err.Error(), "")
+		x.unasked(name, err.Error(), err)
 		return
 	}
 	if !u.Admin {
@@ -224,11 +259,14 @@ func (x *examination) leftovers(ctx context.Context, name string) {
 func (x *examination) rate(ctx context.Context, name string) {
 	const advice = "another program at this address uses the portal: set shared: true"
 	s := x.Client.Stats()
-	if s.Refused > 0 {
+	text := fmt.Sprintf("none of %s was refused", plural(int(s.Requests), "request"))
+	switch {
+	case s.Refused > usualRefusalsOfOne && !x.Shared:
 		x.add(name, Warning, fmt.Sprintf("%d of %d requests were refused because of the rate limit", s.Refused, s.Requests), advice)
 		return
+	case s.Refused > 0:
+		text = fmt.Sprintf("%d of %s refused because of the rate limit, which a command before this one or serve also uses", s.Refused, plural(int(s.Requests), "request"))
 	}
-	text := fmt.Sprintf("none of %d requests was refused", s.Requests)
 	if x.Limited == nil {
 		x.add(name, OK, text, "")
 		return
@@ -236,7 +274,7 @@ func (x *examination) rate(ctx context.Context, name string) {
 	serve, err := x.Limited(ctx)
 	switch {
 	case err != nil:
-		x.add(name, Unknown, err.Error(), "")
+		x.add(name, Unknown, err.Error(), checkDatabase)
 	case serve.Requests > usualRefusals && !x.Shared:
 		x.add(name, Warning, fmt.Sprintf("the rate limit has refused %d requests of serve within two hours, the last %s", serve.Requests, ago(x.Now(), serve.Last)), advice)
 	case serve.Requests > 0:

@@ -1,13 +1,16 @@
 package doctor_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"math/big"
 	"net"
@@ -244,11 +247,9 @@ func TestPlaces(t *testing.T) {
 func through(h *apptest.Harness, method, answer string) func(p *doctor.Portal) {
 	h.T.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.Contains(r.URL.Path, "/"+method) {
-			_, _ = w.Write([]byte(answer))
-			return
+		if !answered(h.T, w, r, method, answer) {
+			h.Portal.ServeHTTP(w, r)
 		}
-		h.Portal.ServeHTTP(w, r)
 	}))
 	h.T.Cleanup(server.Close)
 	client, err := bitrix.NewClient(bitrix.Config{Webhook: bitrix.Secret(server.URL + h.Portal.WebhookPath()), Log: slog.New(slog.DiscardHandler)})
@@ -257,6 +258,44 @@ func through(h *apptest.Harness, method, answer string) func(p *doctor.Portal) {
 	}
 	h.T.Cleanup(client.Close)
 	return func(p *doctor.Portal) { p.Client, p.URL = client, server.URL }
+}
+
+// answered replaces the answer to a request of a method, also to a batch that has no other method. It
+// reports whether the request was one.
+func answered(t testing.TB, w http.ResponseWriter, r *http.Request, method, answer string) bool {
+	t.Helper()
+	if strings.Contains(r.URL.Path, "/"+method) {
+		_, _ = w.Write([]byte(answer))
+		return true
+	}
+	if !strings.Contains(r.URL.Path, "/batch") {
+		return false
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	var batch struct{ Cmd []string }
+	var one struct{ Result, Total json.RawMessage }
+	if err := errors.Join(json.Unmarshal(body, &batch), json.Unmarshal([]byte(answer), &one)); err != nil {
+		t.Error(err)
+	}
+	var results, totals []json.RawMessage
+	for _, command := range batch.Cmd {
+		if !strings.HasPrefix(command, method+"?") {
+			return false
+		}
+		results = append(results, one.Result)
+		if one.Total != nil {
+			totals = append(totals, one.Total)
+		}
+	}
+	err = json.NewEncoder(w).Encode(map[string]any{"result": map[string]any{"result": results, "result_error": []any{}, "result_total": totals, "result_next": []any{}, "result_time": []any{}}, "time": map[string]any{}})
+	if err != nil {
+		t.Error(err)
+	}
+	return true
 }
 
 // TestUserAndClock: a user without rights and a clock that is wrong are warnings.
@@ -290,7 +329,7 @@ func TestTimeFilter(t *testing.T) {
 	t.Parallel()
 	h := apptest.New(t, apptest.Options{})
 	want(t, examine(h, through(h, "crm.item.list", `{"result":{"items":[{"id":1}]},"total":1,"time":{}}`)), "time filter", doctor.Failed, "ignores the filter")
-	want(t, examine(h, through(h, "crm.item.list", `{"result":{},"time":{}}`)), "time filter", doctor.Unknown, "type 2")
+	want(t, examine(h, through(h, "crm.item.list", `{"result":{},"time":{}}`)), "time filter", doctor.Unknown, "deals: crm.item.list")
 }
 
 // TestCredentials: after a refusal nothing else is claimed.
@@ -304,6 +343,9 @@ func TestCredentials(t *testing.T) {
 		{emulator.Fault{Kind: emulator.FaultRefuse, Code: "INVALID_CREDENTIALS"}, "make a new inbound webhook"},
 		{emulator.Fault{Kind: emulator.FaultRefuse, Code: "PAYMENT_REQUIRED"}, "the customer must pay"},
 		{emulator.Fault{Kind: emulator.FaultRefuse, Code: "OVERLOAD_LIMIT"}, "too many requests"},
+		{emulator.Fault{Kind: emulator.FaultRefuse, Code: "ACCESS_DENIED", Status: 403}, "the portal's plan has no REST"},
+		{emulator.Fault{Kind: emulator.FaultRefuse, Code: "INTERNAL_SERVER_ERROR", Status: 500}, "the portal's server has a fault"},
+		{emulator.Fault{Kind: emulator.FaultRefuse, Code: "WHAT", Status: 400}, "ask its support what the answer means"},
 	} {
 		if err := h.Portal.SetFaults(tt.fault); err != nil {
 			t.Fatal(err)
@@ -317,6 +359,11 @@ func TestCredentials(t *testing.T) {
 			t.Errorf("the worst of %v is %s", checks, doctor.Worst(checks))
 		}
 	}
+	// A rate that others have used up says nothing about the credentials.
+	if err := h.Portal.SetFaults(emulator.Fault{Method: "server.time", Kind: emulator.FaultRefuse, Code: "QUERY_LIMIT_EXCEEDED", Count: 2}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, examine(h, nil), "credentials", doctor.OK)
 	if err := h.Portal.SetFaults(); err != nil {
 		t.Fatal(err)
 	}
@@ -411,4 +458,61 @@ rules:
 	h := apptest.New(t, apptest.Options{Rules: rules, Inputs: map[string]map[string]string{}})
 	want(t, examine(h, through(h, "scope", `{"result":["crm"],"time":{}}`)), "scopes", doctor.Failed, "calendar (for due)", "tick it in the form of the inbound webhook")
 	want(t, examine(h, through(h, "scope", `{"result":["crm","calendar"],"time":{}}`)), "scopes", doctor.OK)
+}
+
+// TestUselessAnswers: each answer that is none has advice that fits, and a check that could not be made says
+// what to do, too.
+func TestUselessAnswers(t *testing.T) {
+	t.Parallel()
+	h := apptest.New(t, apptest.Options{})
+	for _, tt := range []struct {
+		status       int
+		body, advice string
+	}{
+		{http.StatusOK, "<html>", "not as a portal: check the address"},
+		{http.StatusOK, "", "not as a portal: check the address"},
+		{http.StatusOK, `{"result":{"ID":`, "not as a portal: check the address"},
+		{http.StatusBadGateway, "<html>", "the portal's server has a fault: try again"},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(tt.status)
+			_, _ = w.Write([]byte(tt.body))
+		}))
+		client, err := bitrix.NewClient(bitrix.Config{Webhook: bitrix.Secret(server.URL + h.Portal.WebhookPath()), Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, examine(h, func(p *doctor.Portal) { p.Client, p.URL = client, server.URL }), "credentials", doctor.Failed, tt.advice)
+		client.Close()
+		server.Close()
+	}
+	// A portal that takes a connection and closes it.
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	defer server.Close()
+	client, err := bitrix.NewClient(bitrix.Config{Webhook: bitrix.Secret(server.URL + h.Portal.WebhookPath()), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	want(t, examine(h, func(p *doctor.Portal) { p.Client, p.URL = client, server.URL }), "credentials", doctor.Failed, "takes connections and does not answer")
+	for _, c := range examine(h, through(h, "scope", `{"result":null,"time":{}}`)) {
+		if c.Name == "scopes" && (c.State != doctor.Unknown || c.Advice == "") {
+			t.Errorf("%+v", c)
+		}
+	}
+	// The placeholder of init is named before any event has been refused.
+	want(t, examine(h, func(p *doctor.Portal) { p.NoToken = true }), "events", doctor.Failed, "the placeholder of init", "make an outbound webhook for ONCRM")
+}
+
+// TestSlowAnswer: a portal that answers late has no wrong clock.
+func TestSlowAnswer(t *testing.T) {
+	t.Parallel()
+	h := apptest.New(t, apptest.Options{})
+	asked := 0
+	want(t, examine(h, func(p *doctor.Portal) {
+		p.Now = func() time.Time { // the answer took a minute
+			asked++
+			return time.Now().Add(time.Duration(min(asked, 2)-2) * time.Minute)
+		}
+	}), "clock", doctor.OK)
 }

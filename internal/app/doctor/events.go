@@ -24,6 +24,11 @@ func (x *examination) events(ctx context.Context, name string) {
 		x.subscribed(ctx, name, required)
 		return
 	}
+	if x.NoToken {
+		x.add(name, Failed, "the application token is still the placeholder of init, so each event is refused",
+			fmt.Sprintf("make an outbound webhook for %s whose handler address ends with /hooks/%s, and put its application token into application_token or its file", strings.Join(sortedKeys(required), ", "), x.Name))
+		return
+	}
 	x.arrived(ctx, name, required)
 }
 
@@ -45,7 +50,7 @@ func (x *examination) requiredEvents() map[string][]string {
 func (x *examination) subscribed(ctx context.Context, name string, required map[string][]string) {
 	all, err := x.Client.Subscriptions(ctx)
 	if err != nil {
-		x.add(name, Unknown, err.Error(), "")
+		x.unasked(name, err.Error(), err)
 		return
 	}
 	bad := 0
@@ -82,7 +87,7 @@ func (x *examination) arrived(ctx context.Context, name string, required map[str
 		at, err := x.Latest(ctx, code)
 		switch {
 		case err != nil:
-			x.add(name, Unknown, err.Error(), "")
+			x.add(name, Unknown, err.Error(), checkDatabase)
 			return
 		case at.IsZero():
 			never = append(never, code)

@@ -30,7 +30,7 @@ func (x *examination) address(ctx context.Context) bool {
 	const name = "address"
 	u, err := url.Parse(x.URL)
 	if err != nil || u.Hostname() == "" {
-		x.add(name, Failed, "the address is no URL", "check the address in the configuration")
+		x.add(name, Failed, "the address is no URL", "write it as https://acme.bitrix24.com")
 		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
@@ -42,7 +42,7 @@ func (x *examination) address(ctx context.Context) bool {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
 	if err != nil {
-		x.add(name, Failed, u.Host+": "+connectFailure(err), "check the address in the configuration, the network and the firewall of this machine")
+		x.add(name, Failed, u.Host+": "+connectFailure(err), "check the address, the network and the firewall of this machine")
 		return false
 	}
 	defer func() { _ = conn.Close() }() // nothing was written
@@ -86,7 +86,7 @@ func certificateAdvice(err error) string {
 	if isCertificateFault(err) {
 		return "the certificate cannot be trusted: the portal's administrator must renew it; for a portal on your own network there is tls: {insecure_skip_verify: true}"
 	}
-	return "the host does not speak TLS: check the address in the configuration"
+	return "the host does not speak TLS at this port: check the address, also whether it starts with http:// or https://"
 }
 
 // isCertificateFault reports whether a handshake failed because the certificate is not

@@ -1,10 +1,12 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/b24rules/b24rules/bitrix"
@@ -17,21 +19,20 @@ import (
 // the rules write there.
 func (x *examination) places(ctx context.Context, name string) {
 	bad := 0
+	found := lookUp(ctx, x.Client, x.needs)
 	looked := map[string]bool{}
 	for _, rule := range sortedKeys(x.needs) {
 		for _, p := range x.needs[rule].Places {
-			where, fields, err := x.fieldsOf(ctx, p)
+			of := found[placeName(p)]
+			where, fields, err := placeName(p), of.fields, of.err
 			looked[where] = true
-			if err == nil {
-				err = x.readable(ctx, p)
-			}
 			switch {
 			case err != nil && bitrix.IsCode(err, "ACCESS_DENIED"):
 				x.add(name, Failed, fmt.Sprintf("%s, for %s: access denied", where, rule), "give the user of the credentials the right to read and write it")
 			case err != nil && bitrix.IsCode(err, "INSUFFICIENT_SCOPE"):
 				x.add(name, Failed, fmt.Sprintf("%s, for %s: the credentials lack the permission", where, rule), x.moreScopes())
 			case err != nil && bitrix.FaultOf(err) != bitrix.NoFault, bitrix.IsCode(err, bitrix.CodeBadAnswer):
-				x.add(name, Unknown, fmt.Sprintf("%s, for %s: %v", where, rule, err), "")
+				x.unasked(name, fmt.Sprintf("%s, for %s: %v", where, rule, err), err)
 			case err != nil:
 				x.add(name, Failed, fmt.Sprintf("%s, for %s: %v", where, rule, err), "correct the input of the rule set in the configuration, or the rule")
 			default:
@@ -72,37 +73,78 @@ func (f fieldNames) unknown(names []string) string {
 	return strings.Join(out, ", ")
 }
 
-// fieldsOf reads the fields of a place. where names it.
-func (x *examination) fieldsOf(ctx context.Context, p describe.Place) (where string, fields fieldNames, err error) {
-	if p.List > 0 {
-		where = fmt.Sprintf("list %d", p.List)
-		l, err := x.Client.ListFields(ctx, p.ListType, p.List)
-		if err != nil {
-			return where, fields, err
+// placeName names a place. Two places with one name are the same.
+func placeName(p describe.Place) string {
+	if p.List == 0 {
+		return typeName(p.EntityTypeID)
+	}
+	if p.ListType == "bitrix_processes" {
+		return fmt.Sprintf("list %d of a business process", p.List)
+	}
+	return fmt.Sprintf("list %d", p.List)
+}
+
+// typeName names the items of a type.
+func typeName(entityTypeID int) string {
+	if o := schemas.OwnerByType(entityTypeID); o.Name != "" && entityTypeID < schemas.FirstDynamicType {
+		return o.Plural()
+	}
+	return fmt.Sprintf("items of type %d", entityTypeID)
+}
+
+// lookedUp is what the portal says of a place.
+type lookedUp struct {
+	fields fieldNames
+	err    error
+}
+
+// lookUp asks for all places of the rules in parallel, so that the calls share requests.
+func lookUp(ctx context.Context, c *bitrix.Client, all map[string]describe.Needs) map[string]*lookedUp {
+	out := map[string]*lookedUp{}
+	var readers sync.WaitGroup
+	for _, needs := range all {
+		for _, p := range needs.Places {
+			if out[placeName(p)] != nil {
+				continue
+			}
+			of := &lookedUp{}
+			out[placeName(p)] = of
+			readers.Go(func() {
+				if of.fields, of.err = fieldsOf(ctx, c, p); of.err == nil {
+					of.err = readable(ctx, c, p)
+				}
+			})
 		}
-		return where, fieldNames{has: func(n string) bool { _, err := l.Lookup(n); return err == nil }, all: l.Names()}, nil
 	}
-	owner := schemas.OwnerByType(p.EntityTypeID)
-	where = fmt.Sprintf("items of type %d", p.EntityTypeID)
-	if owner.Name != "" && p.EntityTypeID < schemas.FirstDynamicType {
-		where = strings.ReplaceAll(owner.Name, "_", " ") + "s"
+	readers.Wait()
+	return out
+}
+
+// fieldsOf reads the fields of a place.
+func fieldsOf(ctx context.Context, c *bitrix.Client, p describe.Place) (fields fieldNames, err error) {
+	if p.List > 0 {
+		l, err := c.ListFields(ctx, p.ListType, p.List)
+		if err != nil {
+			return fields, err
+		}
+		return fieldNames{has: func(n string) bool { _, err := l.Lookup(n); return err == nil }, all: l.Names()}, nil
 	}
-	f, err := x.Client.ItemFields(ctx, p.EntityTypeID)
+	f, err := c.ItemFields(ctx, p.EntityTypeID)
 	if err != nil {
-		return where, fields, err
+		return fields, err
 	}
-	return where, fieldNames{has: func(n string) bool { _, ok := f.Lookup(n); return ok }, all: f.Names()}, nil
+	return fieldNames{has: func(n string) bool { _, ok := f.Lookup(n); return ok }, all: f.Names()}, nil
 }
 
 // readable reads at most one record of a place: the fields of a list can be read without
 // a right to its elements.
-func (x *examination) readable(ctx context.Context, p describe.Place) error {
+func readable(ctx context.Context, c *bitrix.Client, p describe.Place) error {
 	call, wrapper := bitrix.Call{Method: "crm.item.list", Params: map[string]any{"entityTypeId": p.EntityTypeID, "filter": map[string]any{"id": 0}}}, "items"
 	if p.List > 0 {
 		call = bitrix.Call{Method: "lists.element.get", Params: map[string]any{"IBLOCK_TYPE_ID": p.ListType, "IBLOCK_ID": p.List, "FILTER": map[string]any{"ID": 0}}}
 		wrapper = ""
 	}
-	_, _, err := bitrix.FirstPage(call.Method, x.Client.Do(ctx, call)[0], wrapper)
+	_, _, err := bitrix.FirstPage(call.Method, c.Do(ctx, call)[0], wrapper)
 	return err
 }
 
@@ -111,22 +153,14 @@ func (x *examination) readable(ctx context.Context, p describe.Place) error {
 // all of them.
 func (x *examination) timeFilter(ctx context.Context, name string) {
 	types := x.eventTypes()
+	counts := countByTime(ctx, x.Client, types, x.Now())
 	bad := 0
-	for _, id := range types {
-		found := x.count(ctx, id, time.Unix(0, 0))
-		future := x.count(ctx, id, x.Now().Add(365*24*time.Hour))
-		all := x.count(ctx, id, time.Time{})
-		where := fmt.Sprintf("type %d", id)
-		switch {
-		case found.err != nil || future.err != nil || all.err != nil:
-			err := found.err
-			if err == nil {
-				err = all.err
-			}
-			if err == nil {
-				err = future.err
-			}
-			x.add(name, Unknown, fmt.Sprintf("%s: %v", where, err), "")
+	for i, id := range types {
+		found, future, all := counts[i][0], counts[i][1], counts[i][2]
+		where := typeName(id)
+		switch err := cmp.Or(found.err, all.err, future.err); {
+		case err != nil:
+			x.unasked(name, fmt.Sprintf("%s: %v", where, err), err)
 		case all.rows > 0 && found.rows == 0:
 			x.add(name, Failed, where+": the filter updatedTime finds nothing, although there are entities", "a catch-up would find no changes: ask the portal's support")
 		case future.rows > 0:
@@ -157,15 +191,24 @@ type counted struct {
 	err  error
 }
 
-// count reads the first page of the entities of a type that changed since a time; the
-// zero time finds all.
-func (x *examination) count(ctx context.Context, entityTypeID int, since time.Time) counted {
-	params := map[string]any{"entityTypeId": entityTypeID, "select": []string{"id"}}
-	if !since.IsZero() {
-		params["filter"] = map[string]any{">=updatedTime": since.UTC().Format(time.RFC3339)}
+// countByTime reads for each type the first page of what has changed since 1970, of what will have
+// changed in a year, and of all.
+func countByTime(ctx context.Context, c *bitrix.Client, types []int, now time.Time) [][3]counted {
+	const method = "crm.item.list"
+	var calls []bitrix.Call
+	for _, id := range types {
+		for _, since := range []time.Time{time.Unix(0, 0), now.Add(365 * 24 * time.Hour), {}} {
+			params := map[string]any{"entityTypeId": id, "select": []string{"id"}}
+			if !since.IsZero() {
+				params["filter"] = map[string]any{">=updatedTime": since.UTC().Format(time.RFC3339)}
+			}
+			calls = append(calls, bitrix.Call{Method: method, Params: params})
+		}
 	}
-	call := bitrix.Call{Method: "crm.item.list", Params: params}
-	a := x.Client.Do(ctx, call)[0]
-	rows, _, err := bitrix.FirstPage(call.Method, a, "items")
-	return counted{len(rows), err}
+	out := make([][3]counted, len(types))
+	for i, a := range c.Do(ctx, calls...) {
+		rows, _, err := bitrix.FirstPage(method, a, "items")
+		out[i/3][i%3] = counted{len(rows), err}
+	}
+	return out
 }

@@ -60,7 +60,7 @@ func (x *examination) reachability(ctx context.Context, name string) {
 	now := x.Now()
 	switch {
 	case err != nil:
-		x.add(name, Unknown, err.Error(), "")
+		x.add(name, Unknown, err.Error(), checkDatabase)
 	case got.Wrong.Last.After(got.Last):
 		x.add(name, Warning, fmt.Sprintf("%s with a wrong application token since yesterday, the last %s", plural(got.Wrong.Requests, "event"), ago(now, got.Wrong.Last)), tokenAdvice(x.Webhook))
 	case got.Last.IsZero() && !got.Elsewhere.Last.IsZero(), got.Elsewhere.Last.After(got.Last) && diag.Closest(got.Elsewhere.Asked, []string{x.Name}) != "":

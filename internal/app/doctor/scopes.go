@@ -14,7 +14,7 @@ import (
 func (x *examination) scopes(ctx context.Context, name string) {
 	var have []string
 	if err := x.Client.Read(ctx, "scope", nil, &have); err != nil {
-		x.add(name, Unknown, err.Error(), "")
+		x.unasked(name, err.Error(), err)
 		return
 	}
 	required := map[string][]string{} // scope -> rules

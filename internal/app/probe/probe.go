@@ -101,7 +101,7 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 
 // describe reads what needs nothing of ours.
 func (p *prober) describe(ctx context.Context) error {
-	at, err := p.Client.Probe(ctx)
+	at, err := p.Client.ServerTime(ctx)
 	if err != nil {
 		return err
 	}

@@ -120,10 +120,10 @@ func ownersOfElements(ctx context.Context, p *prober) Answer {
 // that the first one has.
 func references(ctx context.Context, p *prober) Answer {
 	page := func(after string) string {
-		return "crm.item.list?entityTypeId=" + strconv.Itoa(deals) + "&select[]=id&filter[=originId]=" + p.run + "&order[id]=ASC" + after
+		return "crm.item.list?entityTypeId=" + strconv.Itoa(deals) + "&select[]=id&filter[%3DoriginId]=" + p.run + "&order[id]=ASC" + after
 	}
 	a := p.Client.Do(ctx, bitrix.Call{Method: "batch", Params: map[string]any{"cmd": map[string]any{
-		"a": page(""), "b": page("&filter[>id]=$result[a][items][0][id]"),
+		"a": page(""), "b": page("&filter[%3Eid]=$result[a][items][0][id]"),
 	}}})[0]
 	var batch struct {
 		Result map[string]struct{ Items []struct{ ID bitrix.ID } }
@@ -225,7 +225,7 @@ func dayFirst(ctx context.Context, p *prober) Answer {
 	if err != nil || len(rows) != 1 {
 		return unknown(err)
 	}
-	at, err := p.Client.Probe(ctx)
+	at, err := p.Client.ServerTime(ctx)
 	if err != nil {
 		return unknown(err)
 	}
@@ -246,7 +246,7 @@ func operating(ctx context.Context, p *prober) Answer {
 	const commands = 10
 	cmd := map[string]any{}
 	for i := range commands {
-		cmd["c"+strconv.Itoa(i)] = "crm.item.list?entityTypeId=" + strconv.Itoa(deals) + "&select[]=id&filter[=originId]=" + p.run
+		cmd["c"+strconv.Itoa(i)] = "crm.item.list?entityTypeId=" + strconv.Itoa(deals) + "&select[]=id&filter[%3DoriginId]=" + p.run
 	}
 	var batch struct {
 		Time map[string]struct {

@@ -27,7 +27,7 @@ func (s *Service) DoctorPortal(name string, now func() time.Time) doctor.Portal 
 		if c.Name != name {
 			continue
 		}
-		out.URL, out.Insecure, out.Offline, out.Shared = c.Webhook.Reveal(), c.Insecure, c.Offline, c.Shared
+		out.URL, out.Insecure, out.Offline, out.Shared, out.NoToken = c.Webhook.Reveal(), c.Insecure, c.Offline, c.Shared, c.HasPlaceholder()
 		if c.OAuth != nil {
 			out.URL = c.OAuth.Portal
 		}
