@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/b24rules/b24rules/bitrix"
 	"github.com/b24rules/b24rules/docs"
@@ -38,6 +39,7 @@ titles. Then it writes to DIR, by default the current folder:
   secrets/                 the webhook and the application token; not for git
   schemas/, .vscode/       completion and checks in editors
   .github/ or .gitlab-ci.yml   a job that checks the rules
+  .gitignore               keeps the database and the secrets out of git
 
 For an application (OAuth), answer with the address of the portal instead of a webhook,
 such as https://acme.bitrix24.com, or use --app. Init then asks for the client_id and the
@@ -49,7 +51,8 @@ Without it, inputs are ids and names as the rules need them.
 With --https, serve obtains and renews a certificate for the name of this machine, and
 needs no reverse proxy. The name must lead to this machine, and port 443 must be open.
 
-Init never replaces a file, and writes all files or none. Answers can be flags. With
+Init never replaces a file: it keeps an existing .gitignore, job or editor setting, and
+stops if another file exists. It writes all files or none. Answers can be flags. With
 --yes it asks nothing: it takes what the portal has for the defaults of the inputs, and
 the only list or type that has the properties or fields of the rule set. It reports what
 is missing.
@@ -108,8 +111,12 @@ func (n *initialisation) run(ctx context.Context, env environment, args []string
 	if n.https != "" && n.listen != defaultListen {
 		return usagef("--https and --listen cannot be combined: with --https serve listens on port 443")
 	}
+	n.https = strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(pasted(n.https), "https://"), "/"))
 	if n.https != "" && n.app.Portal != "" && n.app.Public == "" {
 		n.app.Public = "https://" + n.https
+	}
+	if n.portal == "" {
+		return usagef("--portal needs a name, such as main")
 	}
 	dir := "."
 	if len(args) > 0 {
@@ -120,7 +127,10 @@ func (n *initialisation) run(ctx context.Context, env environment, args []string
 	n.env = env
 	// The last possible moment to notice what is in the way is before the first question.
 	if found := setup.Conflicts(dir, []setup.File{{Path: config.DefaultFile}}); len(found) > 0 {
-		return fmt.Errorf("%s has a %s already: init never replaces a file", dir, found[0])
+		return fmt.Errorf("%s has a %s already, and init replaces no file: choose another folder, or add the portal to that file (docs/operating.md, Many portals)", dir, found[0])
+	}
+	if err := setup.Writable(dir); err != nil {
+		return err
 	}
 	if err := n.access(ctx); err != nil {
 		return err
@@ -155,9 +165,11 @@ func (n *initialisation) run(ctx context.Context, env environment, args []string
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	kept, files := setup.Present(dir, files)
 	if err := setup.Write(dir, files); err != nil {
 		return config.Plain(err)
 	}
+	n.sayKept(dir, kept)
 	return n.report(dir, files, inputs.Set)
 }
 
@@ -168,14 +180,16 @@ func (n *initialisation) access(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	n.webhook = withoutMethod(n.webhook)
+	n.webhook = pasted(n.webhook)
 	if n.app.Portal == "" {
 		return nil
 	}
-	n.app.Portal = strings.TrimRight(n.app.Portal, "/")
+	if n.app.Portal, err = origin(pasted(n.app.Portal)); err != nil {
+		return err
+	}
 	check := doctor.Address(ctx, doctor.Portal{URL: n.app.Portal, Now: time.Now})
 	if check.State == doctor.Failed {
-		return fmt.Errorf("portal %s: %s: %s", n.app.Portal, check.Text, check.Advice)
+		return fmt.Errorf("portal %s (%s)", check.Text, check.Advice)
 	}
 	for _, q := range []struct {
 		to             *string
@@ -189,7 +203,7 @@ func (n *initialisation) access(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	n.app.Public = strings.TrimRight(n.app.Public, "/")
+	n.app.Public = strings.TrimRight(strings.TrimSuffix(strings.TrimRight(pasted(n.app.Public), "/"), "/hooks/"+n.portal), "/")
 	n.env.redactor.Set("application", n.app.Secret)
 	return nil
 }
@@ -201,11 +215,12 @@ func (n *initialisation) askAccess(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		answer = pasted(answer)
 		if u, err := url.Parse(answer); err == nil && u.Host != "" && strings.Trim(u.Path, "/") == "" {
 			n.app.Portal = answer
 			return nil
 		}
-		client, err := bitrix.NewClient(bitrix.Config{Webhook: bitrix.Secret(withoutMethod(answer))})
+		client, err := bitrix.NewClient(bitrix.Config{Webhook: bitrix.Secret(answer)})
 		if err == nil {
 			client.Close()
 			n.webhook = answer
@@ -215,12 +230,31 @@ func (n *initialisation) askAccess(ctx context.Context) error {
 	}
 }
 
-// withMethod is the URL of a call, as the form of a webhook in the portal shows it.
-var withMethod = regexp.MustCompile(`^(https?://[^/]+/rest/[0-9]+/[A-Za-z0-9]+/)[A-Za-z.]+$`)
+// webhookWithMethod is the URL of a call, as the form of a webhook in the portal shows it.
+var webhookWithMethod = regexp.MustCompile(`^(https?://[^/]+/rest/[0-9]+/[A-Za-z0-9]+)/+[A-Za-z0-9.]*(?:[?#].*)?$`)
 
-// withoutMethod returns the URL of the webhook with which a call is made.
-func withoutMethod(webhook string) string {
-	return withMethod.ReplaceAllString(webhook, "$1")
+// pasted returns the URL in a text that a person has copied: without the spaces, quotes and
+// brackets around it, and without the method of a call. A host alone is an address with HTTPS.
+func pasted(text string) string {
+	text = strings.TrimFunc(text, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) || strings.ContainsRune("\"'`<>«»“”„‘’,;", r)
+	})
+	if host, _, _ := strings.Cut(text, "/"); !strings.Contains(text, "://") && strings.Contains(host, ".") && !strings.ContainsFunc(text, unicode.IsSpace) {
+		text = "https://" + text
+	}
+	return webhookWithMethod.ReplaceAllString(text, "$1/")
+}
+
+// origin is the address of a portal without the path of one of its pages.
+func origin(address string) (string, error) {
+	u, err := url.Parse(address)
+	switch {
+	case webhookWithMethod.MatchString(address):
+		return "", valuef("this is the URL of an inbound webhook, and --app takes the address of the portal: name the URL with --webhook")
+	case err != nil || u.Host == "":
+		return address, nil // the configuration reports it
+	}
+	return u.Scheme + "://" + u.Host, nil
 }
 
 // noWebhook says that a URL is none of an inbound webhook.
@@ -249,13 +283,23 @@ func (n *initialisation) read(ctx context.Context, client *bitrix.Client) (*snap
 	if err != nil {
 		return nil, err
 	}
-	checks := doctor.Examine(ctx, doctor.Portal{Name: n.portal, Client: client, URL: n.webhook, Webhook: true, Now: time.Now})
+	examined := make(chan []doctor.Check, 1)
+	go func() {
+		examined <- doctor.Examine(ctx, doctor.Portal{Name: n.portal, Client: client, URL: n.webhook, Webhook: true, Now: time.Now})
+	}()
+	var checks []doctor.Check
+	select {
+	case checks = <-examined:
+	case <-time.After(5 * time.Second):
+		n.env.say("waiting for the answers of %s", u.Host)
+		checks = <-examined
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	for _, c := range checks {
 		if c.State == doctor.Failed && (c.Name == "address" || c.Name == "credentials") {
-			return nil, fmt.Errorf("portal %s: %s: %s", u.Host, strings.TrimPrefix(c.Text, u.Host+": "), c.Advice)
+			return nil, fmt.Errorf("portal %s: %s (%s)", u.Host, strings.TrimPrefix(c.Text, u.Host+": "), c.Advice)
 		}
 		if c.State == doctor.Warning && (c.Name == "user" || c.Name == "address") {
 			n.env.say("warning: %s (%s)", c.Text, c.Advice)
@@ -310,7 +354,7 @@ func (n *initialisation) files(dir string, portal *snapshot.Snapshot, inputs *se
 		}
 		out = append(out, setup.File{Path: "rules/" + snapshot.FileName(n.portal), Data: known})
 	}
-	secrets := map[string]string{"webhook": n.webhook, "token": cmp.Or(n.token, "to-be-replaced-"+rand.Text())}
+	secrets := map[string]string{"webhook": n.webhook, "token": cmp.Or(n.token, config.PlaceholderToken+rand.Text())}
 	if n.app.Portal != "" {
 		secrets = map[string]string{"secret": n.app.Secret}
 	}
@@ -319,7 +363,8 @@ func (n *initialisation) files(dir string, portal *snapshot.Snapshot, inputs *se
 	}
 	out = append(out,
 		setup.File{Path: "secrets/.gitignore", Data: []byte("*\n")},
-		setup.File{Path: ".vscode/settings.json", Data: []byte(editorSettings)},
+		setup.File{Path: ".gitignore", Data: []byte(ignored), Optional: true},
+		setup.File{Path: ".vscode/settings.json", Data: []byte(editorSettings), Optional: true},
 	)
 	for _, f := range setFiles(n.found) {
 		out = append(out, setup.File{Path: "rules/" + f.Path, Data: f.Data})
@@ -333,11 +378,27 @@ func (n *initialisation) files(dir string, portal *snapshot.Snapshot, inputs *se
 	}
 	switch n.ci {
 	case "github":
-		out = append(out, setup.File{Path: ".github/workflows/rules.yaml", Data: []byte(docs.Job("GitHub"))})
+		out = append(out, setup.File{Path: ".github/workflows/rules.yaml", Data: []byte(docs.Job("GitHub")), Optional: true})
 	case "gitlab":
-		out = append(out, setup.File{Path: ".gitlab-ci.yml", Data: []byte(docs.Job("GitLab"))})
+		out = append(out, setup.File{Path: ".gitlab-ci.yml", Data: []byte(docs.Job("GitLab")), Optional: true})
 	}
 	return out, nil
+}
+
+// ignored is what git must not have: the database holds events and tokens.
+const ignored = "b24rules.db*\nsecrets/\n"
+
+// sayKept names the files that existed. Those of an editor or a job do not matter to serve, but data must
+// not get into git.
+func (n *initialisation) sayKept(dir string, files []setup.File) {
+	for _, f := range files {
+		path := filepath.Join(dir, filepath.FromSlash(f.Path))
+		if f.Path == ".gitignore" {
+			n.env.say("kept %s: add the lines %s to it", path, strings.Join(strings.Fields(ignored), " and "))
+			continue
+		}
+		n.env.say("kept %s, which exists already", path)
+	}
 }
 
 const editorSettings = `{
@@ -360,7 +421,11 @@ func checkConfiguration(dir string, text []byte) error {
 	_, list := config.Parse(filepath.Join(dir, config.DefaultFile), text, func(string) (string, bool) { return "set later", true })
 	for _, f := range list {
 		if f.Severity == diag.Error && f.Code != "unreadable-file" {
-			return valuef("nothing was written: %s", f.Text())
+			hint := ""
+			if f.Hint != "" {
+				hint = " (" + f.HintText() + ")"
+			}
+			return valuef("nothing was written: %s%s", f.Text(), hint)
 		}
 	}
 	return nil

@@ -129,9 +129,9 @@ func TestInitApplicationAsks(t *testing.T) {
 		{without("--client-secret"), exitFailure, "name it with --client-secret SECRET"},
 		{without("--public-url"), exitFailure, "name it with --public-url URL"},
 		{without("--app"), exitUsage, "--client-id, --client-secret and --public-url need --app"},
-		{append(without("--app"), "--app", "http://127.0.0.1:1"), exitFailure, "connection refused: check the address"},
-		{append(without("--app"), "--app", address+"/crm/deal/"), exitUsage, "is not an address"},
-		{append(without("--public-url"), "--public-url", "b24.example.com"), exitUsage, `public_url "b24.example.com" is not an address`},
+		{append(without("--app"), "--app", "http://127.0.0.1:1"), exitFailure, "connection refused (check the address"},
+		{append(without("--app"), "--app", "acme"), exitFailure, "the address is no URL (write it as https://acme.bitrix24.com)"},
+		{append(without("--public-url"), "--public-url", "b24"), exitUsage, `public_url "b24" is not an address`},
 		{append(without("--input"), "--portal", "a b", "--input", "list=63", "--input", "product_property=goods"), exitUsage, "nothing was written: "},
 		{append(without("--input"), "--rules", "deal-title", "--listen", "nowhere"), exitUsage, "nothing was written: "},
 	} {

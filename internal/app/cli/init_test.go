@@ -90,7 +90,7 @@ func TestInit(t *testing.T) {
 	out, talk := run(exitFine, "acme\n"+c.webhook+"profile.json\ndeal-shipment\ndeal-shipments\nLoadin\nloading\nDeal\nGoods\n",
 		"init", "--listen", addr, "--token", token, dir)
 	for _, text := range []string{
-		"this is no URL of an inbound webhook: the webhook is no http(s) URL", `did you mean deal-shipments?`, "61 (Suppliers), 63 (Loading)", `portal has no "Loadin", did you mean 63 (Loading)?`, "product_property, the property for the product's id: OWNER (Deal), PROPERTY_302 (Goods), QTY (Quantity)",
+		"this is no URL of an inbound webhook: the webhook is no http(s) URL", `did you mean deal-shipments?`, "61 (Suppliers), 63 (Loading)", `portal has no "Loadin", did you mean 63 (Loading)?`, "product_property, the property for the product's id: PROPERTY_302 (Goods), QTY (Quantity)",
 		"OWNER (Deal) is the value of deal_property already",
 	} {
 		if !strings.Contains(talk, text) {
@@ -148,7 +148,7 @@ func TestInit(t *testing.T) {
 		t.Errorf("%d commands, want at most 10", commands)
 	}
 	// A second init replaces nothing.
-	if _, talk := run(exitFailure, "", "init", "--yes", dir); !strings.Contains(talk, "has a b24rules.yaml already: init never replaces a file") {
+	if _, talk := run(exitFailure, "", "init", "--yes", dir); !strings.Contains(talk, "has a b24rules.yaml already, and init replaces no file: choose another folder, or add the portal to that file") {
 		t.Errorf("%s", talk)
 	}
 }
@@ -167,7 +167,7 @@ func TestInitWithFlags(t *testing.T) {
 	dir := t.TempDir()
 	flags := []string{"init", "--yes", "--webhook", c.webhook, "--rules", "deal-shipments", "--ci", "none", "--input", "list=63"}
 	_, talk := initCommand(t.Context(), t, exitFailure, nil, append(flags, dir)...)
-	if !strings.Contains(talk, "product_property, the property for the product's id: OWNER (Deal), PROPERTY_302 (Goods), QTY (Quantity), SUM (Amount): name it with --input product_property=VALUE") {
+	if !strings.Contains(talk, "product_property, the property for the product's id: PROPERTY_302 (Goods), QTY (Quantity), SUM (Amount): name it with --input product_property=VALUE") {
 		t.Errorf("%s", talk)
 	}
 	wantEmpty(t, dir)
@@ -198,7 +198,7 @@ func TestInitHTTPS(t *testing.T) {
 	dir := t.TempDir()
 	flags := []string{"init", "--yes", "--webhook", c.webhook, "--rules", "deal-title", "--ci", "none"}
 	for _, wrong := range [][]string{
-		{"is not a host name for which certificates are issued", "--https", "https://b24.example.com/"},
+		{"is not a host name for which certificates are issued", "--https", "https://b24.example.com:8443/"},
 		{"--https and --listen cannot be combined", "--https", "b24.example.com", "--listen", "127.0.0.1:9000"},
 	} {
 		args := append(append(slices.Clone(flags), wrong[1:]...), dir)
@@ -265,14 +265,13 @@ func TestInitRefuses(t *testing.T) {
 		want              string
 	}{
 		{"no webhook", "https://acme.example/crm/deal/", "", exitUsage, "this is no URL of an inbound webhook"},
-		{"no portal", goneURL + "/rest/1/abcdefgh/", "", exitFailure, "connection refused: check the address"},
+		{"no portal", goneURL + "/rest/1/abcdefgh/", "", exitFailure, "connection refused (check the address"},
 		{"refused", refusing.URL + "/rest/1/abcdefgh/", "", exitFailure, "make a new inbound webhook"},
 		{"no rights", noCRM.URL + c.portal.WebhookPath(), "", exitFailure, "the webhook has no permission for the CRM: tick crm and lists in its form"},
 		{"half an answer", c.webhook, "deal-shipments\n63\nGoo", exitFailure, "no answer, so nothing was written: name it with --input"},
 		{"half an application", "", strings.TrimSuffix(c.webhook, c.portal.WebhookPath()) + "\nlocal.1\n", exitFailure, "no answer, so nothing was written: name it with --client-secret SECRET"},
-		{"an application without a portal", "", goneURL + "\n", exitFailure, "connection refused: check the address"},
+		{"an application without a portal", "", goneURL + "\n", exitFailure, "connection refused (check the address"},
 		{"permissions of another form", withAnswer(t, c, "scope", `{"result":null,"time":{}}`), "", exitFailure, "scope: BAD_ANSWER: the result has another shape"},
-		{"pipelines of another form", withAnswer(t, c, "crm.category.list", `{"result":{},"time":{}}`), "", exitFailure, "crm.category.list: the answer has no categories"},
 		{"no smart process", c.webhook, "invoice-total\n", exitFailure, "the portal has none that the user of the credentials can see"},
 	} {
 		dir := filepath.Join(t.TempDir(), "x")
@@ -282,9 +281,23 @@ func TestInitRefuses(t *testing.T) {
 		}
 		wantEmpty(t, filepath.Dir(dir))
 	}
+	if err := c.portal.SetFaults(emulator.Fault{Method: "crm.category.list", Kind: emulator.FaultShape, Shape: "absent"}); err != nil {
+		t.Fatal(err)
+	}
+	broken := filepath.Join(t.TempDir(), "x")
+	if _, talk := initCommand(t.Context(), t, exitFailure, nil, "init", "--webhook", c.webhook, broken); !strings.Contains(talk, "crm.category.list: the answer has no categories") {
+		t.Errorf("%s", talk)
+	}
+	wantEmpty(t, filepath.Dir(broken))
+	if err := c.portal.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
 	// Wrong flags are found without the portal.
 	for _, wrong := range [][]string{
 		{`portal name "a b" cannot be part of a URL`, "--portal", "a b"},
+		{`(write up to 63 letters, digits, dots, dashes and underscores)`, "--portal", "a b"},
+		{`"*.example.com" is not a host name for which certificates are issued`, "--https", "*.example.com"},
+		{`this is the URL of an inbound webhook, and --app takes the address of the portal`, "--app", goneURL + "/rest/1/abcdefgh/profile"},
 		{`listen "foo" is not an address`, "--listen", "foo"},
 		{`the catalogue has no rule set "deal-shipmnts" (did you mean deal-shipments?)`, "--rules", "deal-shipmnts"},
 	} {
@@ -324,4 +337,68 @@ func TestInitRefuses(t *testing.T) {
 		t.Errorf("%s", talk)
 	}
 	wantEmpty(t, filepath.Dir(dir))
+}
+
+// TestInitPasted takes the URL as people copy it: with what is around it, and with the method of a call.
+func TestInitPasted(t *testing.T) {
+	t.Parallel()
+	c := newCustomer(t)
+	bare := strings.TrimSuffix(c.webhook, "/")
+	for _, pasted := range []string{
+		"  " + c.webhook + "  ", c.webhook + "\n", `"` + c.webhook + `"`, "<" + c.webhook + ">", "«" + bare + "»,", "\u200b\u00a0" + bare, bare, c.webhook + "/",
+		bare + "/crm.deal.list.json", bare + "/crm.deal.list?id=5", c.webhook + "#profile",
+	} {
+		dir := filepath.Join(t.TempDir(), "x")
+		initCommand(t.Context(), t, exitFine, nil, "init", "--yes", "--webhook", pasted, "--rules", "deal-title", dir)
+		if got := strings.TrimSpace(testkit.ReadFile(t, filepath.Join(dir, "secrets", "main.webhook"))); strings.TrimSuffix(got, "/") != bare {
+			t.Errorf("%q: the webhook is %s", pasted, got)
+		}
+	}
+	dir := filepath.Join(t.TempDir(), "x")
+	if _, talk := initCommand(t.Context(), t, exitUsage, nil, "init", "--yes", "--webhook", c.webhook+" "+c.webhook, "--rules", "deal-title", dir); !strings.Contains(talk, "has a space or a line break in it") {
+		t.Errorf("%s", talk)
+	}
+	// Neither an address with HTTPS nor one of a page needs to be exact.
+	initCommand(t.Context(), t, exitFine, nil, "init", "--yes", "--app", strings.TrimSuffix(c.webhook, c.portal.WebhookPath())+"/stream/", "--client-id", "local.1", "--client-secret", "s3cret-s3cret",
+		"--https", "https://B24.example.com/", "--public-url", "https://b24.example.com/hooks/main", "--rules", "deal-title", dir)
+	text := testkit.ReadFile(t, filepath.Join(dir, "b24rules.yaml"))
+	if !strings.Contains(text, "listen: {https: b24.example.com}") || strings.Contains(text, "stream") || strings.Contains(text, "hooks/main/hooks") {
+		t.Errorf("%s", text)
+	}
+}
+
+// TestInitInARepository keeps the files of a repository, and says at once that a folder cannot be written to.
+func TestInitInARepository(t *testing.T) {
+	t.Parallel()
+	c := newCustomer(t)
+	dir := t.TempDir()
+	for _, name := range []string{".gitignore", ".vscode/settings.json", ".github/workflows/rules.yaml"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		testkit.WriteFile(t, filepath.Join(dir, name), "mine\n")
+	}
+	_, talk := initCommand(t.Context(), t, exitFine, nil, "init", "--yes", "--webhook", c.webhook, "--rules", "deal-title", dir)
+	for _, want := range []string{".gitignore: add the lines b24rules.db* and secrets/ to it", "settings.json, which exists already", "rules.yaml, which exists already", "next: make an outbound webhook"} {
+		if !strings.Contains(talk, want) {
+			t.Errorf("%s\nwant %s", talk, want)
+		}
+	}
+	if text := testkit.ReadFile(t, filepath.Join(dir, ".gitignore")); text != "mine\n" {
+		t.Errorf("%s", text)
+	}
+	// A rule set is no such file.
+	dir = t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "rules"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	testkit.WriteFile(t, filepath.Join(dir, "rules", "deal-title.yaml"), "mine\n")
+	if _, talk := initCommand(t.Context(), t, exitFailure, nil, "init", "--yes", "--webhook", c.webhook, "--rules", "deal-title", dir); !strings.Contains(talk, "rules/deal-title.yaml exists already") {
+		t.Errorf("%s", talk)
+	}
+	// The portal is not asked: there is none.
+	file := filepath.Join(dir, "rules", "deal-title.yaml", "x")
+	if _, talk := initCommand(t.Context(), t, exitFailure, nil, "init", "--yes", "--webhook", "https://no-such-host.invalid/rest/1/abcdefgh/", file); !strings.Contains(talk, "cannot be written to, so nothing was written: not a directory") {
+		t.Errorf("%s", talk)
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"regexp"
+	"strconv"
 )
 
 // Configuration are the answers for a new b24rules.yaml. The files with its secrets are in the folder
@@ -38,10 +40,10 @@ func (c Configuration) Handler() string {
 // Text is the text of the file.
 func (c Configuration) Text() []byte {
 	var b bytes.Buffer
-	public, listen := "", c.Listen
+	public, listen := "", quoted(c.Listen)
 	where := fmt.Sprintf("Events arrive here: a reverse proxy forwards %s.", c.Handler())
 	if c.HTTPS != "" {
-		listen = "{https: " + c.HTTPS + "}"
+		listen = "{https: " + quoted(c.HTTPS) + "}"
 		where = fmt.Sprintf("Events arrive at %s. serve obtains the certificate.", c.Handler())
 	}
 	access := fmt.Sprintf(`    webhook_file: secrets/%[1]s.webhook
@@ -49,13 +51,13 @@ func (c Configuration) Text() []byte {
 `, c.Portal)
 	if a := c.Application; a.Portal != "" {
 		if c.HTTPS == "" {
-			public = "public_url: " + a.Public + "\n"
+			public = "public_url: " + quoted(a.Public) + "\n"
 		}
 		access = fmt.Sprintf(`    oauth:
       portal: %s
       client_id: %q
       client_secret_file: secrets/%s.secret
-`, a.Portal, a.ID, c.Portal)
+`, quoted(a.Portal), a.ID, c.Portal)
 	}
 	fmt.Fprintf(&b, `# yaml-language-server: $schema=schemas/config.schema.json
 # %[3]s
@@ -72,4 +74,15 @@ portals:
 		fmt.Fprintf(&b, "        %s\n", c.Inputs.Line(in))
 	}
 	return b.Bytes()
+}
+
+// plain is what YAML reads as text without quotes, wherever it stands.
+var plain = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9./_-]|:[A-Za-z0-9/])*$`)
+
+// quoted puts quotes around a text that YAML could read as something else.
+func quoted(text string) string {
+	if plain.MatchString(text) {
+		return text
+	}
+	return strconv.Quote(text)
 }

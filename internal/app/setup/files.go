@@ -16,6 +16,45 @@ type File struct {
 	Data []byte
 	// Secret files are only readable by their owner.
 	Secret bool
+	// Optional files are not written where one with their name exists.
+	Optional bool
+}
+
+// Present splits files into the optional ones that a folder has already and the others.
+func Present(dir string, files []File) (present, others []File) {
+	for _, f := range files {
+		if f.Optional && len(Conflicts(dir, []File{f})) > 0 {
+			present = append(present, f)
+		} else {
+			others = append(others, f)
+		}
+	}
+	return present, others
+}
+
+// Writable tries whether files can be made in a folder, which need not exist yet. It leaves nothing.
+func Writable(dir string) error {
+	made, err := makeFolder(dir)
+	if err == nil {
+		var temp string
+		if temp, err = os.MkdirTemp(dir, ".b24rules-init-*"); err == nil {
+			err = os.Remove(temp)
+		}
+	}
+	if removed := removeEmpty(made); err == nil {
+		return removed
+	}
+	return unwritten(dir, err)
+}
+
+// unwritten says that nothing was written to a folder, and why. It does not name
+// files that never were.
+func unwritten(dir string, err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		err = at.Err
+	}
+	return fmt.Errorf("%s cannot be written to, so nothing was written: %w", dir, err)
 }
 
 // Conflicts returns the files that exist in a folder already.
@@ -37,11 +76,11 @@ func Write(dir string, files []File) error {
 	}
 	made, err := makeFolder(dir)
 	if err != nil {
-		return err
+		return unwritten(dir, errors.Join(err, removeEmpty(made)))
 	}
 	temp, err := os.MkdirTemp(dir, ".b24rules-init-*")
 	if err != nil {
-		return errors.Join(err, removeEmpty(made))
+		return unwritten(dir, errors.Join(err, removeEmpty(made)))
 	}
 	moved, folders, err := move(temp, dir, files)
 	made = append(made, folders...)
@@ -52,7 +91,7 @@ func Write(dir string, files []File) error {
 	for _, f := range moved {
 		errs = append(errs, os.Remove(f))
 	}
-	return errors.Join(err, errors.Join(errs...), removeEmpty(made))
+	return unwritten(dir, errors.Join(err, errors.Join(errs...), removeEmpty(made)))
 }
 
 // move writes the files to the folder temp and moves them to dir. It returns what it has

@@ -253,7 +253,7 @@ func (in *Inputs) Put(name, answer string) error {
 		in.Values[name] = found[0].Value
 		return in.check(name)
 	case len(found) > 1:
-		return fmt.Errorf("%s is the name of several: %s", answer, list(found))
+		return fmt.Errorf("%s is the name of several: %s; take the one before the brackets", answer, list(found))
 	}
 	if near := snapshot.Nearest(answer, options, func(o Option) []string { return append([]string{o.Value, o.Title}, o.also...) }); near != nil {
 		return fmt.Errorf("portal has no %q, did you mean %s?", answer, near)
@@ -356,10 +356,12 @@ func list(options []Option) string {
 	return strings.Join(out, ", ")
 }
 
-// List names the options of an input for a question, "" if it would name none.
+// List names the options of an input for a question, without those that another input has, "" if it would
+// name none.
 func (in *Inputs) List(name string) string {
 	options, _ := in.Options(name)
-	if !slices.ContainsFunc(options, func(o Option) bool { return !o.unnamed }) {
+	options = slices.DeleteFunc(options, func(o Option) bool { return o.unnamed || in.taken(name, o.Value) != "" })
+	if len(options) == 0 {
 		return ""
 	}
 	return list(options)
