@@ -66,7 +66,8 @@ func copySQLite(ctx context.Context, path, to string) error {
 	return store.CopySQLite(ctx, db, to)
 }
 
-// CheckBackup checks that a file is a whole database of b24rules.
+// CheckBackup checks that a file is a whole database of b24rules that this version of the
+// program can open.
 func CheckBackup(ctx context.Context, file string) (BackupInfo, error) {
 	var info BackupInfo
 	stat, err := os.Stat(file)
@@ -86,9 +87,18 @@ func CheckBackup(ctx context.Context, file string) (BackupInfo, error) {
 	if found != "ok" {
 		return info, fmt.Errorf("%s is damaged: %s", file, found)
 	}
-	err = db.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM b24_event), (SELECT COUNT(*) FROM b24_run)`).Scan(&info.Events, &info.Runs)
+	var version int
+	err = db.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM b24_event), (SELECT COUNT(*) FROM b24_run), (SELECT MAX(version) FROM b24_migration)`).
+		Scan(&info.Events, &info.Runs, &version)
 	if err != nil {
 		return info, fmt.Errorf("%s is not a database of b24rules: %w", file, err)
+	}
+	known, err := fs.Glob(schemaFiles, "schema/sqlite/*.sql")
+	if err != nil {
+		return info, err
+	}
+	if version > len(known) {
+		return info, fmt.Errorf("%s: schema version %d, this program knows up to %d: %w", file, version, len(known), ErrNewer)
 	}
 	return info, nil
 }

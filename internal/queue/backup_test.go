@@ -109,6 +109,28 @@ func TestDamagedBackups(t *testing.T) {
 			t.Errorf("%s: restored", name)
 		}
 	}
+	for name, statement := range map[string]string{
+		"newer":   `INSERT INTO b24_migration VALUES (999, 0)`,
+		"foreign": `DROP TABLE b24_migration`,
+	} {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		db, err := sql.Open("sqlite", file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := database.Restore(t.Context(), dsn, file, ".before"); err == nil || errors.Is(err, database.ErrNewer) != (name == "newer") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	if _, err := database.Backup(t.Context(), "postgres://x/y", filepath.Join(dir, "x")); !errors.Is(err, database.ErrNotSQLite) {
 		t.Errorf("PostgreSQL: %v", err)
 	}
