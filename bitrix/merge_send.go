@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"runtime"
 	"slices"
 
 	"github.com/b24rules/b24rules/bitrix/internal/batch"
@@ -166,10 +167,12 @@ func (k *mergedCall) all(r merged) {
 	}
 }
 
-// handOut gives every waiter the rows of its owner.
+// distribute gives every waiter the rows of its owner. Each may work with them before the next
+// one gets its own: a line of 50 that are ready would keep events waiting for the processors.
 func (k *mergedCall) distribute(byOwner map[string][]json.RawMessage) {
 	for _, w := range k.waiters {
 		w.done <- merged{answer: rowsAnswer(w.call.Many.Wrapper, byOwner[w.call.Many.Owner])}
+		runtime.Gosched()
 	}
 }
 

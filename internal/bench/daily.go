@@ -8,8 +8,6 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"sync"
 	"time"
 )
 
@@ -157,12 +155,8 @@ func (b daily) steady(ctx context.Context, e *engine, s *site, perSecond int) (r
 	before := *e.of(s.name)
 	e.mu.Unlock()
 	n := perSecond * int(steadyTime/time.Second)
-	deals := make([]int, n)
-	for i := range deals {
-		deals[i] = s.deals[i%len(s.deals)]
-	}
 	start, cpu := time.Now(), e.cpu()
-	took, err := postSteadily(ctx, e.hook+s.name, time.Second/time.Duration(perSecond), deals)
+	took, err := steadily{hook: e.hook + s.name, rate: perSecond, deals: len(s.deals)}.start(ctx)
 	if err != nil {
 		return row{}, progress{}, took, err
 	}
@@ -175,40 +169,6 @@ func (b daily) steady(ctx context.Context, e *engine, s *site, perSecond int) (r
 	return row{
 		client: "b24rules", wall: p.at.Sub(start), requests: st.Requests, refused: s.refused(), commands: commands(st), events: n, cpu: e.cpu() - cpu,
 	}, p, took, nil
-}
-
-// postSteadily posts one event each time, also while others wait for their answers.
-func postSteadily(ctx context.Context, hook string, every time.Duration, deals []int) (answers, error) {
-	client := newPoster(64)
-	defer client.CloseIdleConnections()
-	a := answers{took: make([]time.Duration, len(deals))}
-	errs := make(chan error, len(deals))
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	var wg sync.WaitGroup
-	start := time.Now()
-	for i, id := range deals {
-		wg.Go(func() {
-			began := time.Now()
-			errs <- postOne(ctx, client, hook, id)
-			a.took[i] = time.Since(began)
-		})
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return a, ctx.Err()
-		}
-	}
-	wg.Wait()
-	a.wall = time.Since(start)
-	slices.Sort(a.took)
-	close(errs)
-	for err := range errs {
-		if err != nil {
-			return a, err
-		}
-	}
-	return a, nil
 }
 
 // databaseSize is how many bytes of the engine's database are in use.

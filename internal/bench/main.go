@@ -22,7 +22,7 @@ import (
 // limit is the longest time of the whole program, so it cannot hang a build. Filling two databases
 // for -pages takes longer on a busy machine.
 const (
-	limit      = 15 * time.Minute
+	limit      = 40 * time.Minute
 	limitPages = time.Hour
 )
 
@@ -45,7 +45,12 @@ func run() (err error) {
 	page := flag.Bool("pages", false, "measure instead the pages of the console over 500 portals and -runs runs")
 	runs := flag.Int("runs", 1_000_000, "store `N` runs for -pages")
 	keep := flag.String("keep", "", "keep the SQLite database of -pages in `FILE`, and use it again")
+	var post steadily
+	post.flags()
 	flag.Parse()
+	if post.hook != "" {
+		return post.main(context.Background())
+	}
 	if *plain != "" {
 		return servePlain(*plain)
 	}
