@@ -80,6 +80,11 @@ func run() (err error) {
 	if *page {
 		return pages(ctx, b, *runs, *keep, *out)
 	}
+	if slices.ContainsFunc(chosen, func(c benchCase) bool { return c.name == "6-jssdk" }) && !*burst && !*tick {
+		if _, err := os.Stat("tools/jssdk/node_modules"); err != nil {
+			return errors.New("the JavaScript SDK is missing: npm ci --prefix tools/jssdk")
+		}
+	}
 	if err := b.build(ctx); err != nil {
 		return err
 	}
