@@ -45,7 +45,7 @@ func Backup(ctx context.Context, dsn, file string) (BackupInfo, error) {
 	if err := copySQLite(ctx, path, partial); err != nil {
 		return BackupInfo{}, fmt.Errorf("copy the database: %w", err)
 	}
-	info, err := CheckBackup(ctx, partial)
+	info, _, err := inspect(ctx, partial) // a newer version can be copied, too
 	if err != nil {
 		return BackupInfo{}, fmt.Errorf("the copy is not whole: %w", err)
 	}
@@ -69,38 +69,45 @@ func copySQLite(ctx context.Context, path, to string) error {
 // CheckBackup checks that a file is a whole database of b24rules that this version of the
 // program can open.
 func CheckBackup(ctx context.Context, file string) (BackupInfo, error) {
-	var info BackupInfo
-	stat, err := os.Stat(file)
+	info, version, err := inspect(ctx, file)
 	if err != nil {
 		return info, err
+	}
+	known, err := fs.Glob(schemaFiles, "schema/sqlite/*.sql")
+	if err == nil {
+		err = checkVersion(version, len(known))
+	}
+	if err != nil {
+		return info, fmt.Errorf("%s: %w", file, err)
+	}
+	return info, nil
+}
+
+// inspect checks that a file is a whole database of b24rules, of any version.
+func inspect(ctx context.Context, file string) (info BackupInfo, version int, err error) {
+	stat, err := os.Stat(file)
+	if err != nil {
+		return info, 0, err
 	}
 	info.Bytes = stat.Size()
 	db, err := sql.Open("sqlite", sqliteURI(file, "mode=ro", "immutable=1"))
 	if err != nil {
-		return info, err
+		return info, 0, err
 	}
 	defer func() { _ = db.Close() }()
 	var found string
 	if err := db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&found); err != nil {
-		return info, fmt.Errorf("%s is not an SQLite database: %w", file, err)
+		return info, 0, fmt.Errorf("%s is not an SQLite database: %w", file, err)
 	}
 	if found != "ok" {
-		return info, fmt.Errorf("%s is damaged: %s", file, found)
+		return info, 0, fmt.Errorf("%s is damaged: %s", file, found)
 	}
-	var version int
 	err = db.QueryRowContext(ctx, `SELECT (SELECT COUNT(*) FROM b24_event), (SELECT COUNT(*) FROM b24_run), (SELECT MAX(version) FROM b24_migration)`).
 		Scan(&info.Events, &info.Runs, &version)
 	if err != nil {
-		return info, fmt.Errorf("%s is not a database of b24rules: %w", file, err)
+		return info, 0, fmt.Errorf("%s is not a database of b24rules: %w", file, err)
 	}
-	known, err := fs.Glob(schemaFiles, "schema/sqlite/*.sql")
-	if err != nil {
-		return info, err
-	}
-	if version > len(known) {
-		return info, fmt.Errorf("%s: schema version %d, this program knows up to %d: %w", file, version, len(known), ErrNewer)
-	}
-	return info, nil
+	return info, version, nil
 }
 
 // syncFile waits until a file is on disk.

@@ -33,8 +33,8 @@ func migrate(ctx context.Context, db Backend, dir string, before func(from, to i
 	if err != nil {
 		return err
 	}
-	if version > len(files) {
-		return fmt.Errorf("schema version %d, this program knows up to %d: %w; run that version, or restore a backup", version, len(files), ErrNewer)
+	if err := checkVersion(version, len(files)); err != nil {
+		return fmt.Errorf("%w; run that version, or restore a backup", err)
 	}
 	if version > 0 && version < len(files) {
 		if err := before(version, len(files)); err != nil {
@@ -45,6 +45,14 @@ func migrate(ctx context.Context, db Backend, dir string, before func(from, to i
 		if err := apply(ctx, db, n, files[n-1]); err != nil {
 			return fmt.Errorf("schema version %d: %w", n, err)
 		}
+	}
+	return nil
+}
+
+// checkVersion refuses tables that are newer than those that this program knows.
+func checkVersion(version, known int) error {
+	if version > known {
+		return fmt.Errorf("schema version %d, this program knows up to %d: %w", version, known, ErrNewer)
 	}
 	return nil
 }

@@ -130,6 +130,10 @@ func TestDamagedBackups(t *testing.T) {
 		if _, _, err := database.Restore(t.Context(), dsn, file, ".before"); err == nil || errors.Is(err, database.ErrNewer) != (name == "newer") {
 			t.Errorf("%s: %v", name, err)
 		}
+		// A backup is for the version that has made the database.
+		if _, err := database.Backup(t.Context(), "sqlite:"+file, file+".copy"); (err == nil) != (name == "newer") {
+			t.Errorf("backup of %s: %v", name, err)
+		}
 	}
 	if _, err := database.Backup(t.Context(), "postgres://x/y", filepath.Join(dir, "x")); !errors.Is(err, database.ErrNotSQLite) {
 		t.Errorf("PostgreSQL: %v", err)
