@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 )
 
 // alone measures single events.
@@ -71,23 +70,16 @@ func (b alone) singleInvoice(ctx context.Context, e *engine, s *site, n int) err
 	defer client.CloseIdleConnections()
 	var rows []row
 	for _, id := range ids {
-		s.portal.Reset()
-		e.mu.Lock()
-		before := e.of(s.name).events
-		e.mu.Unlock()
-		start, cpu := time.Now(), e.cpu()
-		if err := postEvent(ctx, client, e.hook+s.name, "ONCRMDYNAMICITEMUPDATE", id, map[string]string{"ENTITY_TYPE_ID": "31"}); err != nil {
-			return err
-		}
-		p, err := e.waitProcessed(ctx, s.name, before+1)
+		r, _, err := e.measure(ctx, s, 1, func() error {
+			return postEvent(ctx, client, e.hook+s.name, "ONCRMDYNAMICITEMUPDATE", id, map[string]string{"ENTITY_TYPE_ID": "31"})
+		})
 		if err != nil {
 			return err
 		}
-		st := s.portal.Stats()
-		rows = append(rows, row{client: "b24rules", wall: p.at.Sub(start), requests: st.Requests, refused: s.refused(), commands: commands(st), cpu: e.cpu() - cpu})
+		rows = append(rows, r)
 	}
 	r := median(rows[1:]) // with the first, the engine learns the fields of the helper
-	r.what, r.note = "4 one event alone, `invoice-total`", fmt.Sprintf("median of %d; the first event need not wait", n)
+	r.what, r.events, r.note = "4 one event alone, `invoice-total`", 0, fmt.Sprintf("median of %d; the first event need not wait", n)
 	b.add(r)
 	return nil
 }

@@ -94,17 +94,22 @@ func (b *bench) caseSequential(ctx context.Context) error {
 	return nil
 }
 
-// measure posts events and waits until they are processed.
+// measure posts update events and waits until they are processed.
 func (b *bench) measure(ctx context.Context, e *engine, s *site, deals []int) (row, progress, error) {
+	return e.measure(ctx, s, len(deals), func() error { return e.postUpdates(ctx, s.name, deals, 32) })
+}
+
+// measure waits until n events are processed, which post sends.
+func (e *engine) measure(ctx context.Context, s *site, n int, post func() error) (row, progress, error) {
 	s.portal.Reset()
 	e.mu.Lock()
 	before := *e.of(s.name)
 	e.mu.Unlock()
 	start, cpu := time.Now(), e.cpu()
-	if err := e.postUpdates(ctx, s.name, deals, 32); err != nil {
+	if err := post(); err != nil {
 		return row{}, progress{}, err
 	}
-	p, err := e.waitProcessed(ctx, s.name, before.events+len(deals))
+	p, err := e.waitProcessed(ctx, s.name, before.events+n)
 	if err != nil {
 		return row{}, p, err
 	}
@@ -113,7 +118,7 @@ func (b *bench) measure(ctx context.Context, e *engine, s *site, deals []int) (r
 	p.failed -= before.failed
 	return row{
 		client: "b24rules", wall: p.at.Sub(start), requests: st.Requests, refused: s.refused(), commands: commands(st),
-		events: len(deals), cpu: e.cpu() - cpu, note: failures(p),
+		events: n, cpu: e.cpu() - cpu, note: failures(p),
 	}, p, nil
 }
 

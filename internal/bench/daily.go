@@ -133,7 +133,12 @@ func (b daily) caseSteady(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r, p, took, err := b.steady(ctx, e, s, perSecond)
+		events := steadily{hook: e.hook + s.name, rate: perSecond, deals: len(s.deals)}
+		var took answers
+		r, p, err := e.measure(ctx, s, events.number(), func() (err error) {
+			took, err = events.start(ctx)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -147,28 +152,6 @@ func (b daily) caseSteady(ctx context.Context) error {
 		b.add(r)
 	}
 	return nil
-}
-
-func (b daily) steady(ctx context.Context, e *engine, s *site, perSecond int) (row, progress, answers, error) {
-	s.portal.Reset()
-	e.mu.Lock()
-	before := *e.of(s.name)
-	e.mu.Unlock()
-	n := perSecond * int(steadyTime/time.Second)
-	start, cpu := time.Now(), e.cpu()
-	took, err := steadily{hook: e.hook + s.name, rate: perSecond, deals: len(s.deals)}.start(ctx)
-	if err != nil {
-		return row{}, progress{}, took, err
-	}
-	p, err := e.waitProcessed(ctx, s.name, before.events+n)
-	if err != nil {
-		return row{}, p, took, err
-	}
-	st := s.portal.Stats()
-	p.runs -= before.runs
-	return row{
-		client: "b24rules", wall: p.at.Sub(start), requests: st.Requests, refused: s.refused(), commands: commands(st), events: n, cpu: e.cpu() - cpu,
-	}, p, took, nil
 }
 
 // databaseSize is how many bytes of the engine's database are in use.

@@ -25,6 +25,9 @@ func (s *steadily) flags() {
 	flag.IntVar(&s.deals, "deals", 1, "for -post")
 }
 
+// number is how many events it posts.
+func (s steadily) number() int { return s.rate * int(steadyTime/time.Second) }
+
 // start runs the process.
 func (s steadily) start(ctx context.Context) (answers, error) {
 	program, err := os.Executable()
@@ -47,7 +50,7 @@ func (s steadily) start(ctx context.Context) (answers, error) {
 func (s steadily) main(ctx context.Context) error {
 	client := newPoster(64)
 	defer client.CloseIdleConnections()
-	n := s.rate * int(steadyTime/time.Second)
+	n := s.number()
 	took, errs := make([]time.Duration, n), make([]error, n)
 	tick := time.NewTicker(time.Second / time.Duration(s.rate))
 	defer tick.Stop()
