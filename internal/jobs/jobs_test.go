@@ -25,11 +25,7 @@ import (
 
 var postgres pgtemp.Pool
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	_ = postgres.Close()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
 
 // A recorder has what workers do.
 type recorder struct {

@@ -17,14 +17,7 @@ import (
 // postgres are the databases of this process; TestMain closes them.
 var postgres pgtemp.Pool
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if err := postgres.Close(); err != nil {
-		slog.Error("stop PostgreSQL", "error", err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
 
 // open opens a new database.
 func open(t *testing.T, dsn string) store.Reader {

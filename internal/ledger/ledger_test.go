@@ -21,14 +21,7 @@ import (
 // postgres are the databases of this process.
 var postgres pgtemp.Pool
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if err := postgres.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
 
 // databases are those of queues.
 func databases(t *testing.T) map[string]store.DB {

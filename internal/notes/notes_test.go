@@ -3,7 +3,6 @@ package notes_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"os"
 	"strconv"
 	"sync"
@@ -18,14 +17,7 @@ import (
 
 var postgres pgtemp.Pool
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if err := postgres.Close(); err != nil {
-		slog.Error("stop PostgreSQL", "error", err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
 
 // each runs a test on each kind of database, which two processes have open.
 func each(t *testing.T, test func(t *testing.T, one, other store.DB)) {

@@ -14,11 +14,7 @@ import (
 
 var postgres pgtemp.Pool
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	_ = postgres.Close()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
 
 // TestNumbers checks both databases: two processes give 50 entities the numbers 1 to 50,
 // an entity keeps its number, and series, portals and at_least are independent.

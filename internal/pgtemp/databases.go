@@ -17,7 +17,7 @@ import (
 const Variable = "B24RULES_TEST_POSTGRES"
 
 // Pool hands out databases of one server. The zero value is ready; the server
-// starts with the first database. Close it.
+// starts with the first database. Close it, or let Run do so.
 type Pool struct {
 	mu     sync.Mutex
 	base   string // URL of the server
@@ -112,6 +112,16 @@ func (p *Pool) exec(ctx context.Context, text string) error {
 	}
 	_, err = conn.Exec(ctx, text)
 	return errors.Join(err, conn.Close(ctx))
+}
+
+// Run runs the tests of a package and closes the pool. It returns the code for os.Exit.
+func (p *Pool) Run(tests interface{ Run() int }) int {
+	code := tests.Run()
+	if err := p.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, "stop PostgreSQL:", err)
+		return 1
+	}
+	return code
 }
 
 // Close stops the server, or drops the databases on an existing one.

@@ -213,10 +213,5 @@ func runTests(m *testing.M) int {
 		slog.Error("run tests in parallel", "error", err)
 		return 1
 	}
-	code := m.Run()
-	if err := postgres.Close(); err != nil {
-		slog.Error("stop PostgreSQL", "error", err)
-		code = 1
-	}
-	return code
+	return postgres.Run(m)
 }

@@ -14,11 +14,7 @@ import (
 
 var postgres pgtemp.Pool
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	_ = postgres.Close()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
 
 // TestCounts checks both databases: counts of an hour add up, other portals and kinds are
 // independent, and old counts are removed.

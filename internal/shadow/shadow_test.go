@@ -24,14 +24,7 @@ import (
 // postgres are the databases of this process.
 var postgres pgtemp.Pool
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if err := postgres.Close(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(postgres.Run(m)) }
 
 // databases opens an empty database of each kind.
 func databases(t *testing.T) map[string]store.DB {

@@ -3,7 +3,6 @@ package testkit
 import (
 	"context"
 	"flag"
-	"log/slog"
 	"os"
 	"runtime"
 	"strconv"
@@ -35,14 +34,7 @@ func Main(m *testing.M, program func()) {
 type closing struct{ *testing.M }
 
 // Run implements testscript.TestingM.
-func (c closing) Run() int {
-	code := c.M.Run()
-	if err := postgres.Close(); err != nil {
-		slog.Error("stop PostgreSQL", "error", err)
-		code = 1
-	}
-	return code
-}
+func (c closing) Run() int { return postgres.Run(c.M) }
 
 // postgres are databases of one server for all tests of a package.
 var postgres pgtemp.Pool
